@@ -1,0 +1,90 @@
+#ifndef QUANT_QUANTIZER_H_
+#define QUANT_QUANTIZER_H_
+
+// Block-scaled FP4 quantisation of dense row-major FP32 tensors. These are the
+// functions that everything else calls; they take the fast CPU path
+// (quant/cpu), which equals quant/reference bit for bit.
+//
+//   const auto recipe = FindRecipe("nvfp4");
+//   const auto grid = BlockGrid::Along({n, c, h, w}, /*axis=*/1, *recipe);
+//   std::vector<float> y(x.size());
+//   absl::Status status = FakeQuantize(*recipe, *grid, x, absl::MakeSpan(y));
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "quant/block_grid.h"
+#include "quant/recipe.h"
+
+namespace cnn_fp4::quant {
+
+// What to do with a NaN or an infinity in the input.
+enum class NonFinitePolicy {
+  kRefuse,     // InvalidArgument that names the first index.
+  kSaturate,   // NaN -> 0, +-Inf -> +-largest finite float.
+  kPropagate,  // Every value of a block that holds one becomes NaN; the other
+               // blocks, and the tensor's amax, are as if it were not there.
+};
+
+struct QuantizeOptions {
+  NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;
+  // The tensor's amax when the caller knows it (static calibration): saves a
+  // pass over the data.
+  std::optional<float> tensor_amax;
+  // Key of the stochastic roundings: Philox4x32-10.
+  uint32_t seed = 0;
+  uint32_t stream = 0;
+};
+
+// max |x|; 0 for an empty tensor. InvalidArgument naming the first NaN or Inf.
+absl::StatusOr<float> Amax(absl::Span<const float> x);
+
+// y = de-quantised(quantised(x)). x and y have grid.size() elements and may be
+// the same memory. InvalidArgument for a size that is not the grid's, and for
+// non-finite input under kRefuse.
+absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, absl::Span<float> y,
+                          const QuantizeOptions& options = {});
+
+// The operand of an exactly emulated block-scaled GEMM: y = q * s8, which has
+// at most 6 significant bits and so is exact in FP16, BF16 and FP32. Returns
+// the tensor scale s2: the de-quantised tensor is y * s2. For recipes without a
+// tensor scale y is the de-quantised tensor and the result is 1.
+// InvalidArgument for TensorScale::kPerRow.
+absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      absl::Span<const float> x,
+                                      absl::Span<float> y,
+                                      const QuantizeOptions& options = {});
+
+// A quantised tensor.
+struct PackedTensor {
+  Recipe recipe;
+  BlockGrid grid;
+  // Two codes a byte in the order of the tensor's elements, even element in the
+  // low nibble; an odd count is padded with a zero nibble.
+  std::vector<uint8_t> codes;
+  // One a block in the grid's block order: E4M3 or E8M0 bits, or empty for
+  // ScaleFormat::kFloat32.
+  std::vector<uint8_t> scales;
+  std::vector<float> scales_float32;
+  // What a stored scale is multiplied by: one, or one a row.
+  std::vector<float> tensor_scales;
+};
+
+absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      absl::Span<const float> x,
+                                      const QuantizeOptions& options = {});
+
+// The same values, bit for bit, as FakeQuantize of the source.
+// InvalidArgument for a packed tensor whose parts do not fit together.
+absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y);
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_QUANTIZER_H_
