@@ -1,0 +1,66 @@
+#ifndef TELEMETRY_PROGRESS_FORMAT_H_
+#define TELEMETRY_PROGRESS_FORMAT_H_
+
+// The text of a progress bar and of a progress line, as pure functions.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace cnn_fp4::telemetry {
+
+// Shown as key=value with four significant digits; NaN in red where there is
+// colour.
+using ProgressField = std::pair<std::string, double>;
+
+struct ProgressState {
+  std::string description;
+  std::string unit = "step";
+  int64_t total = 0;  // <= 0: unknown.
+  int64_t done = 0;
+  absl::Duration elapsed;
+  double rate = 0.0;  // Items a second; <= 0: not known yet.
+  std::vector<ProgressField> fields;
+};
+
+struct BarStyle {
+  int width = 80;  // Columns; nothing longer is returned.
+  bool utf8 = false;
+  bool color = false;
+};
+
+// One line without line break. As the width shrinks, the bar shortens to ten
+// columns and then goes, then the fields go from the right, then the text is
+// cut.
+std::string FormatBar(const ProgressState& state, const BarStyle& style);
+
+// The lines-mode text: no escapes, whatever the length.
+std::string FormatLine(const ProgressState& state, absl::Time now);
+
+// 12 s -> "00:12", 3725 s -> "1:02:05".
+std::string FormatClock(absl::Duration duration);
+
+// "2.31step/s", or "4.20s/step" below one a second; "?step/s" when unknown.
+std::string FormatRate(double rate, const std::string& unit);
+
+// Items a second: exponential moving averages of items and of time, corrected
+// for their start as tqdm's are.
+class RateEstimate {
+ public:
+  // `items` more in `time`. Zero items only make the next call's time longer.
+  void Add(int64_t items, absl::Duration time);
+  double rate() const;  // 0 before the third item: noise.
+
+ private:
+  double items_ = 0.0;
+  double seconds_ = 0.0;
+  double pending_seconds_ = 0.0;
+  int64_t total_items_ = 0;
+};
+
+}  // namespace cnn_fp4::telemetry
+
+#endif  // TELEMETRY_PROGRESS_FORMAT_H_

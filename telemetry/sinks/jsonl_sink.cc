@@ -1,0 +1,244 @@
+#include "telemetry/sinks/jsonl_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "nlohmann/json.hpp"
+#include "telemetry/atomic_file.h"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Quoted(absl::string_view text) {
+  return Json(std::string(text))
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// nlohmann's own numbers would be null for NaN and long for floats.
+std::string NumberText(const Number& number) {
+  const double value = number.value();
+  if (std::isnan(value)) return "\"NaN\"";
+  if (std::isinf(value)) return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  char buffer[32];
+  const std::to_chars_result result =
+      number.single() ? std::to_chars(buffer, buffer + sizeof(buffer),
+                                      static_cast<float>(value))
+                      : std::to_chars(buffer, buffer + sizeof(buffer), value);
+  return std::string(buffer, result.ptr);
+}
+
+std::string Head(absl::string_view type, const Record& record) {
+  std::string out = absl::StrFormat("{\"type\":\"%s\",\"time\":%.3f", type,
+                                    absl::ToUnixMillis(record.time) / 1000.0);
+  if (!record.model.empty()) {
+    absl::StrAppend(&out, ",\"model\":", Quoted(record.model));
+  }
+  return out;
+}
+
+struct LineWriter {
+  const Record& record;
+
+  absl::StatusOr<std::string> operator()(const Scalars& scalars) const {
+    std::string out = absl::StrCat(Head("scalars", record),
+                                   ",\"step\":", scalars.step, ",\"values\":{");
+    const char* comma = "";
+    for (const auto& [key, value] : scalars.values) {
+      absl::StrAppend(&out, comma, Quoted(key), ":", NumberText(value));
+      comma = ",";
+    }
+    return out + "}}";
+  }
+
+  absl::StatusOr<std::string> operator()(const Text& text) const {
+    return absl::StrCat(Head("text", record), ",\"tag\":", Quoted(text.tag),
+                        ",\"text\":", Quoted(text.text), "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const Config& config) const {
+    const Json json = Json::parse(config.json, nullptr, false);
+    if (json.is_discarded()) {
+      return absl::InvalidArgumentError("config record: not a JSON document");
+    }
+    return absl::StrCat(Head("config", record), ",\"config\":", json.dump(),
+                        "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const TableRecord& named) const {
+    std::string out =
+        absl::StrCat(Head("table", record), ",\"name\":", Quoted(named.name),
+                     ",\"columns\":[");
+    const char* comma = "";
+    for (const std::string& column : named.table.columns()) {
+      absl::StrAppend(&out, comma, Quoted(column));
+      comma = ",";
+    }
+    absl::StrAppend(&out, "],\"rows\":[");
+    const char* row_comma = "";
+    for (const std::vector<Cell>& row : named.table.rows()) {
+      absl::StrAppend(&out, row_comma, "[");
+      row_comma = ",";
+      comma = "";
+      for (const Cell& cell : row) {
+        absl::StrAppend(
+            &out, comma,
+            cell.is_number() ? NumberText(cell.value()) : Quoted(cell.text()));
+        comma = ",";
+      }
+      absl::StrAppend(&out, "]");
+    }
+    return out + "]}";
+  }
+
+  absl::StatusOr<std::string> operator()(const Exit& exit) const {
+    return absl::StrCat(Head("exit", record), ",\"code\":", exit.code, "}");
+  }
+};
+
+// Whether a line of an interrupted run is measured again after the resume.
+bool IsRepeated(const Json& line, absl::Span<const ResumePoint> points) {
+  if (line.value("type", "") != "scalars") return false;
+  const std::string model = line.value("model", "");
+  for (const ResumePoint& point : points) {
+    if (point.model == model) return line.value("step", 0L) > point.step;
+  }
+  return false;
+}
+
+absl::StatusOr<std::string> WithoutRepeated(
+    const std::string& path, const std::string& old,
+    absl::Span<const ResumePoint> points) {
+  std::string kept;
+  size_t number = 0;
+  for (size_t begin = 0; begin < old.size();) {
+    ++number;
+    const size_t end = old.find('\n', begin);
+    // Cut short by a crash.
+    if (end == std::string::npos) break;
+    const std::string line = old.substr(begin, end - begin);
+    begin = end + 1;
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) {
+      return absl::DataLossError(
+          absl::StrCat(path, ":", number,
+                       ": not a telemetry record; repair or remove the line, "
+                       "or start a new run"));
+    }
+    if (!IsRepeated(json, points)) absl::StrAppend(&kept, line, "\n");
+  }
+  return kept;
+}
+
+absl::StatusOr<int> Open(const std::string& path, int flags) {
+  const int fd = ::open(
+      path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0666);
+  if (fd < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("opening ", path));
+  }
+  return fd;
+}
+
+absl::Status MakeParent(const std::string& path) {
+  const std::filesystem::path parent =
+      std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  if (!error) return absl::OkStatus();
+  return absl::ErrnoToStatus(
+      error.value(), absl::StrCat("making directory ", parent.string()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ToJsonLine(const Record& record) {
+  return std::visit(LineWriter{record}, record.payload);
+}
+
+absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Create(
+    absl::string_view path) {
+  const std::string name(path);
+  if (absl::Status status = MakeParent(name); !status.ok()) return status;
+  const absl::StatusOr<int> fd = Open(name, O_EXCL);
+  if (!fd.ok()) return fd.status();
+  return std::unique_ptr<JsonlSink>(new JsonlSink(path, *fd));
+}
+
+absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
+    absl::string_view path, absl::Span<const ResumePoint> points) {
+  const std::string name(path);
+  if (std::filesystem::exists(name)) {
+    std::ifstream in(name, std::ios::binary);
+    const std::string old(std::istreambuf_iterator<char>(in), {});
+    if (!in) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("reading ", name));
+    }
+    const absl::StatusOr<std::string> kept = WithoutRepeated(name, old, points);
+    if (!kept.ok()) return kept.status();
+    if (*kept != old) {
+      const absl::Status status = WriteFileAtomically(name, *kept);
+      if (!status.ok()) return status;
+    }
+  } else if (absl::Status status = MakeParent(name); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<int> fd = Open(name, 0);
+  if (!fd.ok()) return fd.status();
+  return std::unique_ptr<JsonlSink>(new JsonlSink(path, *fd));
+}
+
+JsonlSink::~JsonlSink() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+absl::Status JsonlSink::Write(const Record& record) {
+  absl::StatusOr<std::string> line = ToJsonLine(record);
+  if (!line.ok()) return line.status();
+  line->push_back('\n');
+  // No buffer of our own: written is flushed. One write(2) of a whole line, so
+  // that a reader of the growing file sees half a line only when the disk is
+  // full.
+  absl::string_view rest = *line;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(fd_, rest.data(), rest.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return absl::ErrnoToStatus(errno, absl::StrCat("writing ", path_));
+    }
+    rest.remove_prefix(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status JsonlSink::Finish() {
+  const int fd = std::exchange(fd_, -1);
+  if (fd < 0) return absl::OkStatus();
+  absl::Status status;
+  if (::fsync(fd) != 0 && errno != EINVAL) {
+    status = absl::ErrnoToStatus(errno, absl::StrCat("syncing ", path_));
+  }
+  if (::close(fd) != 0 && status.ok()) {
+    status = absl::ErrnoToStatus(errno, absl::StrCat("closing ", path_));
+  }
+  return status;
+}
+
+std::string JsonlSink::name() const {
+  return absl::StrCat("jsonl (", path_, ")");
+}
+
+}  // namespace cnn_fp4::telemetry

@@ -1,0 +1,74 @@
+#ifndef TELEMETRY_SINKS_JSONL_SINK_H_
+#define TELEMETRY_SINKS_JSONL_SINK_H_
+
+// metrics.jsonl: one JSON object a line, appended and flushed record by record,
+// so that `tail -f` and a crash see every finished record.
+//
+//   {"type":"scalars","time":1724277733.125,"model":"fp16","step":40,
+//    "values":{"loss":0.41,"grad_norm":"NaN"}}
+//   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
+//   {"type":"config","time":...,"config":{...}}
+//   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
+//   {"type":"exit","time":...,"code":0}
+//
+// (each on one line). `time` is seconds since 1970 with milliseconds; `model`
+// is left out when empty. Numbers have the fewest digits that read back as the
+// same float or double; NaN and infinities, which JSON lacks, are the strings
+// "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "telemetry/sink.h"
+
+namespace cnn_fp4::telemetry {
+
+// A model that continues from a checkpoint.
+struct ResumePoint {
+  std::string model;
+  // Steps that the checkpoint had completed.
+  int64_t step = 0;
+};
+
+class JsonlSink : public Sink {
+ public:
+  // A new file. AlreadyExists when there is one: a run never overwrites
+  // another.
+  static absl::StatusOr<std::unique_ptr<JsonlSink>> Create(
+      absl::string_view path);
+
+  // Continues `path`, or creates it. Scalars of a resumed model beyond its
+  // checkpoint (step > ResumePoint::step) are removed, because the model will
+  // measure those steps again; a last line that a crash cut short is removed
+  // too. All else stays, the exit record of the interrupted run included. The
+  // shortened file replaces the old one in one rename.
+  // DataLoss naming the line for a complete line that is no record.
+  static absl::StatusOr<std::unique_ptr<JsonlSink>> Resume(
+      absl::string_view path, absl::Span<const ResumePoint> points);
+
+  ~JsonlSink() override;
+
+  absl::Status Write(const Record& record) override;
+  absl::Status Finish() override;
+  std::string name() const override;
+
+ private:
+  JsonlSink(absl::string_view path, int fd) : path_(path), fd_(fd) {}
+
+  std::string path_;
+  int fd_;
+};
+
+// One line of metrics.jsonl, without '\n'. InvalidArgument for a Config that is
+// no JSON.
+absl::StatusOr<std::string> ToJsonLine(const Record& record);
+
+}  // namespace cnn_fp4::telemetry
+
+#endif  // TELEMETRY_SINKS_JSONL_SINK_H_
