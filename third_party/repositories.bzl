@@ -82,3 +82,9 @@ def third_party_repositories():
         debian_package = "nlohmann-json3-dev",
         header = "/usr/include/nlohmann/json.hpp",
     )
+    debian_library(
+        name = "zlib",
+        build_file = "//third_party/zlib:zlib.BUILD.bazel",
+        debian_package = "zlib1g-dev",
+        header = "/usr/include/zlib.h",
+    )
