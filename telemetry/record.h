@@ -76,7 +76,7 @@ using Payload = std::variant<Scalars, Text, Config, TableRecord, Exit>;
 struct Record {
   Payload payload;
   // The model (arm) that this is about: "fp16". Empty: the whole run.
-  std::string model;
+  std::string model = {};
   // InfinitePast: Run::Log puts the time of the call here.
   absl::Time time = absl::InfinitePast();
 };

@@ -181,7 +181,7 @@ absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Create(
 absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
     absl::string_view path, absl::Span<const ResumePoint> points) {
   const std::string name(path);
-  if (std::filesystem::exists(name)) {
+  if (std::filesystem::is_regular_file(name)) {
     std::ifstream in(name, std::ios::binary);
     const std::string old(std::istreambuf_iterator<char>(in), {});
     if (!in) {

@@ -1,0 +1,163 @@
+#include "telemetry/sinks/jsonl_sink.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const absl::Time kTime = absl::FromUnixMillis(1724277733125);
+
+std::string Path() {
+  const std::filesystem::path directory =
+      std::filesystem::path(::testing::TempDir()) /
+      ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::filesystem::remove_all(directory);
+  return (directory / "metrics.jsonl").string();
+}
+
+std::string Read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Record Step(const std::string& model, int64_t step) {
+  return {Scalars{step, {{"loss", 0.1f}}}, model, kTime};
+}
+
+TEST(ToJsonLineTest, ScalarsHaveTheFewestDigitsThatReadBack) {
+  const Record record = {
+      Scalars{40,
+              {{"float", 0.1f},
+               {"double", 0.1},
+               {"widened", static_cast<double>(0.1f)},
+               {"count", 16},
+               {"tiny", std::numeric_limits<float>::denorm_min()},
+               {"nan", std::nan("")},
+               {"up", std::numeric_limits<double>::infinity()},
+               {"down", -std::numeric_limits<float>::infinity()}}},
+      "fp16", kTime};
+  EXPECT_EQ(*ToJsonLine(record),
+            R"({"type":"scalars","time":1724277733.125,"model":"fp16",)"
+            R"("step":40,"values":{"float":0.1,"double":0.1,)"
+            R"("widened":0.10000000149011612,"count":16,"tiny":1e-45,)"
+            R"("nan":"NaN","up":"Infinity","down":"-Infinity"}})");
+}
+
+TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
+  Table table({"arm", "loss"});
+  table.AddRow({"fp\"16\n", {0.25, 2}});
+  const Record records[] = {
+      {Text{"validation", "line one\nline two \xff\xfe"}, "", kTime},
+      {Config{"{\n  \"b\": 1,\n  \"a\": [2.5]\n}"}, "", kTime},
+      {TableRecord{"result", table}, "", kTime},
+      {Exit{130}, "", kTime},
+  };
+  const char* const expected[] = {
+      R"({"type":"text","time":1724277733.125,"tag":"validation","text":"line one\nline two ��"})",
+      R"({"type":"config","time":1724277733.125,"config":{"b":1,"a":[2.5]}})",
+      R"({"type":"table","time":1724277733.125,"name":"result","columns":["arm","loss"],"rows":[["fp\"16\n",0.25]]})",
+      R"({"type":"exit","time":1724277733.125,"code":130})",
+  };
+  for (size_t i = 0; i < std::size(records); ++i) {
+    const std::string line = *ToJsonLine(records[i]);
+    EXPECT_EQ(line, expected[i]);
+    EXPECT_FALSE(absl::StrContains(line, '\n'));
+    EXPECT_TRUE(nlohmann::json::accept(line));
+  }
+}
+
+TEST(ToJsonLineTest, AConfigThatIsNoJsonIsRefused) {
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(ToJsonLine({Config{"{"}, "", kTime}).status()));
+}
+
+TEST(JsonlSinkTest, EveryRecordIsInTheFileWhenWriteReturns) {
+  const std::string path = Path();
+  auto sink = JsonlSink::Create(path);
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  for (int64_t step = 1; step <= 3; ++step) {
+    ASSERT_TRUE((*sink)->Write(Step("fp16", step)).ok());
+    const std::string contents = Read(path);
+    EXPECT_EQ(std::count(contents.begin(), contents.end(), '\n'), step);
+    EXPECT_EQ(contents.back(), '\n');
+  }
+  EXPECT_TRUE((*sink)->Finish().ok());
+}
+
+TEST(JsonlSinkTest, CreateDoesNotOverwrite) {
+  const std::string path = Path();
+  ASSERT_TRUE(JsonlSink::Create(path).ok());
+  const absl::Status status = JsonlSink::Create(path).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+TEST(JsonlSinkTest, AFullDiskIsAnErrorThatNamesTheFile) {
+  auto sink = JsonlSink::Resume("/dev/full", {});
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  const absl::Status status = (*sink)->Write(Step("fp16", 1));
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/dev/full"));
+}
+
+TEST(JsonlSinkTest, ResumeRemovesWhatWillBeMeasuredAgain) {
+  const std::string path = Path();
+  {
+    auto sink = *JsonlSink::Create(path);
+    for (const Record& record :
+         {Step("fp16", 1), Step("fp16", 9), Step("nvfp4", 4), Step("nvfp4", 5),
+          Record{Text{"note", "kept"}, "nvfp4", kTime}, Step("nvfp4", 6),
+          Step("", 7)}) {
+      ASSERT_TRUE(sink->Write(record).ok());
+    }
+  }
+  std::ofstream(path, std::ios::app) << R"({"type":"scalars","ti)";
+  auto sink = JsonlSink::Resume(path, {{"nvfp4", 5}});
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  ASSERT_TRUE((*sink)->Write(Step("nvfp4", 6)).ok());
+  std::vector<std::string> kept;
+  for (const absl::string_view line :
+       absl::StrSplit(Read(path), '\n', absl::SkipEmpty())) {
+    const auto json = nlohmann::json::parse(line);
+    kept.push_back(json.value("model", "") + ":" +
+                   (json.contains("step") ? json["step"].dump()
+                                          : json["type"].get<std::string>()));
+  }
+  EXPECT_THAT(kept, ElementsAre("fp16:1", "fp16:9", "nvfp4:4", "nvfp4:5",
+                                "nvfp4:text", ":7", "nvfp4:6"));
+}
+
+TEST(JsonlSinkTest, ResumeOfAnUntouchedFileChangesNoByte) {
+  const std::string path = Path();
+  ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 1)).ok());
+  const std::string before = Read(path);
+  ASSERT_TRUE(JsonlSink::Resume(path, {{"fp16", 1}}).ok());
+  EXPECT_EQ(Read(path), before);
+}
+
+TEST(JsonlSinkTest, ResumeNamesTheLineThatIsNoRecord) {
+  const std::string path = Path();
+  ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 1)).ok());
+  std::ofstream(path, std::ios::app) << "garbage\n";
+  const absl::Status status = JsonlSink::Resume(path, {}).status();
+  EXPECT_TRUE(absl::IsDataLoss(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path + ":2:"));
+}
+
+}  // namespace
+}  // namespace cnn_fp4::telemetry
