@@ -44,6 +44,54 @@ class BlockGrid {
 
   int64_t size() const;        // Elements.
   int64_t num_blocks() const;  // Blocks, short ones included.
+
+  // The tensor seen as {outer, rows, middle, cols, inner}, with blocks of
+  // block_rows x block_cols over rows and cols; rows is the axis that comes
+  // first in memory. 1-D blocks have rows = middle = block_rows = 1.
+  int64_t outer() const { return outer_; }
+  int64_t rows() const { return rows_; }
+  int64_t middle() const { return middle_; }
+  int64_t cols() const { return cols_; }
+  int64_t inner() const { return inner_; }
+  int64_t block_rows() const { return block_rows_; }
+  int64_t block_cols() const { return block_cols_; }
+
+  // Blocks on the two axes. Blocks are numbered row-major over {outer,
+  // block_count_rows, middle, block_count_cols, inner}: the scales are a tensor
+  // of the input's shape with the block axes divided by the block, rounded up.
+  int64_t block_count_rows() const;
+  int64_t block_count_cols() const;
+
+  // Distance in elements of neighbours on the two axes.
+  int64_t row_stride() const { return middle_ * cols_ * inner_; }
+  int64_t col_stride() const { return inner_; }
+
+  // Positions outside the axis of 1-D blocks: what TensorScale::kPerRow counts.
+  int64_t num_rows() const { return outer_ * inner_; }
+
+  // One block: element (r, c), 0 <= r < rows, 0 <= c < cols, is at
+  // offset + r * row_stride() + c * col_stride().
+  struct Block {
+    int64_t offset = 0;
+    int64_t rows = 0;
+    int64_t cols = 0;
+    int64_t row = 0;  // 0 <= row < num_rows().
+  };
+  Block block(int64_t index) const;  // 0 <= index < num_blocks().
+
+  friend bool operator==(const BlockGrid& a, const BlockGrid& b);
+  friend bool operator!=(const BlockGrid& a, const BlockGrid& b) {
+    return !(a == b);
+  }
+
+ private:
+  int64_t outer_ = 0;
+  int64_t rows_ = 1;
+  int64_t middle_ = 1;
+  int64_t cols_ = 0;
+  int64_t inner_ = 1;
+  int64_t block_rows_ = 1;
+  int64_t block_cols_ = 1;
 };
 
 }  // namespace cnn_fp4::quant

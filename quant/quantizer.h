@@ -10,35 +10,15 @@
 //   std::vector<float> y(x.size());
 //   absl::Status status = FakeQuantize(*recipe, *grid, x, absl::MakeSpan(y));
 
-#include <cstdint>
-#include <optional>
-#include <vector>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "quant/block_grid.h"
+#include "quant/packed_tensor.h"
+#include "quant/quantize_options.h"
 #include "quant/recipe.h"
 
 namespace cnn_fp4::quant {
-
-// What to do with a NaN or an infinity in the input.
-enum class NonFinitePolicy {
-  kRefuse,     // InvalidArgument that names the first index.
-  kSaturate,   // NaN -> 0, +-Inf -> +-largest finite float.
-  kPropagate,  // Every value of a block that holds one becomes NaN; the other
-               // blocks, and the tensor's amax, are as if it were not there.
-};
-
-struct QuantizeOptions {
-  NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;
-  // The tensor's amax when the caller knows it (static calibration): saves a
-  // pass over the data.
-  std::optional<float> tensor_amax;
-  // Key of the stochastic roundings: Philox4x32-10.
-  uint32_t seed = 0;
-  uint32_t stream = 0;
-};
 
 // max |x|; 0 for an empty tensor. InvalidArgument naming the first NaN or Inf.
 absl::StatusOr<float> Amax(absl::Span<const float> x);
@@ -60,21 +40,6 @@ absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
                                       absl::Span<const float> x,
                                       absl::Span<float> y,
                                       const QuantizeOptions& options = {});
-
-// A quantised tensor.
-struct PackedTensor {
-  Recipe recipe;
-  BlockGrid grid;
-  // Two codes a byte in the order of the tensor's elements, even element in the
-  // low nibble; an odd count is padded with a zero nibble.
-  std::vector<uint8_t> codes;
-  // One a block in the grid's block order: E4M3 or E8M0 bits, or empty for
-  // ScaleFormat::kFloat32.
-  std::vector<uint8_t> scales;
-  std::vector<float> scales_float32;
-  // What a stored scale is multiplied by: one, or one a row.
-  std::vector<float> tensor_scales;
-};
 
 absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       const BlockGrid& grid,

@@ -9,11 +9,13 @@
 // registry, which is also their documentation.
 //
 //   absl::StatusOr<Recipe> recipe = FindRecipe("nvfp4");
+//   absl::StatusOr<Recipe> sr = FindRecipe("mxfp4+block=16+sr8+rht");
 //   for (const NamedRecipe& r : RecipeRegistry()) std::cout << r.recipe.name;
 
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -95,8 +97,18 @@ struct NamedRecipe {
 // All named recipes, in the order of the documentation.
 absl::Span<const NamedRecipe> RecipeRegistry();
 
-// InvalidArgument, with all known names, for an unknown name.
+// A registered name, followed by any of these modifiers, each after a '+':
+// a rounding (nearest, ties_away, ties_to_zero, sr8, sr, sr_unbiased), rht (the
+// Hadamard transform) and block=N (block_cols; 0: the whole axis). The
+// recipe's name is the whole text.
+// InvalidArgument, with all known names, for an unknown one, and for a
+// combination that ValidateRecipe refuses.
 absl::StatusOr<Recipe> FindRecipe(absl::string_view name);
+
+// InvalidArgument for a recipe put together by hand whose parts contradict each
+// other: a rule with another scale format, a transform that does not fit the
+// block, unbiased rounding under a rule that saturates.
+absl::Status ValidateRecipe(const Recipe& recipe);
 
 // One line with every field, for logs and test names.
 std::string ToString(const Recipe& recipe);

@@ -1,0 +1,24 @@
+#ifndef QUANT_FORMATS_HOST_DEVICE_H_
+#define QUANT_FORMATS_HOST_DEVICE_H_
+
+// CNN_FP4_HOST_DEVICE marks functions that nvcc compiles for the host and for
+// the device; it is empty for other compilers. BitCast is C++20's
+// std::bit_cast<To>(from), usable in constant expressions and on the device.
+
+#if defined(__CUDACC__)
+#define CNN_FP4_HOST_DEVICE __host__ __device__
+#else
+#define CNN_FP4_HOST_DEVICE
+#endif
+
+namespace cnn_fp4::quant {
+
+template <typename To, typename From>
+CNN_FP4_HOST_DEVICE constexpr To BitCast(const From& from) {
+  static_assert(sizeof(To) == sizeof(From), "BitCast keeps every bit");
+  return __builtin_bit_cast(To, from);
+}
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_FORMATS_HOST_DEVICE_H_

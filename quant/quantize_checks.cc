@@ -1,0 +1,84 @@
+#include "quant/quantize_checks.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+absl::Status CheckAmounts(const char* name, absl::Span<const float> amounts,
+                          int64_t expected) {
+  if (amounts.empty()) return absl::OkStatus();
+  if (static_cast<int64_t>(amounts.size()) != expected) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("option ", name, " has ", amounts.size(),
+                     " entries, the grid needs ", expected));
+  }
+  for (size_t i = 0; i < amounts.size(); ++i) {
+    if (!(std::isfinite(amounts[i]) && amounts[i] >= 0.0f)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("option ", name, "[", i, "] is ", amounts[i],
+                       "; it must be finite and not negative"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
+                                    int64_t x_size,
+                                    const QuantizeOptions& options) {
+  if (absl::Status status = ValidateRecipe(recipe); !status.ok()) {
+    return status;
+  }
+  if (x_size != grid.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the tensor has ", x_size, " elements, its grid ", grid.size()));
+  }
+  const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
+  if (recipe.tensor_scale == TensorScale::kPerRow && !one_dimensional) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe '", recipe.name,
+                     "' scales rows: the grid must have 1-D blocks"));
+  }
+  if (recipe.hadamard &&
+      (!one_dimensional || grid.cols() % kHadamardSize != 0 ||
+       grid.block_cols() % kHadamardSize != 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe '", recipe.name,
+                     "' rotates groups of 16, but the block axis "
+                     "has ",
+                     grid.cols(),
+                     " elements: pad both operands of the product to "
+                     "a multiple of 16 with zeros"));
+  }
+  if (options.tensor_amax.has_value()) {
+    absl::Status status = CheckAmounts(
+        "tensor_amax", absl::MakeSpan(&*options.tensor_amax, 1), 1);
+    if (!status.ok()) return status;
+  }
+  absl::Status status =
+      CheckAmounts("row_amaxes", options.row_amaxes, grid.num_rows());
+  status.Update(
+      CheckAmounts("block_scales", options.block_scales, grid.num_blocks()));
+  return status;
+}
+
+absl::Status NonFiniteError(int64_t index, float value) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "element ", index, " is ",
+      std::isnan(value) ? "NaN"
+      : value > 0.0f    ? "Inf"
+                        : "-Inf",
+      "; choose to saturate or to propagate non-finite values, or remove "
+      "them"));
+}
+
+absl::Status HadamardOverflowError(int64_t index) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the Hadamard transform of the group that begins at element ", index,
+      " overflows FP32; scale the tensor down"));
+}
+
+}  // namespace cnn_fp4::quant

@@ -1,0 +1,39 @@
+#ifndef QUANT_QUANTIZE_CHECKS_H_
+#define QUANT_QUANTIZE_CHECKS_H_
+
+// Argument checks that the reference and the fast paths share, so that they
+// refuse the same calls with the same words.
+
+#include <cmath>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "quant/block_grid.h"
+#include "quant/quantize_options.h"
+#include "quant/recipe.h"
+
+namespace cnn_fp4::quant {
+
+// InvalidArgument unless x_size is the grid's, the recipe is valid and fits the
+// grid, and the options' amaxes and scales are finite, not negative and as
+// many as needed.
+absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
+                                    int64_t x_size,
+                                    const QuantizeOptions& options);
+
+// "element 7 is NaN; ...": what kRefuse says.
+absl::Status NonFiniteError(int64_t index, float value);
+
+// The same for a group of 16 whose Hadamard transform overflows FP32.
+absl::Status HadamardOverflowError(int64_t index);
+
+// kSaturate: NaN -> 0, +-Inf -> +-FLT_MAX.
+inline float Saturate(float x) {
+  if (std::isnan(x)) return 0.0f;
+  if (std::isinf(x)) return std::copysign(3.402823466e+38f, x);
+  return x;
+}
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_QUANTIZE_CHECKS_H_

@@ -1,0 +1,44 @@
+#ifndef QUANT_QUANTIZE_OPTIONS_H_
+#define QUANT_QUANTIZE_OPTIONS_H_
+
+// What a call of the quantiser may set beside recipe and grid.
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "quant/hadamard.h"
+
+namespace cnn_fp4::quant {
+
+// What to do with a NaN or an infinity in the input.
+enum class NonFinitePolicy {
+  kRefuse,     // InvalidArgument that names the first index.
+  kSaturate,   // NaN -> 0, +-Inf -> +-largest finite float.
+  kPropagate,  // Every value of a block that holds one becomes NaN; the other
+               // blocks, and the tensor's amax, are as if it were not there.
+};
+
+struct QuantizeOptions {
+  NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;
+  // The tensor's amax when the caller knows it (static calibration): saves a
+  // pass over the data. Finite, not negative.
+  std::optional<float> tensor_amax;
+  // The same for TensorScale::kPerRow: one for each of grid.num_rows() rows, or
+  // empty.
+  absl::Span<const float> row_amaxes;
+  // Block scales as an input instead of from amax (calibrated, learnable): one
+  // a block, finite and not negative, in units of the stored scale, i.e. before
+  // multiplication by the tensor scale. They are rounded to the recipe's scale
+  // format: E4M3 to nearest, E8M0 up, FP32 not at all. Empty: from amax.
+  absl::Span<const float> block_scales;
+  // Key of the stochastic roundings: Philox4x32-10.
+  uint32_t seed = 0;
+  uint32_t stream = 0;
+  // Signs of the Hadamard transform, for recipes that have one.
+  uint16_t hadamard_signs = kDefaultHadamardSigns;
+};
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_QUANTIZE_OPTIONS_H_

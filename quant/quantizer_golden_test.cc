@@ -1,0 +1,180 @@
+// Golden vectors: blocks of BF16 values whose codes and scales were worked out
+// with the host conversions of cuda_fp4.h and cuda_fp8.h. BF16 inputs produce
+// exact ties and so tell the orders of operations apart.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "gtest/gtest.h"
+#include "quant/formats/host_device.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+using Block = std::vector<float>;
+
+Block FromBfloat16(std::vector<uint16_t> halves) {
+  Block block;
+  for (const uint16_t h : halves) {
+    block.push_back(BitCast<float>(uint32_t{h} << 16));
+  }
+  return block;
+}
+
+const Block& B0() {
+  static const auto* const block = new Block(FromBfloat16(
+      {0x3E9A, 0xBFDA, 0x401D, 0x0000, 0xBCA4, 0x40A3, 0xC053, 0x3F9F, 0x3F29,
+       0xBF66, 0x408D, 0xC00D, 0x3DE1, 0x407A, 0xC0BD, 0x3F80}));
+  return *block;
+}
+const Block& B1() {
+  static const auto* const block = new Block(FromBfloat16(
+      {0x0000, 0x3C0D, 0x3D50, 0x3D02, 0x3C84, 0x3ABB, 0xBCB5, 0xBD30, 0xBCEA,
+       0x3B80, 0x3D88, 0x3D6A, 0x3C55, 0xB988, 0xBC40, 0xBD9D}));
+  return *block;
+}
+const Block& B2() {
+  static const auto* const block = new Block(FromBfloat16(
+      {0xB5E4, 0xB2AC, 0x35A6, 0x3694, 0x3683, 0x34A1, 0x0000, 0xB65D, 0xB572,
+       0x33EC, 0x3586, 0x3624, 0x36AB, 0x3531, 0xB614, 0xB6C6}));
+  return *block;
+}
+
+Block Join(const std::vector<Block>& blocks) {
+  Block joined;
+  for (const Block& b : blocks) joined.insert(joined.end(), b.begin(), b.end());
+  return joined;
+}
+
+PackedTensor QuantizeFlat(const std::string& name, const Block& x) {
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = BlockGrid::Flat(x.size(), recipe).value();
+  return Quantize(recipe, grid, x).value();
+}
+
+// "scale:codes" of each block.
+std::vector<std::string> Hex(const PackedTensor& packed) {
+  std::vector<std::string> blocks;
+  const int64_t bytes = packed.grid.block_cols() / 2;
+  for (size_t b = 0; b < packed.scales.size(); ++b) {
+    std::string text = absl::StrFormat("%02X:", packed.scales[b]);
+    for (int64_t i = 0; i < bytes; ++i) {
+      absl::StrAppendFormat(&text, "%02X", packed.codes[b * bytes + i]);
+    }
+    blocks.push_back(text);
+  }
+  return blocks;
+}
+
+using Expected = std::vector<std::string>;
+
+TEST(Golden, Nvfp4IsTransformerEngines) {
+  const PackedTensor packed = QuantizeFlat("nvfp4", Join({B0(), B1(), B2()}));
+  // The scale of B2 rounds to zero: zero codes with the elements' signs.
+  EXPECT_EQ(Hex(packed), (Expected{"7E:B104783DA1C6602F", "4C:104602DB1C6782FA",
+                                   "00:8800008008000088"}));
+  EXPECT_EQ(packed.tensor_scales, std::vector<float>{0x1.7ap+2f / 2688.0f});
+}
+
+TEST(Golden, FourOverSixTakesFour) {
+  for (const char* name : {"nvfp4_four_over_six", "nvfp4_four_over_six_mae"}) {
+    const PackedTensor packed = QuantizeFlat(name, Join({B0(), B1(), B2()}));
+    const Expected blocks = Hex(packed);
+    EXPECT_EQ(blocks[0], "7C:A003582C91B5501E") << name;
+    EXPECT_EQ(blocks[1], "4A:103502CA0B5581E9") << name;
+    EXPECT_EQ(blocks[2].substr(0, 3), "00:") << name;
+  }
+}
+
+TEST(Golden, Mxfp4) {
+  for (const char* name :
+       {"mxfp4", "mxfp4_floor", "mxfp4_rceil", "mxfp4_even", "mxfp4_midmax"}) {
+    EXPECT_EQ(Hex(QuantizeFlat(name, Join({B0(), B1()}))),
+              (Expected{"7F:B104782DA1C6602F0000008808008088"}))
+        << name;
+  }
+  EXPECT_EQ(Hex(QuantizeFlat("mxfp4_ceil", Join({B0(), B1()}))),
+            (Expected{"80:A002581B91A4401D0000008808008088"}));
+}
+
+TEST(Golden, Pow2) {
+  const Block x = Join({B0(), B1(), B2()});
+  EXPECT_EQ(Hex(QuantizeFlat("pow2_1x16", x)),
+            (Expected{"7F:B104782DA1C6602F", "79:104502DB0C6682EA",
+                      "6C:8A4104B0093115DA"}));
+  EXPECT_EQ(Hex(QuantizeFlat("mxfp4_floor+block=16", x)),
+            (Expected{"7F:B104782DA1C6602F", "79:104502DB0C6682EA",
+                      "6B:8C6316D00A5217FC"}));
+  EXPECT_EQ(Hex(QuantizeFlat("mxfp4_ceil+block=16", x)),
+            (Expected{"80:A002581B91A4401D", "7A:102301B90A4481C9",
+                      "6C:8A4104B0093115DA"}));
+  for (const char* name : {"mxfp4_even+block=16", "mxfp4_midmax+block=16"}) {
+    EXPECT_EQ(Hex(QuantizeFlat(name, B2())), (Expected{"6B:8C6316D00A5217FC"}))
+        << name;
+  }
+}
+
+// Rows of Model-Optimizer's MXFP4 tests: each is one (short) block.
+TEST(Golden, Mxfp4OfModelOptimizer) {
+  const std::vector<std::pair<Block, Block>> rows = {
+      {{.1f, .2f, .35f, .16f, .85f, .9f, .67f, .76f},
+       {.125f, .25f, .375f, .125f, .75f, 1, .75f, .75f}},
+      {{0, .5f, 1, 1.5f, 2, 3, 4, 6}, {0, .5f, 1, 1.5f, 2, 3, 4, 6}},
+      {{0, .25f, .75f, 1.25f, 1.75f, 2.5f, 3.5f, 5}, {0, 0, 1, 1, 2, 2, 4, 4}},
+      {{.1f, 2, 10, 16, 39, 49.5f, 30.5f, 98.8f},
+       {0, 0, 16, 16, 32, 48, 32, 96}},
+      {{2.3f, 9, .5f, 100.5f, 900.3f, 10000, 2000, 360000},
+       {0, 0, 0, 0, 0, 0, 0, 393216}},
+  };
+  const Recipe recipe = FindRecipe("mxfp4").value();
+  for (const auto& [x, expected] : rows) {
+    const BlockGrid grid = BlockGrid::Flat(x.size(), recipe).value();
+    Block y(x.size());
+    ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(y)).ok());
+    EXPECT_EQ(y, expected);
+  }
+}
+
+// compressed-tensors' round_to_power_2: the scale of EVEN for an amax of 4
+// times the value.
+TEST(Golden, EvenRoundsAsCompressedTensors) {
+  const std::vector<std::pair<float, float>> pairs = {
+      {5.687891f, 4}, {8.291567f, 8},   {1.540329f, 1},      {.315635f, .25f},
+      {.965272f, 1},  {6.944130f, 4},   {.073246f, .0625f},  {.451778f, .5f},
+      {8.571118f, 8}, {9.856593f, 8},   {.040571f, .03125f}, {.708509f, .5f},
+      {2.485657f, 2}, {4.003352f, 4},   {.995600f, 1},       {.224199f, .25f},
+      {5.032586f, 4}, {1.309816f, 1},   {.621958f, .5f},     {7.290238f, 8},
+      {1.501562f, 1}, {.379829f, .25f},
+  };
+  for (const auto& [value, power] : pairs) {
+    const PackedTensor packed = QuantizeFlat("mxfp4_even", {4.0f * value});
+    EXPECT_EQ(BitCast<float>(uint32_t{packed.scales[0]} << 23), power) << value;
+  }
+}
+
+TEST(Golden, DequantizeEqualsFakeQuantizeForEveryRecipe) {
+  Block x = Join({B0(), B1(), B2(), B0()});
+  x.resize(57);  // The last block is short.
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    const Recipe& recipe = named.recipe;
+    const auto grid = recipe.block_rows > 1
+                          ? BlockGrid::Tiles({3, 19}, 0, 1, recipe)
+                          : BlockGrid::Along({3, 19}, 1, recipe);
+    Block fake(x.size());
+    ASSERT_TRUE(FakeQuantize(recipe, *grid, x, absl::MakeSpan(fake)).ok());
+    const auto packed = Quantize(recipe, *grid, x);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    Block y(x.size());
+    ASSERT_TRUE(Dequantize(*packed, absl::MakeSpan(y)).ok());
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(BitCast<uint32_t>(y[i]), BitCast<uint32_t>(fake[i]))
+          << ToString(recipe) << " element " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cnn_fp4::quant
