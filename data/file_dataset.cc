@@ -1,0 +1,120 @@
+#include "data/file_dataset.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "data/describe.h"
+#include "data/image_io.h"
+#include "glog/logging.h"
+
+namespace cnn_fp4::data {
+namespace {
+
+class FileDataset : public Dataset {
+ public:
+  FileDataset(std::vector<FileEntry> entries, FileDatasetOptions options,
+              SizeRange sizes)
+      : entries_(std::move(entries)),
+        options_(std::move(options)),
+        sizes_(sizes) {}
+
+  int64_t size() const override { return entries_.size(); }
+
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    CHECK_GE(index, 0);
+    CHECK_LT(index, size());
+    const FileEntry& entry = entries_[index];
+    Sample sample;
+    sample.name = entry.name;
+    absl::StatusOr<Image> image =
+        ReadImage(entry.image_path, options_.max_pixels);
+    if (!image.ok()) return image.status();
+    sample.image = *std::move(image);
+    if (entry.mask_path.empty()) {
+      sample.mask.assign(sample.image.pixels.size() / 3, 0);
+      return sample;
+    }
+    absl::StatusOr<LabelMap> labels =
+        ReadLabels(entry.mask_path, options_.max_pixels);
+    if (!labels.ok()) return labels.status();
+    absl::Status status =
+        CheckSameSize(entry, {sample.image.width, sample.image.height},
+                      {labels->width, labels->height});
+    if (!status.ok()) return status;
+    status = MapValues(entry, *labels, &sample.mask);
+    if (!status.ok()) return status;
+    return sample;
+  }
+
+  const std::vector<std::string>& class_names() const override {
+    return options_.class_names;
+  }
+
+  std::string Describe() const override {
+    return DescribeDataset(options_.title, size(), sizes_,
+                           options_.class_names);
+  }
+
+ private:
+  absl::Status MapValues(const FileEntry& entry, const LabelMap& labels,
+                         std::vector<uint8_t>* mask) const {
+    mask->resize(labels.values.size());
+    for (size_t i = 0; i < labels.values.size(); ++i) {
+      const uint16_t value = labels.values[i];
+      if (entry.rule.kind == MaskRule::Kind::kBinary) {
+        (*mask)[i] = value == 0 ? 0 : entry.rule.foreground;
+      } else if (value == entry.rule.ignore_value) {
+        (*mask)[i] = kIgnore;
+      } else if (value < options_.class_names.size()) {
+        (*mask)[i] = static_cast<uint8_t>(value);
+      } else {
+        return absl::InvalidArgumentError(absl::StrCat(
+            entry.mask_path, ": value ", value, " at pixel ", i % labels.width,
+            ",", i / labels.width, " is no class (there are ",
+            options_.class_names.size(),
+            "); correct the mask, --class_names or --ignore_index"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const std::vector<FileEntry> entries_;
+  const FileDatasetOptions options_;
+  const SizeRange sizes_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
+    std::vector<FileEntry> entries, FileDatasetOptions options) {
+  CHECK(!entries.empty());
+  CHECK_LE(options.class_names.size(), static_cast<size_t>(kMaxClasses));
+  SizeRange sizes;
+  for (const FileEntry& entry : entries) {
+    absl::StatusOr<ImageSize> size =
+        ReadImageSize(entry.image_path, options.max_pixels);
+    if (!size.ok()) return size.status();
+    sizes.Add(*size);
+  }
+  return std::make_shared<FileDataset>(std::move(entries), std::move(options),
+                                       sizes);
+}
+
+absl::Status CheckSameSize(const FileEntry& entry, ImageSize image,
+                           ImageSize mask) {
+  if (image.width == mask.width && image.height == mask.height) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      entry.mask_path, ": the mask is ", mask.width, "x", mask.height,
+      " but its image ", entry.image_path, " is ", image.width, "x",
+      image.height, "; make the mask anew at the image's size"));
+}
+
+}  // namespace cnn_fp4::data
