@@ -74,7 +74,7 @@ def third_party_repositories():
         build_file = "//third_party/cairo:cairo.BUILD.bazel",
         debian_package = "libcairo2-dev",
         header = "/usr/include/cairo/cairo.h",
-        include_links = {"cairo": "/usr/include/cairo"},
+        include_links = {"include": "/usr/include/cairo"},
     )
     debian_library(
         name = "nlohmann_json",
