@@ -4,8 +4,10 @@
 // Colours of heatmaps: perceptually uniform maps, and reserved colours, which
 // none of them contains, for values that are no numbers.
 
-#include <array>
 #include <cstdint>
+#include <string>
+
+#include "absl/types/span.h"
 
 namespace cnn_fp4::viz {
 
@@ -33,8 +35,12 @@ enum class ColormapId {
 // The map at t in 0..1 (clamped).
 Rgb Colormap(ColormapId id, double t);
 
-// 256 equidistant colours, t = i / 255.
-std::array<Rgb, 256> ColormapTable(ColormapId id);
+// The map's control points, equally far apart: what a page that colours by
+// itself interpolates between.
+absl::Span<const Rgb> ColormapPoints(ColormapId id);
+
+// "#rrggbb".
+std::string ToHex(Rgb color);
 
 }  // namespace cnn_fp4::viz
 

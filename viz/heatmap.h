@@ -10,44 +10,11 @@
 //   WriteHeatmapSet(set, run_dir + "/plots/heatmaps/nvfp4/weights/prequantize/"
 //                                  "semantic_weights");
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "viz/heatmap_set.h"
 
 namespace cnn_fp4::viz {
-
-// How values become colours. The reader of the HTML can choose another.
-enum class HeatmapScale {
-  kLinear,
-  kLog,        // Positive values; zero and below show as the lowest colour.
-  kPercent,    // Values 0..100 (unit "%"), colours from 0 to the largest value.
-  kSymmetric,  // Signed: two colours around zero.
-};
-
-struct Heatmap {
-  std::string title;      // "Standard deviation"
-  std::string statistic;  // "std": the key of the records, unique in a set.
-  std::string unit;       // "dB", "%", "bits"; empty: none.
-  std::vector<std::string> rows;  // Layers, in the order of the network.
-  std::vector<int64_t> columns;   // Steps, increasing.
-  // [rows, columns] row-major. NaN and infinities are values; nullopt: not
-  // measured.
-  std::vector<std::optional<double>> values;
-  HeatmapScale scale = HeatmapScale::kLinear;
-  std::string description;  // One sentence: what it is and how to read it.
-};
-
-struct HeatmapSet {
-  std::string model;       // "nvfp4"
-  std::string tensor;      // "weights, prequantize"
-  std::string task;        // "semantic"
-  std::string experiment;  // "fp16_vs_nvfp4_s025"
-  std::vector<Heatmap> statistics;
-};
 
 // Writes <stem>.png (all statistics on one sheet), <stem>.html (one statistic
 // at a time, exact values under the cursor, needs no network) and <stem>.json
@@ -57,9 +24,6 @@ struct HeatmapSet {
 // repeated or empty `statistic`, or an empty set.
 absl::Status WriteHeatmapSet(const HeatmapSet& set,
                              absl::string_view path_stem);
-
-// The checks of WriteHeatmapSet.
-absl::Status ValidateHeatmapSet(const HeatmapSet& set);
 
 }  // namespace cnn_fp4::viz
 
