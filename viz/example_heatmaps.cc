@@ -92,7 +92,10 @@ HeatmapSet ExampleHeatmaps() {
         return 0.3 + 0.5 * t * (1 - d) + 0.02 * std::abs(n);
       });
   add("Signal to quantisation noise", "sqnr_db", "dB", HeatmapScale::kLinear,
-      "Higher is better; 6 dB are one bit.", [](double d, double t, double n) {
+      "Signal power over error power of the quantised weights: higher is "
+      "better, "
+      "6 dB are one bit of resolution.",
+      [](double d, double t, double n) {
         return 20.6 - 2.5 * d - 1.5 * t + 0.2 * n;
       });
   add("Underflow", "underflow_pct", "%", HeatmapScale::kPercent,

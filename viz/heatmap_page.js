@@ -10,6 +10,7 @@
   const ROW_HEIGHT = 17;
   const MIN_CELL = 3;    // Narrower maps scroll sideways.
   const MAX_CELL = 44;
+  const MAX_CANVAS = 30000;  // Pixels; browsers draw no wider.
   const FOOT = 46;       // Steps and their axis title.
   const BAR_GAP = 18;
   const BAR_WIDTH = 16;
@@ -125,7 +126,8 @@
     const widest = Math.max(...current.layers.map((l) => context.measureText(l).width));
     const left = Math.min(widest, 260) + 10;
     const room = byId('scroll').clientWidth - left - BAR_GAP - BAR_WIDTH - BAR_LABELS;
-    const cellWidth = Math.min(Math.max(room / cols, MIN_CELL), MAX_CELL);
+    const widestMap = MAX_CANVAS / (window.devicePixelRatio || 1) / cols;
+    const cellWidth = Math.min(Math.max(room / cols, MIN_CELL), MAX_CELL, widestMap);
     return {rows, cols, left, top: 6, cellWidth, cellHeight: ROW_HEIGHT,
             width: cellWidth * cols, height: ROW_HEIGHT * rows};
   }

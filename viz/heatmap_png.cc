@@ -18,7 +18,7 @@ constexpr double kMargin = 28.0;
 constexpr double kHeader = 62.0;
 constexpr double kPanelGapX = 34.0;
 constexpr double kPanelGapY = 26.0;
-constexpr double kPanelHead = 40.0;  // Title and description.
+constexpr double kPanelHead = 52.0;  // Title and two lines of description.
 constexpr double kPanelFoot = 34.0;  // Steps and their axis title.
 constexpr double kRowHeight = 14.0;
 // More rows than this get thinner and are named one by one no longer.
@@ -143,6 +143,8 @@ void DrawStepLabels(const Heatmap& heatmap, double x, double y,
       static_cast<size_t>(std::max(1.0, std::ceil((widest + 10.0) / cell)));
   for (size_t col = 0; col < cols; col += stride) {
     const double center = x + cell * (static_cast<double>(col) + 0.5);
+    // The last one may not run into the colour bar's unit.
+    if (center + widest / 2 > x + size.plot_width + kBarGap / 2) break;
     canvas->Line(center, y, center, y + 3.0, kFrame);
     canvas->Text(center, y + 10.5, absl::StrCat(heatmap.columns[col]),
                  kColumnLabel);
@@ -181,6 +183,22 @@ void DrawColorBar(const Heatmap& heatmap, const ColorScale& scale, double x,
   canvas->Text(x, y + height + 10.5, note, style);
 }
 
+// At most two lines; the second is shortened when the text is longer.
+std::vector<std::string> WrapText(const std::string& text, double width) {
+  if (text.empty()) return {};
+  if (Canvas::TextWidth(text, kPanelText) <= width) return {text};
+  size_t cut = 0;
+  for (size_t blank = text.find(' '); blank != std::string::npos;
+       blank = text.find(' ', blank + 1)) {
+    if (Canvas::TextWidth(text.substr(0, blank), kPanelText) > width) break;
+    cut = blank;
+  }
+  // A first word that fills more than a line.
+  if (cut == 0) return {Canvas::FitText(text, width, kPanelText)};
+  return {text.substr(0, cut),
+          Canvas::FitText(text.substr(cut + 1), width, kPanelText)};
+}
+
 void DrawPanel(const Heatmap& heatmap, double x, double y,
                const PanelSize& size, Canvas* canvas) {
   const ColorScale scale(heatmap);
@@ -191,9 +209,11 @@ void DrawPanel(const Heatmap& heatmap, double x, double y,
   if (!heatmap.unit.empty()) absl::StrAppend(&title, " [", heatmap.unit, "]");
   canvas->Text(plot_x, y + 10.0, Canvas::FitText(title, room, kPanelTitle),
                kPanelTitle);
-  canvas->Text(plot_x, y + 27.0,
-               Canvas::FitText(heatmap.description, room, kPanelText),
-               kPanelText);
+  double line_y = y + 27.0;
+  for (const std::string& line : WrapText(heatmap.description, room)) {
+    canvas->Text(plot_x, line_y, line, kPanelText);
+    line_y += 12.5;
+  }
   DrawCells(heatmap, scale, plot_x, plot_y, size, canvas);
   DrawRowLabels(heatmap, plot_x, plot_y, size, canvas);
   DrawStepLabels(heatmap, plot_x, plot_y + size.plot_height, size, canvas);
@@ -262,10 +282,13 @@ absl::Status WriteHeatmapPng(const HeatmapSet& set, absl::string_view path) {
                               width - 2 * kMargin, kTitle),
               kTitle);
   const std::vector<int64_t>& steps = set.statistics.front().columns;
-  const std::string subtitle = JoinNonEmpty(
-      {set.experiment, set.task,
-       absl::StrCat(set.statistics.front().rows.size(), " layers"),
-       absl::StrCat("steps ", steps.front(), " to ", steps.back())});
+  const size_t layers = set.statistics.front().rows.size();
+  const std::string subtitle =
+      JoinNonEmpty({set.experiment, set.task,
+                    absl::StrCat(layers, layers == 1 ? " layer" : " layers"),
+                    steps.size() == 1 ? absl::StrCat("step ", steps.front())
+                                      : absl::StrCat("steps ", steps.front(),
+                                                     " to ", steps.back())});
   canvas.Text(kMargin, kMargin + 29.0,
               Canvas::FitText(subtitle, width - 2 * kMargin - 360.0, kSubtitle),
               kSubtitle);

@@ -1,7 +1,5 @@
 #include "viz/heatmap.h"
 
-#include <png.h>
-
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -10,7 +8,6 @@
 #include <limits>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -20,6 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "viz/colormap.h"
 #include "viz/example_heatmaps.h"
+#include "viz/test_png.h"
 
 namespace cnn_fp4::viz {
 namespace {
@@ -40,36 +38,6 @@ fs::path Directory(const std::string& name) {
 std::string Read(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-struct Picture {
-  int width = 0;
-  int height = 0;
-  std::vector<uint8_t> rgb;
-
-  size_t Count(Rgb color) const {
-    size_t count = 0;
-    for (size_t i = 0; i < rgb.size(); i += 3) {
-      count += Rgb{rgb[i], rgb[i + 1], rgb[i + 2]} == color;
-    }
-    return count;
-  }
-};
-
-Picture Decode(const fs::path& path) {
-  png_image image = {};
-  image.version = PNG_IMAGE_VERSION;
-  Picture picture;
-  EXPECT_TRUE(png_image_begin_read_from_file(&image, path.c_str()))
-      << image.message;
-  image.format = PNG_FORMAT_RGB;
-  picture.width = static_cast<int>(image.width);
-  picture.height = static_cast<int>(image.height);
-  picture.rgb.resize(PNG_IMAGE_SIZE(image));
-  EXPECT_TRUE(
-      png_image_finish_read(&image, nullptr, picture.rgb.data(), 0, nullptr))
-      << image.message;
-  return picture;
 }
 
 class ExampleTest : public ::testing::Test {
@@ -117,7 +85,7 @@ TEST_F(ExampleTest, JsonHasEveryNumber) {
 }
 
 TEST_F(ExampleTest, PngHasTheReservedColoursInTheirProportions) {
-  const Picture picture = Decode(stem_ + ".png");
+  const TestPng picture = DecodePng(stem_ + ".png");
   EXPECT_GT(picture.width, 1500);
   EXPECT_LT(picture.width, 4000);
   EXPECT_GT(picture.height, 1500);
@@ -223,7 +191,7 @@ TEST(WriteHeatmapSetTest, ExtremeShapesDraw) {
   ASSERT_TRUE(WriteHeatmapSet(set, (directory / "many").string()).ok());
   // One NaN in 250000 values does not vanish between the pixels; the
   // legend alone has fewer pixels than the other entries of it.
-  const Picture picture = Decode(directory / "many.png");
+  const TestPng picture = DecodePng((directory / "many.png").string());
   EXPECT_GT(picture.Count(kNanColor), picture.Count(kPositiveInfColor));
 }
 
