@@ -1,0 +1,228 @@
+#include "data/coco_dataset.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "data/coco_json.h"
+#include "data/coco_mask.h"
+#include "data/describe.h"
+#include "data/file_io.h"
+#include "data/image_io.h"
+#include "glog/logging.h"
+
+namespace cnn_fp4::data {
+namespace {
+
+struct Classes {
+  std::vector<std::string> names;          // The background first.
+  std::map<int64_t, uint8_t> of_category;  // Without those left out.
+};
+
+class CocoDataset : public Dataset {
+ public:
+  CocoDataset(std::string title, std::string image_dir, int64_t max_pixels,
+              Classes classes, CocoInstances instances)
+      : title_(std::move(title)),
+        image_dir_(std::move(image_dir)),
+        max_pixels_(max_pixels),
+        classes_(std::move(classes)),
+        instances_(std::move(instances)),
+        of_image_(instances_.images.size()) {
+    std::unordered_map<int64_t, size_t> index_of_id;
+    for (size_t i = 0; i < instances_.images.size(); ++i) {
+      index_of_id[instances_.images[i].id] = i;
+      sizes_.Add(instances_.images[i].size);
+    }
+    for (size_t i = 0; i < instances_.annotations.size(); ++i) {
+      of_image_[index_of_id.at(instances_.annotations[i].image_id)].push_back(
+          i);
+    }
+  }
+
+  int64_t size() const override { return instances_.images.size(); }
+
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    CHECK_GE(index, 0);
+    CHECK_LT(index, size());
+    const CocoImage& entry = instances_.images[index];
+    const std::string path = JoinPath(image_dir_, entry.file_name);
+    absl::StatusOr<Image> image = ReadImage(path, max_pixels_);
+    if (!image.ok()) return image.status();
+    if (image->width != entry.size.width ||
+        image->height != entry.size.height) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": is ", image->width, "x", image->height,
+                       " but its annotations say ", entry.size.width, "x",
+                       entry.size.height, "; use the original image"));
+    }
+    Sample sample;
+    sample.name = entry.file_name;
+    sample.image = *std::move(image);
+    absl::Status status = PaintMask(index, &sample.mask);
+    if (!status.ok()) return status;
+    return sample;
+  }
+
+  const std::vector<std::string>& class_names() const override {
+    return classes_.names;
+  }
+
+  std::string Describe() const override {
+    return DescribeDataset(title_, size(), sizes_, classes_.names);
+  }
+
+ private:
+  struct Layer {
+    bool is_crowd;
+    int64_t pixels;
+    uint8_t value;
+    PixelRuns runs;
+  };
+
+  absl::Status PaintMask(int64_t index, std::vector<uint8_t>* mask) const {
+    const ImageSize size = instances_.images[index].size;
+    std::vector<Layer> layers;
+    for (const size_t i : of_image_[index]) {
+      const CocoAnnotation& annotation = instances_.annotations[i];
+      const auto category = classes_.of_category.find(annotation.category_id);
+      if (category == classes_.of_category.end()) continue;
+      absl::StatusOr<PixelRuns> runs = Rasterize(annotation, size);
+      if (!runs.ok()) return runs.status();
+      const int64_t pixels = CountPixels(*runs);
+      layers.push_back({annotation.is_crowd, pixels,
+                        annotation.is_crowd ? kIgnore : category->second,
+                        *std::move(runs)});
+    }
+    std::stable_sort(layers.begin(), layers.end(),
+                     [](const Layer& a, const Layer& b) {
+                       if (a.is_crowd != b.is_crowd) return a.is_crowd;
+                       return a.pixels > b.pixels;
+                     });
+    mask->assign(static_cast<size_t>(size.width) * size.height, 0);
+    for (const Layer& layer : layers) {
+      Paint(layer.runs, size, layer.value, mask);
+    }
+    return absl::OkStatus();
+  }
+
+  const std::string title_;
+  const std::string image_dir_;
+  const int64_t max_pixels_;
+  const Classes classes_;
+  const CocoInstances instances_;
+  std::vector<std::vector<size_t>> of_image_;
+  SizeRange sizes_;
+};
+
+absl::StatusOr<Classes> MakeClasses(const CocoOptions& options,
+                                    const CocoInstances& instances) {
+  Classes classes;
+  classes.names.push_back("background");
+  for (const auto& [id, category] : instances.categories) {
+    if (options.categories.empty()) {
+      classes.of_category[id] = static_cast<uint8_t>(classes.names.size());
+      classes.names.push_back(category.name);
+    }
+  }
+  for (const std::string& name : options.categories) {
+    const auto found = std::find_if(
+        instances.categories.begin(), instances.categories.end(),
+        [&name](const auto& entry) { return entry.second.name == name; });
+    if (found == instances.categories.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--class_names: ", options.root, " has no category \"",
+                       name, "\"; leave the flag out to see all"));
+    }
+    if (!classes.of_category
+             .emplace(found->first, static_cast<uint8_t>(classes.names.size()))
+             .second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--class_names: \"", name, "\" is there twice"));
+    }
+    classes.names.push_back(name);
+  }
+  if (classes.names.size() < 2 || classes.names.size() > kMaxClasses) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.root, ": ", classes.names.size() - 1,
+                     " categories; there must "
+                     "be 1 to ",
+                     kMaxClasses - 1, ", choose some with --class_names"));
+  }
+  return classes;
+}
+
+absl::StatusOr<CocoInstances> ReadSplit(const CocoOptions& options,
+                                        const std::string& split) {
+  const std::string json = JoinPath(
+      options.root, absl::StrCat("annotations/instances_", split, ".json"));
+  absl::StatusOr<CocoInstances> instances =
+      ReadCocoInstances(json, options.max_pixels);
+  if (!instances.ok()) return instances.status();
+  if (instances->images.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(json, ": empty split, \"images\" is empty; add images"));
+  }
+  const std::string image_dir = JoinPath(options.root, split);
+  absl::Status status = CheckDirectory(
+      image_dir, absl::StrCat("images of the split \"", split, "\""));
+  if (!status.ok()) return status;
+  for (const CocoImage& image : instances->images) {
+    const std::string path = JoinPath(image_dir, image.file_name);
+    if (!IsFile(path)) {
+      return absl::NotFoundError(
+          absl::StrCat(path, ": no such file, though ", json,
+                       " lists it; add the image or remove the entry"));
+    }
+  }
+  return instances;
+}
+
+bool SameCategories(const CocoInstances& a, const CocoInstances& b) {
+  return std::equal(
+      a.categories.begin(), a.categories.end(), b.categories.begin(),
+      b.categories.end(), [](const auto& x, const auto& y) {
+        return x.first == y.first && x.second.name == y.second.name;
+      });
+}
+
+}  // namespace
+
+absl::StatusOr<DatasetPair> OpenCoco(const CocoOptions& options) {
+  absl::Status status = CheckDirectory(options.root, "the dataset");
+  if (!status.ok()) return status;
+  absl::StatusOr<CocoInstances> train = ReadSplit(options, options.train_split);
+  if (!train.ok()) return train.status();
+  absl::StatusOr<CocoInstances> val = ReadSplit(options, options.val_split);
+  if (!val.ok()) return val.status();
+  if (!SameCategories(*train, *val)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.root, ": instances_", options.train_split,
+                     ".json and "
+                     "instances_",
+                     options.val_split,
+                     ".json have different categories; "
+                     "give both the same list"));
+  }
+  absl::StatusOr<Classes> classes = MakeClasses(options, *train);
+  if (!classes.ok()) return classes.status();
+  const auto make = [&](const std::string& split, CocoInstances instances) {
+    return std::make_shared<const CocoDataset>(
+        absl::StrCat("coco ", options.root, ", ", split),
+        JoinPath(options.root, split), options.max_pixels, *classes,
+        std::move(instances));
+  };
+  return DatasetPair{make(options.train_split, *std::move(train)),
+                     make(options.val_split, *std::move(val))};
+}
+
+}  // namespace cnn_fp4::data

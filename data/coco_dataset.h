@@ -1,0 +1,39 @@
+#ifndef DATA_COCO_DATASET_H_
+#define DATA_COCO_DATASET_H_
+
+// COCO 2017 as semantic segmentation:
+//
+//   <root>/annotations/instances_<split>.json    <root>/<split>/<file_name>
+//
+// Class 0 is the background; the categories follow by ascending id, without
+// gaps (COCO's ids have some). Where annotations overlap the one of fewer
+// pixels lies on top, of equals the later one: a cup in front of a table stays
+// visible, which COCO's own order does not ensure. Crowd regions are kIgnore
+// wherever no single object lies on them.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+#include "data/image.h"
+
+namespace cnn_fp4::data {
+
+struct CocoOptions {
+  std::string root;
+  std::string train_split = "train2017";
+  std::string val_split = "val2017";
+  // Categories to keep, in class order; the rest is background. Empty: all.
+  std::vector<std::string> categories;
+  int64_t max_pixels = kDefaultMaxPixels;
+};
+
+// Both splits must have the same categories. Every image must be there; it is
+// decoded, and compared with the size in the JSON, only in Get.
+absl::StatusOr<DatasetPair> OpenCoco(const CocoOptions& options);
+
+}  // namespace cnn_fp4::data
+
+#endif  // DATA_COCO_DATASET_H_

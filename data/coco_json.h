@@ -1,0 +1,60 @@
+#ifndef DATA_COCO_JSON_H_
+#define DATA_COCO_JSON_H_
+
+// COCO's instances_*.json: images, categories and annotations.
+//
+// The file is streamed: one image, annotation or category at a time exists as
+// JSON, so COCO's 450 MB need little more memory than the polygons themselves.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/coco_mask.h"
+#include "data/image.h"
+
+namespace cnn_fp4::data {
+
+struct CocoImage {
+  int64_t id = 0;
+  std::string file_name;
+  ImageSize size;
+};
+
+struct CocoCategory {
+  int64_t id = 0;
+  std::string name;
+};
+
+// Either polygons or run lengths.
+struct CocoAnnotation {
+  int64_t id = 0;
+  int64_t image_id = 0;
+  int64_t category_id = 0;
+  bool is_crowd = false;
+  std::vector<std::vector<double>> polygons;  // x0, y0, x1, y1, ... each.
+  std::vector<uint32_t> counts;
+};
+
+struct CocoInstances {
+  std::vector<CocoImage> images;  // In the order of the file.
+  std::map<int64_t, CocoCategory> categories;
+  std::vector<CocoAnnotation> annotations;  // In the order of the file.
+};
+
+// Checks every field that is used, and that what refers to an image or category
+// finds it. A polygon that lies wholly outside its image is an error, one that
+// overlaps the border is clipped later. Errors name the file and the
+// annotation, or the byte where it is no JSON.
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
+                                                int64_t max_pixels);
+
+// The pixels of an annotation of an image of this size.
+absl::StatusOr<PixelRuns> Rasterize(const CocoAnnotation& annotation,
+                                    ImageSize size);
+
+}  // namespace cnn_fp4::data
+
+#endif  // DATA_COCO_JSON_H_
