@@ -7,8 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "data/coco_dataset.h"
 #include "data/folder_dataset.h"
+#include "data/mvtec_dataset.h"
 #include "data/nuclei_dataset.h"
+#include "data/synthetic_dataset.h"
 
 namespace cnn_fp4::data {
 namespace {
@@ -28,6 +31,34 @@ absl::StatusOr<DatasetPair> Folder(const DatasetOptions& options) {
   return OpenFolder(folder);
 }
 
+absl::StatusOr<DatasetPair> Mvtec(const DatasetOptions& options) {
+  MvtecOptions mvtec;
+  mvtec.root = options.data_root;
+  mvtec.category = options.category;
+  mvtec.labels = options.mvtec_labels;
+  mvtec.subset = options.mvtec_subset;
+  mvtec.max_pixels = options.max_pixels;
+  return OpenMvtec(mvtec);
+}
+
+absl::StatusOr<DatasetPair> Coco(const DatasetOptions& options) {
+  CocoOptions coco;
+  coco.root = options.data_root;
+  if (!options.train_split.empty()) coco.train_split = options.train_split;
+  if (!options.val_split.empty()) coco.val_split = options.val_split;
+  coco.categories = options.class_names;
+  coco.max_pixels = options.max_pixels;
+  return OpenCoco(coco);
+}
+
+absl::StatusOr<DatasetPair> Synthetic(const DatasetOptions& options) {
+  SyntheticOptions synthetic;
+  synthetic.seed = options.seed;
+  synthetic.count = options.synthetic_count;
+  synthetic.size = options.synthetic_size;
+  return OpenSynthetic(synthetic);
+}
+
 struct Reader {
   const char* name;
   bool needs_data_root;
@@ -39,6 +70,9 @@ struct Reader {
 constexpr Reader kReaders[] = {
     {"nuclei", false, false, false, Nuclei},
     {"folder", true, true, true, Folder},
+    {"mvtec", true, false, false, Mvtec},
+    {"coco", true, true, true, Coco},
+    {"synthetic", false, false, false, Synthetic},
 };
 
 absl::Status Check(const DatasetOptions& options, const Reader& reader) {

@@ -1,0 +1,208 @@
+#include "data/mvtec_dataset.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "data/file_dataset.h"
+#include "data/file_io.h"
+#include "data/rng.h"
+
+namespace cnn_fp4::data {
+namespace {
+
+constexpr char kGood[] = "good";
+constexpr size_t kValidationShare = 4;  // One in four.
+
+using Entries = std::vector<FileEntry>;
+
+// FNV-1a, mixed so that names that differ in one digit fall anywhere.
+uint64_t HashName(absl::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  return Mix64(hash);
+}
+
+absl::StatusOr<std::string> FindCategory(const MvtecOptions& options) {
+  absl::Status status = CheckDirectory(options.root, "the dataset");
+  if (!status.ok()) return status;
+  if (!options.category.empty()) {
+    std::string path = JoinPath(options.root, options.category);
+    status = CheckDirectory(
+        path, absl::StrCat("category \"", options.category, "\""));
+    if (!status.ok()) return status;
+    return path;
+  }
+  if (IsDirectory(JoinPath(options.root, "test"))) return options.root;
+  absl::StatusOr<std::vector<std::string>> found =
+      ListSubdirectories(options.root);
+  if (!found.ok()) return found.status();
+  const auto is_no_category = [&options](const std::string& name) {
+    return !IsDirectory(JoinPath(JoinPath(options.root, name), "test"));
+  };
+  found->erase(std::remove_if(found->begin(), found->end(), is_no_category),
+               found->end());
+  if (found->size() == 1) return JoinPath(options.root, found->front());
+  return absl::InvalidArgumentError(
+      found->empty() ? absl::StrCat(options.root,
+                                    ": no category here, that is a folder "
+                                    "with test/; check --data_root")
+                     : absl::StrCat(options.root,
+                                    ": several categories; choose one with "
+                                    "--category=",
+                                    absl::StrJoin(*found, "|")));
+}
+
+// The images of one folder, e.g. "test/crack".
+absl::StatusOr<Entries> ReadGroup(const std::string& base,
+                                  const std::string& part,
+                                  const std::string& defect,
+                                  uint8_t foreground) {
+  const std::string group = JoinPath(part, defect);
+  const std::string image_dir = JoinPath(base, group);
+  absl::StatusOr<std::vector<std::string>> images = ListImageFiles(image_dir);
+  if (!images.ok()) return images.status();
+  Entries entries;
+  for (const std::string& image : *images) {
+    FileEntry entry;
+    entry.name = JoinPath(group, image);
+    entry.image_path = JoinPath(image_dir, image);
+    if (defect != kGood) {
+      const std::string mask_base = JoinPath(
+          base, absl::StrCat("ground_truth/", defect, "/", Stem(image)));
+      entry.mask_path = absl::StrCat(mask_base, "_mask.png");
+      if (!IsFile(entry.mask_path)) {
+        entry.mask_path = absl::StrCat(mask_base, ".png");
+      }
+      if (!IsFile(entry.mask_path)) {
+        return absl::NotFoundError(
+            absl::StrCat(entry.image_path, ": this image has no mask ",
+                         mask_base, "_mask.png; add it or remove the image"));
+      }
+      entry.rule.kind = MaskRule::Kind::kBinary;
+      entry.rule.foreground = foreground;
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// Moves a quarter of the group to `val`, the rest to `train`, each in the order
+// of the names.
+void Split(Entries group, Entries* train, Entries* val) {
+  std::vector<uint64_t> hashes;
+  for (const FileEntry& entry : group) hashes.push_back(HashName(entry.name));
+  std::vector<uint64_t> sorted = hashes;
+  std::sort(sorted.begin(), sorted.end());
+  size_t val_count = (group.size() + kValidationShare / 2) / kValidationShare;
+  if (group.size() >= 2) val_count = std::max<size_t>(val_count, 1);
+  for (size_t i = 0; i < group.size(); ++i) {
+    const bool to_val = val_count > 0 && hashes[i] <= sorted[val_count - 1];
+    (to_val ? val : train)->push_back(std::move(group[i]));
+  }
+}
+
+absl::Status CheckChoice(absl::string_view option, const std::string& value,
+                         const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("--", option, "=", value,
+                                                 " is unknown; it is one of ",
+                                                 absl::StrJoin(known, ", ")));
+}
+
+}  // namespace
+
+absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
+  absl::Status status =
+      CheckChoice("mvtec_labels", options.labels, {"binary", "per_defect"});
+  if (status.ok()) {
+    status =
+        CheckChoice("mvtec_subset", options.subset, {"train", "test", "all"});
+  }
+  if (!status.ok()) return status;
+  absl::StatusOr<std::string> base = FindCategory(options);
+  if (!base.ok()) return base.status();
+
+  // The classes come from test/ whatever the subset, so that nets trained on
+  // one subset fit the others.
+  absl::StatusOr<std::vector<std::string>> folders =
+      ListSubdirectories(JoinPath(*base, "test"));
+  if (!folders.ok()) return folders.status();
+  std::vector<std::string> class_names = {kGood};
+  std::vector<std::pair<std::string, uint8_t>> groups;
+  for (const std::string& folder : *folders) {
+    if (folder == kGood) {
+      groups.emplace_back(folder, 0);
+      continue;
+    }
+    const bool new_class =
+        options.labels == "per_defect" || class_names.size() == 1;
+    if (new_class) {
+      class_names.push_back(options.labels == "binary" ? "defect" : folder);
+    }
+    if (class_names.size() > kMaxClasses) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(*base, "/test: more than ", kMaxClasses - 1,
+                       " folders of defects; use --mvtec_labels=binary"));
+    }
+    groups.emplace_back(folder, class_names.size() - 1);
+  }
+  if (class_names.size() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        *base, "/test: empty, no folder of defects; check --data_root"));
+  }
+
+  Entries train, val;
+  const auto add = [&](const std::string& part, const std::string& defect,
+                       uint8_t foreground) -> absl::Status {
+    absl::StatusOr<Entries> group = ReadGroup(*base, part, defect, foreground);
+    if (!group.ok()) return group.status();
+    Split(*std::move(group), &train, &val);
+    return absl::OkStatus();
+  };
+  if (options.subset != "train") {
+    for (const auto& [defect, foreground] : groups) {
+      status = add("test", defect, foreground);
+      if (!status.ok()) return status;
+    }
+  }
+  if (options.subset != "test") {
+    status = add("train", kGood, 0);
+    if (!status.ok()) return status;
+  }
+  if (train.empty() || val.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        *base, ": empty split, the subset \"", options.subset, "\" has ",
+        train.size() + val.size(), " images; at least 2 are needed"));
+  }
+
+  DatasetPair pair;
+  const auto open = [&](Entries entries, const char* split) {
+    return OpenFileDataset(std::move(entries),
+                           {absl::StrCat("mvtec ", *base, ", subset ",
+                                         options.subset, ", ", split),
+                            class_names, options.max_pixels});
+  };
+  absl::StatusOr<std::shared_ptr<const Dataset>> dataset =
+      open(std::move(train), "train");
+  if (!dataset.ok()) return dataset.status();
+  pair.train = *std::move(dataset);
+  dataset = open(std::move(val), "val");
+  if (!dataset.ok()) return dataset.status();
+  pair.val = *std::move(dataset);
+  return pair;
+}
+
+}  // namespace cnn_fp4::data
