@@ -60,9 +60,9 @@ bool IsJudged(int32_t value, int num_classes) {
   return value >= 0 && value < num_classes;
 }
 
-// Classes over the image, the background left clear. The sheet's pixels are
-// larger or smaller than the image's, so an outline is drawn as pixels of the
-// image: those of a class that touch another.
+// Classes over the image, the background left clear. An outline is drawn as
+// pixels of the image, those of a class near another; more of them when the
+// sheet shows the image smaller.
 RgbImage Overlay(const RgbImage& image, const ClassMask& mask,
                  absl::Span<const ClassStyle> classes) {
   RgbImage out = image;
@@ -72,14 +72,25 @@ RgbImage Overlay(const RgbImage& image, const ClassMask& mask,
         .classes[static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
                  static_cast<size_t>(x)];
   };
+  const int thickness = std::max(
+      1, static_cast<int>(std::lround(std::max(image.width, image.height) /
+                                      (kCell * Canvas::kPixelsPerPoint))));
+  const auto is_edge = [&](int x, int y) {
+    const int32_t value = at(x, y);
+    for (int d = 1; d <= thickness; ++d) {
+      if ((x >= d && at(x - d, y) != value) ||
+          (y >= d && at(x, y - d) != value) ||
+          (x + d < mask.width && at(x + d, y) != value) ||
+          (y + d < mask.height && at(x, y + d) != value)) {
+        return true;
+      }
+    }
+    return false;
+  };
   for (int y = 0; y < mask.height; ++y) {
     for (int x = 0; x < mask.width; ++x) {
       const int32_t value = at(x, y);
       if (value == 0) continue;
-      const bool edge = (x > 0 && at(x - 1, y) != value) ||
-                        (y > 0 && at(x, y - 1) != value) ||
-                        (x + 1 < mask.width && at(x + 1, y) != value) ||
-                        (y + 1 < mask.height && at(x, y + 1) != value);
       const Rgb color = IsJudged(value, num_classes)
                             ? classes[static_cast<size_t>(value)].color
                             : kUnjudged;
@@ -87,7 +98,7 @@ RgbImage Overlay(const RgbImage& image, const ClassMask& mask,
           out.pixels.data() +
           3 * (static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
                static_cast<size_t>(x));
-      const double share = edge ? 1.0 : kFill;
+      const double share = is_edge(x, y) ? 1.0 : kFill;
       pixel[0] = Blend(pixel[0], color.r, share);
       pixel[1] = Blend(pixel[1], color.g, share);
       pixel[2] = Blend(pixel[2], color.b, share);

@@ -58,7 +58,8 @@ OverlayRow Row(const std::string& name, int width, int height) {
   row.truth = Draw(width, height, discs, 0.0);
   row.image = {width, height, {}};
   for (size_t i = 0; i < row.truth.classes.size(); ++i) {
-    const auto noise = static_cast<uint8_t>(i * 2654435761u >> 28);
+    const auto noise =
+        static_cast<uint8_t>(static_cast<uint32_t>(i) * 2654435761u >> 28);
     const uint8_t level = row.truth.classes[i] != 0 ? 150 : 30;
     for (int c = 0; c < 3; ++c) {
       row.image.pixels.push_back(static_cast<uint8_t>(level + noise));
