@@ -1,0 +1,180 @@
+#include "tools/fp4/compare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tools/fp4/element_stream.h"
+#include "tools/fp4/float_source.h"
+#include "tools/fp4/quantized_file.h"
+
+namespace cnn_fp4::fp4 {
+namespace {
+
+using safetensors::Reader;
+using safetensors::TensorInfo;
+
+// A tensor under the name that its user knows.
+struct Entry {
+  std::string name;
+  std::vector<int64_t> shape;
+  const TensorInfo* plain = nullptr;
+  const QuantizedTensor* quantized = nullptr;
+
+  bool is_float() const {
+    return quantized != nullptr || IsFloatSource(plain->dtype);
+  }
+};
+
+std::vector<Entry> Entries(const FileContents& contents) {
+  std::vector<Entry> entries;
+  for (const TensorInfo* info : contents.plain) {
+    entries.push_back({info->name, info->shape, info, nullptr});
+  }
+  for (const QuantizedTensor& tensor : contents.quantized) {
+    entries.push_back(
+        {tensor.record.name, tensor.record.shape, nullptr, &tensor});
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  return entries;
+}
+
+absl::StatusOr<ElementStream> Stream(const Reader& reader, const Entry& entry) {
+  if (entry.plain != nullptr) return ElementStream(reader, *entry.plain);
+  return ElementStream::Create(reader, *entry.quantized);
+}
+
+absl::Status CompareElements(const Reader& reader_a, const Entry& entry_a,
+                             const Reader& reader_b, const Entry& entry_b,
+                             Difference& difference) {
+  auto a = Stream(reader_a, entry_a);
+  if (!a.ok()) return a.status();
+  auto b = Stream(reader_b, entry_b);
+  if (!b.ok()) return b.status();
+  while (true) {
+    const auto next_a = a->Next();
+    if (!next_a.ok()) return next_a.status();
+    const auto next_b = b->Next();
+    if (!next_b.ok()) return next_b.status();
+    // Both have the same number of elements, but not the same chunks.
+    const size_t n = std::min(next_a->size(), next_b->size());
+    if (n == 0) return absl::OkStatus();
+    for (size_t i = 0; i < n; ++i) difference.Add((*next_a)[i], (*next_b)[i]);
+    a->Skip(static_cast<int64_t>(n));
+    b->Skip(static_cast<int64_t>(n));
+  }
+}
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+absl::StatusOr<TensorComparison> CompareTensors(const Reader& reader_a,
+                                                const Entry& a,
+                                                const Reader& reader_b,
+                                                const Entry& b) {
+  TensorComparison result;
+  result.name = a.name;
+  result.shape = a.shape;
+  if (a.shape != b.shape) {
+    result.problem = absl::StrCat("shapes ", ShapeText(a.shape), " and ",
+                                  ShapeText(b.shape));
+    return result;
+  }
+  if (!a.is_float() || !b.is_float()) {
+    const bool equal = a.plain != nullptr && b.plain != nullptr &&
+                       a.plain->dtype == b.plain->dtype &&
+                       reader_a.Data(*a.plain) == reader_b.Data(*b.plain);
+    if (!equal) result.problem = "not floating point, and not equal";
+    return result;
+  }
+  const absl::Status status =
+      CompareElements(reader_a, a, reader_b, b, result.difference);
+  if (!status.ok()) return status;
+  const bool b_has_codes = b.quantized != nullptr;
+  if (b_has_codes || a.quantized != nullptr) {
+    auto use = CountCodes(b_has_codes ? reader_b : reader_a,
+                          b_has_codes ? *b.quantized : *a.quantized);
+    if (!use.ok()) return use.status();
+    result.code_use = *use;
+  }
+  return result;
+}
+
+}  // namespace
+
+void Difference::Add(float a, float b) {
+  ++count;
+  if (a == b || (std::isnan(a) && std::isnan(b))) {
+    if (std::isfinite(a)) {
+      signal += double{a} * a;
+      power += double{b} * b;
+      product += double{a} * b;
+    }
+    return;
+  }
+  ++unequal;
+  const double error = double{b} - a;
+  // Negated, so that NaN gets in; and there it stays.
+  if (!std::isnan(max_error) && !(std::fabs(error) <= max_error)) {
+    max_error = std::fabs(error);
+  }
+  signal += double{a} * a;
+  power += double{b} * b;
+  product += double{a} * b;
+  noise += error * error;
+}
+
+double Difference::sqnr() const {
+  if (noise == 0.0) return std::numeric_limits<double>::infinity();
+  return 10.0 * std::log10(signal / noise);
+}
+
+double Difference::cosine() const {
+  if (signal == 0.0 && power == 0.0) return 1.0;
+  if (signal == 0.0 || power == 0.0) return 0.0;
+  return product / std::sqrt(signal) / std::sqrt(power);
+}
+
+absl::StatusOr<std::vector<TensorComparison>> CompareFiles(
+    const Reader& a, const Reader& b, std::optional<Layout> layout) {
+  const auto contents_a = ReadContents(a, layout);
+  if (!contents_a.ok()) return contents_a.status();
+  const auto contents_b = ReadContents(b, layout);
+  if (!contents_b.ok()) return contents_b.status();
+  std::map<std::string, Entry> others;
+  for (Entry& entry : Entries(*contents_b)) {
+    others.emplace(entry.name, std::move(entry));
+  }
+  std::vector<TensorComparison> results;
+  for (const Entry& entry : Entries(*contents_a)) {
+    const auto other = others.find(entry.name);
+    if (other == others.end()) {
+      TensorComparison missing;
+      missing.name = entry.name;
+      missing.shape = entry.shape;
+      missing.problem = absl::StrCat("is not in ", b.name());
+      results.push_back(std::move(missing));
+      continue;
+    }
+    auto result = CompareTensors(a, entry, b, other->second);
+    if (!result.ok()) return result.status();
+    results.push_back(*std::move(result));
+    others.erase(other);
+  }
+  for (const auto& [name, entry] : others) {
+    TensorComparison extra;
+    extra.name = name;
+    extra.shape = entry.shape;
+    extra.problem = absl::StrCat("is not in ", a.name());
+    results.push_back(std::move(extra));
+  }
+  return results;
+}
+
+}  // namespace cnn_fp4::fp4

@@ -1,0 +1,49 @@
+#ifndef TOOLS_FP4_FLOAT_SOURCE_H_
+#define TOOLS_FP4_FLOAT_SOURCE_H_
+
+// The elements of an F32, F16 or BF16 tensor of a file, as floats. Both
+// conversions are exact. F32 that is aligned is not copied.
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "tools/safetensors/reader.h"
+
+namespace cnn_fp4::fp4 {
+
+// Exact, subnormals and NaN payloads (shifted to the top) included.
+void Float16ToFloat32(absl::Span<const uint8_t> half, absl::Span<float> out);
+void Bfloat16ToFloat32(absl::Span<const uint8_t> half, absl::Span<float> out);
+
+// Whether FloatSource can read the type.
+bool IsFloatSource(safetensors::DType dtype);
+
+enum class NonFinite { kRefuse, kSaturate, kKeep };
+
+class FloatSource {
+ public:
+  // `reader` and `info`, of which IsFloatSource holds, have to outlive this.
+  // kRefuse: InvalidArgument naming tensor, index and remedy for a NaN or an
+  // infinity. kSaturate: NaN -> 0, +-Inf -> +-FLT_MAX. kKeep: as they are.
+  FloatSource(const safetensors::Reader& reader,
+              const safetensors::TensorInfo& info, NonFinite nonfinite)
+      : reader_(&reader), info_(&info), nonfinite_(nonfinite) {}
+
+  // Elements [begin, begin + size); valid until the next call.
+  absl::StatusOr<absl::Span<const float>> Read(int64_t begin, int64_t size);
+
+  // Gives the memory of these elements' file pages back.
+  void Release(int64_t begin, int64_t size) const;
+
+ private:
+  const safetensors::Reader* reader_;
+  const safetensors::TensorInfo* info_;
+  NonFinite nonfinite_;
+  std::vector<float> buffer_;
+};
+
+}  // namespace cnn_fp4::fp4
+
+#endif  // TOOLS_FP4_FLOAT_SOURCE_H_

@@ -1,0 +1,225 @@
+#include "tools/fp4/quantize.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "quant/quantizer.h"
+#include "tools/fp4/copy.h"
+#include "tools/fp4/float_source.h"
+#include "tools/fp4/geometry.h"
+#include "tools/fp4/packed_writer.h"
+#include "tools/safetensors/reader.h"
+#include "tools/safetensors/writer.h"
+
+namespace cnn_fp4::fp4 {
+namespace {
+
+using safetensors::QuoteName;
+using safetensors::Reader;
+using safetensors::TensorInfo;
+using safetensors::Writer;
+
+struct Job {
+  const TensorInfo* source;
+  Geometry geometry;
+};
+
+bool Matches(const std::vector<std::string>& patterns,
+             const std::string& name) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const auto& glob) {
+    return fnmatch(glob.c_str(), name.c_str(), 0) == 0;
+  });
+}
+
+bool IsWanted(const TensorInfo& info, const QuantizeFileOptions& options) {
+  return IsFloatSource(info.dtype) && !info.shape.empty() &&
+         (options.include.empty() || Matches(options.include, info.name)) &&
+         !Matches(options.exclude, info.name);
+}
+
+// FNV-1a, 32 bits.
+uint32_t StreamOf(absl::string_view name) {
+  uint32_t hash = 2166136261u;
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  }
+  return hash;
+}
+
+// Whether the tensor scale is that of the rotated tensor, so that the amax of
+// the source says nothing about it.
+bool ScalesTransform(const quant::Recipe& recipe) {
+  return recipe.hadamard &&
+         recipe.tensor_scale == quant::TensorScale::kPerTensor;
+}
+
+// Whether chunks, given the tensor's amax, have the bits of the whole.
+bool ChunksAreIndependent(const quant::Recipe& recipe) {
+  const bool stochastic =
+      recipe.rounding == quant::Rounding::kStochastic8 ||
+      recipe.rounding == quant::Rounding::kStochastic ||
+      recipe.rounding == quant::Rounding::kStochasticUnbiased;
+  return !stochastic && !ScalesTransform(recipe);
+}
+
+class FileQuantizer {
+ public:
+  FileQuantizer(const Reader& reader, const QuantizeFileOptions& options,
+                const ProgressCallback& progress)
+      : reader_(reader), options_(options), progress_(progress) {}
+
+  absl::Status Run(const std::string& output) {
+    absl::Status status = Plan();
+    if (!status.ok()) return status;
+    auto writer = Writer::Create(output, specs_, metadata_);
+    if (!writer.ok()) return writer.status();
+    for (const TensorInfo* info : copies_) {
+      status = CopyTensor(reader_, *info, **writer,
+                          [&](int64_t bytes) { Advance(bytes); });
+      if (!status.ok()) return status;
+    }
+    for (const Job& job : jobs_) {
+      status = Quantize(job, **writer);
+      if (!status.ok()) return status;
+    }
+    return (*writer)->Finish();
+  }
+
+ private:
+  absl::Status Plan() {
+    FileRecord record;
+    record.layout = options_.layout;
+    for (const TensorInfo& info : reader_.tensors()) {
+      total_ += info.num_bytes();
+      if (!IsWanted(info, options_)) {
+        copies_.push_back(&info);
+        specs_.push_back({info.name, info.dtype, info.shape});
+        continue;
+      }
+      absl::StatusOr<Geometry> geometry =
+          Geometry::Create(info.shape, options_.axis, options_.recipe);
+      if (!geometry.ok()) {
+        return Error(info, absl::StrCat(geometry.status().message(),
+                                        " (--exclude copies the tensor)"));
+      }
+      record.tensors.push_back({info.name, info.shape, geometry->axis(),
+                                options_.recipe.name,
+                                std::string(DTypeName(info.dtype))});
+      AddPackedSpecs(info.name, options_.layout, options_.recipe, *geometry,
+                     specs_);
+      if (options_.dequantized) {
+        specs_.push_back(
+            {DequantizedName(info.name), safetensors::DType::kF32, info.shape});
+      }
+      jobs_.push_back({&info, *std::move(geometry)});
+    }
+    metadata_ = reader_.metadata();
+    metadata_[std::string(kRecordKey)] = ToJson(record);
+    return absl::OkStatus();
+  }
+
+  absl::Status Quantize(const Job& job, Writer& writer) {
+    const TensorInfo& info = *job.source;
+    FloatSource source(
+        reader_, info,
+        options_.saturate ? NonFinite::kSaturate : NonFinite::kRefuse);
+    const bool chunked = ChunksAreIndependent(options_.recipe);
+    auto chunks = chunked ? job.geometry.Chunks(options_.chunk_elements)
+                          : job.geometry.WholeChunk();
+    if (!chunks.ok()) return Error(info, chunks.status().message());
+    quant::QuantizeOptions options;
+    options.seed = options_.seed;
+    options.stream = StreamOf(info.name);
+    if (options_.recipe.tensor_scale == quant::TensorScale::kPerTensor &&
+        !ScalesTransform(options_.recipe)) {
+      absl::StatusOr<float> amax = TensorAmax(*chunks, source);
+      if (!amax.ok()) return amax.status();
+      options.tensor_amax = *amax;
+    }
+    PackedWriter packed_writer(writer, info.name, options_.layout,
+                               options_.recipe, job.geometry);
+    for (const Chunk& chunk : *chunks) {
+      const auto values = source.Read(chunk.begin, chunk.size);
+      if (!values.ok()) return values.status();
+      const auto packed =
+          quant::Quantize(options_.recipe, chunk.grid, *values, options);
+      if (!packed.ok()) return Error(info, packed.status().message());
+      absl::Status status = packed_writer.Write(chunk, *packed);
+      if (status.ok() && options_.dequantized) {
+        status = WriteDequantized(info, chunk, *packed, writer);
+      }
+      if (!status.ok()) return status;
+      source.Release(chunk.begin, chunk.size);
+      Advance(chunk.size * (DTypeBits(info.dtype) / 8));
+    }
+    return packed_writer.Finish(options.tensor_amax);
+  }
+
+  static absl::StatusOr<float> TensorAmax(const std::vector<Chunk>& chunks,
+                                          FloatSource& source) {
+    float amax = 0.0f;
+    for (const Chunk& chunk : chunks) {
+      const auto values = source.Read(chunk.begin, chunk.size);
+      if (!values.ok()) return values.status();
+      const absl::StatusOr<float> part = quant::Amax(*values);
+      if (!part.ok()) return part.status();
+      amax = std::max(amax, *part);
+    }
+    return amax;
+  }
+
+  absl::Status WriteDequantized(const TensorInfo& info, const Chunk& chunk,
+                                const quant::PackedTensor& packed,
+                                Writer& writer) {
+    buffer_.resize(chunk.size);
+    const absl::Status status =
+        quant::Dequantize(packed, absl::MakeSpan(buffer_));
+    if (!status.ok()) return Error(info, status.message());
+    return writer.Write(DequantizedName(info.name),
+                        chunk.begin * static_cast<int64_t>(sizeof(float)),
+                        AsBytes(buffer_));
+  }
+
+  absl::Status Error(const TensorInfo& info, absl::string_view message) const {
+    return absl::InvalidArgumentError(absl::StrCat(
+        reader_.name(), ": tensor ", QuoteName(info.name), ": ", message));
+  }
+
+  void Advance(int64_t bytes) {
+    done_ += bytes;
+    if (progress_) progress_(done_, total_);
+  }
+
+  const Reader& reader_;
+  const QuantizeFileOptions& options_;
+  const ProgressCallback& progress_;
+  std::vector<Job> jobs_;
+  std::vector<const TensorInfo*> copies_;
+  std::vector<safetensors::TensorSpec> specs_;
+  safetensors::Metadata metadata_;
+  std::vector<float> buffer_;
+  int64_t done_ = 0;
+  int64_t total_ = 0;
+};
+
+}  // namespace
+
+absl::Status QuantizeFile(const std::string& input, const std::string& output,
+                          const QuantizeFileOptions& options,
+                          const ProgressCallback& progress) {
+  const absl::StatusOr<Reader> reader = Reader::Open(input);
+  if (!reader.ok()) return reader.status();
+  if (reader->metadata().count(std::string(kRecordKey)) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(input, ": is quantised already: dequantize it first"));
+  }
+  return FileQuantizer(*reader, options, progress).Run(output);
+}
+
+}  // namespace cnn_fp4::fp4
