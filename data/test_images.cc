@@ -116,6 +116,9 @@ std::string GreyPng(int width, int height, std::vector<uint16_t> values) {
   TestPng png;
   png.width = width;
   png.height = height;
+  for (const uint16_t value : values) {
+    if (value > 255) png.bit_depth = 16;
+  }
   png.values = std::move(values);
   return EncodePng(png);
 }
@@ -145,7 +148,7 @@ std::string PngThatDeclares(uint32_t width, uint32_t height) {
 
 std::string MakeTempDir() {
   static std::atomic<int> next{0};
-  const std::string path = ::testing::TempDir() + "/dataset_" +
+  const std::string path = ::testing::TempDir() + "dataset_" +
                            std::to_string(::getpid()) + "_" +
                            std::to_string(next++);
   std::filesystem::remove_all(path);

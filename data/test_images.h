@@ -26,7 +26,7 @@ std::string EncodePng(const TestPng& png);
 std::string EncodeJpeg(int width, int height, int components,
                        const std::vector<uint8_t>& values);
 
-// 8-bit grey, `value` everywhere or the given values.
+// Grey, `value` everywhere or the given values; 16 bits if 8 are too few.
 std::string GreyPng(int width, int height, uint16_t value);
 std::string GreyPng(int width, int height, std::vector<uint16_t> values);
 
