@@ -1,0 +1,103 @@
+"""Experiments whose whole configuration is pinned at build time."""
+
+load("//bazel:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("//experiments:experiments.bzl", "BASE")
+
+_PINNED_CONFIG_CC = """\
+#include "experiments/pinned_config.h"
+
+namespace cnn_fp4::experiments {{
+const char kExperimentName[] = "{name}";
+const char kExperimentConfig[] = R"json({config})json";
+}}  // namespace cnn_fp4::experiments
+"""
+
+_ALL_CONFIGS_CC = """\
+#include "experiments/pinned_config.h"
+
+namespace cnn_fp4::experiments {{
+const PinnedConfig kAllPinnedConfigs[] = {{
+{entries}
+}};
+const int kNumPinnedConfigs = {count};
+}}  // namespace cnn_fp4::experiments
+"""
+
+def _write_impl(ctx):
+    ctx.actions.write(ctx.outputs.out, ctx.attr.content)
+
+# No shell between the configuration and the file.
+_write = rule(
+    implementation = _write_impl,
+    attrs = {
+        "content": attr.string(mandatory = True),
+        "out": attr.output(mandatory = True),
+    },
+)
+
+def _resolved(name, overrides):
+    unknown = [field for field in overrides if field not in BASE]
+    if unknown:
+        fail("experiment %s: unknown fields %s" % (name, unknown))
+    return json.encode_indent(dict(BASE, **overrides), indent = "  ")
+
+def experiment(name, overrides):
+    """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
+
+    Args:
+      name: Name of the experiment; experiment_spec.h has its grammar.
+      overrides: Fields of BASE with other values.
+    """
+    _write(
+        name = name + "_config_cc",
+        content = _PINNED_CONFIG_CC.format(
+            config = _resolved(name, overrides),
+            name = name,
+        ),
+        out = name + "_config.cc",
+    )
+    cc_library(
+        name = name + "_config",
+        srcs = [name + "_config.cc"],
+        deps = [":pinned_config"],
+    )
+    deps = [
+        ":pinned_main",
+        ":%s_config" % name,
+    ]
+    cc_binary(
+        name = name,
+        tags = ["torch"],
+        visibility = ["//visibility:public"],
+        deps = deps,
+    )
+    cc_test(
+        name = name + "_smoke_test",
+        args = ["--smoke"],
+        tags = [
+            "smoke",
+            "torch",
+        ],
+        deps = deps,
+    )
+
+def all_pinned_configs(name, experiments):
+    """A library with every pinned configuration, for tests over all of them."""
+    entries = [
+        "{\"%s\", R\"json(%s)json\"}," % (experiment, _resolved(experiment, overrides))
+        for experiment, overrides in sorted(experiments.items())
+    ]
+    _write(
+        name = name + "_cc",
+        content = _ALL_CONFIGS_CC.format(
+            count = len(entries),
+            entries = "\n".join(entries),
+        ),
+        out = name + ".cc",
+    )
+    cc_library(
+        name = name,
+        testonly = True,
+        srcs = [name + ".cc"],
+        deps = [":pinned_config"],
+    )

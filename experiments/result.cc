@@ -1,0 +1,135 @@
+#include "experiments/result.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+using nlohmann::json;
+using train::ArmResult;
+
+// More classes than this make a table that no terminal holds; summary.json has
+// them all.
+constexpr size_t kMaxClassColumns = 4;
+
+struct Column {
+  std::string name;
+  int digits;
+  std::function<double(const ArmResult&)> value;
+};
+
+double StepsPerSecond(const ArmResult& arm) {
+  return arm.median_step_seconds > 0 ? 1.0 / arm.median_step_seconds : NAN;
+}
+
+std::vector<Column> Columns(const ExperimentResult& result) {
+  std::vector<Column> columns = {
+      {"train loss", 4, [](const ArmResult& a) { return a.train_loss; }},
+      {"val loss", 4, [](const ArmResult& a) { return a.validation.loss; }},
+      {"mIoU", 4, [](const ArmResult& a) { return a.validation.mean_iou; }},
+      {"mDice", 4, [](const ArmResult& a) { return a.validation.mean_dice; }},
+  };
+  // The background, class 0, is in the means.
+  if (result.class_names.size() - 1 <= kMaxClassColumns) {
+    for (size_t cls = 1; cls < result.class_names.size(); ++cls) {
+      columns.push_back(
+          {"IoU " + result.class_names[cls], 4, [cls](const ArmResult& a) {
+             return cls < a.validation.iou.size() ? a.validation.iou[cls] : NAN;
+           }});
+    }
+  }
+  columns.push_back({"steps/s", 2, StepsPerSecond});
+  return columns;
+}
+
+json Number(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
+
+json Numbers(const std::vector<double>& values) {
+  json array = json::array();
+  for (const double value : values) array.push_back(Number(value));
+  return array;
+}
+
+}  // namespace
+
+telemetry::Table ResultTable(const ExperimentResult& result) {
+  const std::vector<Column> columns = Columns(result);
+  std::vector<std::string> names = {"arm"};
+  for (const Column& column : columns) names.push_back(column.name);
+  telemetry::Table table(names);
+  for (size_t i = 0; i < result.arms.size(); ++i) {
+    std::vector<telemetry::Cell> row = {result.spec.models[i]};
+    for (const Column& column : columns) {
+      row.emplace_back(column.value(result.arms[i]), column.digits);
+    }
+    table.AddRow(std::move(row));
+  }
+  for (size_t i = 1; i < result.arms.size(); ++i) {
+    std::vector<telemetry::Cell> row = {
+        absl::StrCat(result.spec.models[i], " / ", result.spec.models[0])};
+    for (const Column& column : columns) {
+      row.emplace_back(
+          column.value(result.arms[i]) / column.value(result.arms[0]), 3);
+    }
+    table.AddRow(std::move(row));
+  }
+  return table;
+}
+
+std::string SummaryJson(const ExperimentResult& result) {
+  json arms = json::array();
+  bool finished = result.arms.size() == result.spec.models.size();
+  for (size_t i = 0; i < result.arms.size(); ++i) {
+    const ArmResult& arm = result.arms[i];
+    json ratios = json::object();
+    json measured = json::object();
+    for (const Column& column : Columns(result)) {
+      measured[column.name] = Number(column.value(arm));
+      ratios[column.name] =
+          Number(column.value(arm) / column.value(result.arms[0]));
+    }
+    finished = finished && arm.finished;
+    arms.push_back({
+        {"model", result.spec.models[i]},
+        {"steps", arm.steps_done},
+        {"skipped_steps", arm.skipped_steps},
+        {"finished", arm.finished},
+        {"results", std::move(measured)},
+        {"ratio_to_first_arm", std::move(ratios)},
+        {"iou", Numbers(arm.validation.iou)},
+        {"dice", Numbers(arm.validation.dice)},
+        {"best_mean_iou", Number(arm.best_mean_iou)},
+        {"median_step_seconds", Number(arm.median_step_seconds)},
+        {"train_seconds", Number(arm.train_seconds)},
+    });
+  }
+  return json{
+      {"schema_version", 1},
+      {"experiment", result.experiment},
+      {"digest", Digest(result.spec)},
+      {"config", json::parse(ToJson(result.spec))},
+      {"class_names", result.class_names},
+      {"num_parameters", result.num_parameters},
+      {"arms", std::move(arms)},
+      {"finished", finished},
+      {"wall_seconds", result.wall_seconds},
+      {"peak_memory_bytes", result.peak_memory_bytes},
+  }
+      .dump(2);
+}
+
+int64_t PeakMemoryBytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;  // Linux counts kibibytes.
+}
+
+}  // namespace cnn_fp4::experiments

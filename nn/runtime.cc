@@ -1,0 +1,34 @@
+#include "nn/runtime.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace cnn_fp4::nn {
+
+void SetNumThreads(int threads) {
+  if (threads == 0) {
+    threads = std::max(1u, std::thread::hardware_concurrency());
+  }
+  at::set_num_threads(threads);
+}
+
+absl::StatusOr<std::string> ResolveDevice(const std::string& name) {
+  if (name != "cpu" && name != "cuda" && name != "auto") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown device '", name, "'; known: cpu, cuda, auto"));
+  }
+  if (name == "cpu") return name;
+  if (torch::cuda::is_available()) return std::string("cuda");
+  if (name == "auto") return std::string("cpu");
+  return absl::FailedPreconditionError(
+      "device cuda: this machine has no usable CUDA device; take cpu");
+}
+
+std::string LibTorchVersion() { return TORCH_VERSION; }
+
+}  // namespace cnn_fp4::nn

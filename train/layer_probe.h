@@ -1,0 +1,57 @@
+#ifndef TRAIN_LAYER_PROBE_H_
+#define TRAIN_LAYER_PROBE_H_
+
+// Measures every policy layer during one training step: weights before, in and
+// after quantisation, the activations that enter it, and the gradient of its
+// weights. For gradients, which the straight-through policies leave in FP32,
+// the FP4 statistics say what quantising them would do: with the layer's weight
+// recipe, along the same axis.
+//
+//   probe.Begin(step);
+//   net.Forward(images); loss.backward();   // gradients unscaled
+//   run.Log({telemetry::Scalars{step, probe.End()}, model});
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "nn/unet.h"
+#include "telemetry/record.h"
+#include "train/statistics_history.h"
+
+namespace at {
+class Tensor;
+}  // namespace at
+
+namespace cnn_fp4::train {
+
+class LayerProbe {
+ public:
+  // Both must outlive the probe.
+  LayerProbe(nn::UNet& net, StatisticsHistory& history);
+
+  // Watches the activations of the following calls of net.Forward.
+  void Begin(int64_t step);
+
+  // Measures weights and gradients, stops watching, and returns everything as
+  // "<statistic>/<tensor>/<layer>". An error of a quantiser names the layer.
+  absl::StatusOr<std::vector<telemetry::NamedNumber>> End();
+
+ private:
+  // `reduction_axis` is that of the GEMM which the tensor is an operand of.
+  absl::Status Measure(TensorKind kind, size_t layer, const at::Tensor& tensor,
+                       const nn::OperandFormat& format, int reduction_axis);
+  void PutValues(TensorKind kind, size_t layer, absl::Span<const float> values);
+  void Put(TensorKind kind, const char* key, size_t layer, double value);
+
+  nn::UNet& net_;
+  StatisticsHistory& history_;
+  int64_t step_ = 0;
+  absl::Status activation_status_;
+  std::vector<telemetry::NamedNumber> scalars_;
+};
+
+}  // namespace cnn_fp4::train
+
+#endif  // TRAIN_LAYER_PROBE_H_

@@ -1,0 +1,57 @@
+// One training step of the UNet in every precision: forward, loss, backward and
+// Adam, as the trainer does them, on data that is already there.
+//
+//   bazel run //train:step_benchmark -- --benchmark_min_time=20
+//
+// tools/pytorch_step.py measures the same net in PyTorch eager.
+
+#include <torch/torch.h>
+
+#include "benchmark/benchmark.h"
+#include "nn/unet.h"
+#include "train/segmentation_task.h"
+
+namespace cnn_fp4::train {
+namespace {
+
+constexpr int64_t kBatch = 4;
+constexpr int64_t kCrop = 128;
+
+void BM_TrainingStep(benchmark::State& state, const std::string& policy,
+                     double model_scale_factor) {
+  nn::UNetOptions options;
+  options.model_scale_factor = model_scale_factor;
+  const auto net =
+      *nn::UNet::Create(options, *nn::FindConvPrecision(policy), 1);
+  std::vector<at::Tensor> parameters;
+  for (const auto& parameter : net->parameters()) {
+    parameters.push_back(*parameter.tensor);
+  }
+  torch::optim::Adam adam(parameters, torch::optim::AdamOptions(1e-3));
+  torch::manual_seed(2);
+  const at::Tensor images = at::randn({kBatch, 3, kCrop, kCrop});
+  const at::Tensor target = at::randint(0, 2, {kBatch, kCrop, kCrop});
+  for (auto _ : state) {
+    const at::Tensor loss = SegmentationLoss(net->Forward(images), target, 1.0);
+    adam.zero_grad();
+    loss.backward();
+    adam.step();
+    benchmark::DoNotOptimize(loss.item<float>());
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+  state.counters["threads"] = at::get_num_threads();
+}
+
+#define STEP_BENCHMARK(policy, name, factor)                           \
+  BENCHMARK_CAPTURE(BM_TrainingStep, policy##_##name, #policy, factor) \
+      ->Unit(benchmark::kMillisecond)                                  \
+      ->UseRealTime()
+
+STEP_BENCHMARK(fp32, s025, 0.25);
+STEP_BENCHMARK(fp16, s025, 0.25);
+STEP_BENCHMARK(nvfp4, s025, 0.25);
+STEP_BENCHMARK(nvfp4_seed, s025, 0.25);
+STEP_BENCHMARK(mxfp4, s025, 0.25);
+
+}  // namespace
+}  // namespace cnn_fp4::train
