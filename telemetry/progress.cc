@@ -25,9 +25,11 @@ absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view name) {
 }
 
 ProgressMode ResolveProgressMode(ProgressMode mode, const Console& console) {
-  if (mode != ProgressMode::kAuto) return mode;
-  return console.is_terminal() && !console.ci() ? ProgressMode::kBar
-                                                : ProgressMode::kLines;
+  if (mode == ProgressMode::kOff) return mode;
+  const bool bar = mode == ProgressMode::kBar ||
+                   (mode == ProgressMode::kAuto && !console.ci());
+  return bar && console.is_terminal() ? ProgressMode::kBar
+                                      : ProgressMode::kLines;
 }
 
 Progress::Progress(ProgressMode mode, absl::string_view description,

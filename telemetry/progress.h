@@ -11,8 +11,9 @@
 //          2026-08-21 22:02:13 fp16 72/160 45% elapsed=00:31 eta=00:38
 //          rate=2.31step/s loss=0.41                      (on one line)
 //   off    nothing but Message().
-//   auto   bar when the stream is a terminal, TERM is not "dumb" and CI is not
-//          set; else lines.
+//   auto   bar, or lines where CI is set.
+//
+// Without a terminal, or with TERM=dumb, a bar becomes lines.
 //
 // Update() stores numbers; a thread of its own draws, so the loop never waits
 // for a slow terminal. The rate is an exponential moving average (0.3, as
@@ -47,7 +48,7 @@ enum class ProgressMode { kAuto, kBar, kLines, kOff };
 // "auto", "bar", "lines", "off". InvalidArgument, listing these, for others.
 absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view name);
 
-// kAuto resolved for this console; the others as they are.
+// kBar, kLines or kOff: what the mode means on this console.
 ProgressMode ResolveProgressMode(ProgressMode mode, const Console& console);
 
 struct ProgressOptions {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -121,6 +122,24 @@ TEST(RunTest, FlushWaitsForWhatWasLogged) {
   for (int64_t step = 0; step < 1000; ++step) run.Log(Step(step));
   run.Flush();
   EXPECT_EQ(seen.records.size(), 1000u);
+}
+
+TEST(RunTest, FlushWaitsForTheRecordThatIsBeingWritten) {
+  Seen seen;
+  absl::Notification entered;
+  absl::Notification release;
+  telemetry::Run run(
+      Sinks(std::make_unique<StuckSink>(&seen, &entered, &release)));
+  run.Log(Step(1));
+  entered.WaitForNotification();  // The queue is empty now.
+  std::thread releaser([&] {
+    absl::SleepFor(absl::Milliseconds(50));
+    release.Notify();
+  });
+  run.Flush();
+  EXPECT_TRUE(release.HasBeenNotified());
+  EXPECT_EQ(seen.records.size(), 1u);
+  releaser.join();
 }
 
 TEST(RunTest, AFailingSinkSaysSoOnceAndTheOthersGoOn) {

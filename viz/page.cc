@@ -73,15 +73,12 @@ absl::StatusOr<Artefacts> FindArtefacts(const fs::path& run) {
   for (; !error && it != fs::recursive_directory_iterator();
        it.increment(error)) {
     const fs::path& path = it->path();
-    // Temporary files of a writer that is at work have a dot in front.
-    if (absl::StartsWith(path.filename().string(), ".") ||
-        !it->is_regular_file()) {
-      continue;
-    }
+    if (!it->is_regular_file()) continue;
     const std::string relative = path.lexically_relative(run).generic_string();
     const std::string extension = path.extension().string();
     const std::string group =
         path.parent_path().lexically_relative(plots).generic_string();
+    // Temporary files of a writer that is at work end in .tmp.
     Artefact files;
     if (extension == ".png") files.png = relative;
     if (extension == ".html") files.html = relative;
@@ -140,15 +137,15 @@ std::string Figure(const std::string& title, const Artefact& artefact,
   return html + "</figcaption></figure>\n";
 }
 
-// "heatmaps/nvfp4/weights/prequantize" -> {"heatmaps: nvfp4", "weights /
+// "heatmaps/nvfp4/weights/prequantize" -> {"Heatmaps: nvfp4", "weights /
 // prequantize"}: the heading that directories share, and the rest.
 std::pair<std::string, std::string> SplitGroup(const std::string& group) {
   const size_t first = group.find('/');
-  if (first == std::string::npos) return {group, ""};
+  std::string heading = group.substr(0, first);
+  heading[0] = absl::ascii_toupper(static_cast<unsigned char>(heading[0]));
+  if (first == std::string::npos) return {heading, ""};
   const size_t second = group.find('/', first + 1);
-  const std::string heading =
-      absl::StrCat(group.substr(0, first), ": ",
-                   group.substr(first + 1, second - first - 1));
+  absl::StrAppend(&heading, ": ", group.substr(first + 1, second - first - 1));
   if (second == std::string::npos) return {heading, ""};
   return {heading,
           absl::StrReplaceAll(group.substr(second + 1), {{"/", " / "}})};

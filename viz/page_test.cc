@@ -74,17 +74,18 @@ std::set<std::string> Targets(const std::string& html) {
 
 TEST(WriteIndexPageTest, LinksEverythingThatIsThereAndNothingElse) {
   const fs::path run = Directory("run");
-  HeatmapSet heatmaps = ExampleHeatmaps();
+  const fs::path source = run / "source";
+  ASSERT_TRUE(WriteHeatmapSet(ExampleHeatmaps(), (source / "x").string()).ok());
   for (const std::string model : {"fp16", "nvfp4"}) {
-    heatmaps.model = model;
     for (const std::string tensor : {"gradients", "weights/prequantize"}) {
-      ASSERT_TRUE(
-          WriteHeatmapSet(
-              heatmaps,
-              (run / "plots/heatmaps" / model / tensor / "semantic").string())
-              .ok());
+      const fs::path target = run / "plots/heatmaps" / model / tensor;
+      fs::create_directories(target);
+      for (const std::string extension : {".png", ".html", ".json"}) {
+        fs::copy(source / ("x" + extension), target / ("semantic" + extension));
+      }
     }
   }
+  fs::remove_all(source);
   OverlayRow row{"val/a.png",
                  {2, 1, {0, 9, 9, 200, 9, 9}},
                  {2, 1, {0, 1}},
@@ -105,7 +106,7 @@ TEST(WriteIndexPageTest, LinksEverythingThatIsThereAndNothingElse) {
   // 4 heatmap sets of three files, the overlay, the odd one, the metrics.
   EXPECT_EQ(targets.size(), 4u * 3 + 3);
   EXPECT_EQ(targets.count("plots/odd #1? & <b>/a b.png"), 1u);
-  for (const char* outside : {"http", "//", "<script", "{{", "<b>/"}) {
+  for (const char* outside : {"http", "//", "<script", "{{", "%20#", "<b>/"}) {
     EXPECT_THAT(html, Not(HasSubstr(outside)));
   }
   EXPECT_THAT(html, HasSubstr("<td class=\"number\">0.8197</td>"));
