@@ -75,9 +75,14 @@ absl::Status NonFiniteError(int64_t index, float value) {
       "them"));
 }
 
-absl::Status HadamardOverflowError(int64_t index) {
+absl::Status HadamardOverflowError(const BlockGrid& grid, int64_t index) {
+  const int64_t i = index % grid.inner();
+  const int64_t c = index / grid.inner() % grid.cols();
+  const int64_t o = index / grid.inner() / grid.cols();
+  const int64_t group = c / kHadamardSize * kHadamardSize;
   return absl::InvalidArgumentError(absl::StrCat(
-      "the Hadamard transform of the group that begins at element ", index,
+      "the Hadamard transform of the group that begins at element ",
+      (o * grid.cols() + group) * grid.inner() + i,
       " overflows FP32; scale the tensor down"));
 }
 

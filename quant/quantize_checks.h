@@ -24,8 +24,9 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
 // "element 7 is NaN; ...": what kRefuse says.
 absl::Status NonFiniteError(int64_t index, float value);
 
-// The same for a group of 16 whose Hadamard transform overflows FP32.
-absl::Status HadamardOverflowError(int64_t index);
+// The same for a group of 16 whose Hadamard transform overflows FP32; `index`
+// is an element of the group.
+absl::Status HadamardOverflowError(const BlockGrid& grid, int64_t index);
 
 // kSaturate: NaN -> 0, +-Inf -> +-FLT_MAX.
 inline float Saturate(float x) {

@@ -2,84 +2,34 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "Eigen/Core"
 #include "quant/formats/e2m1.h"
-#include "quant/formats/e2m1_rounding.h"
-#include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
-#include "quant/hadamard.h"
-#include "quant/philox.h"
 #include "quant/quantize_checks.h"
+#include "quant/reference/block_quantizer.h"
 #include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant::reference {
 namespace {
 
-using Values = Eigen::ArrayXf;
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-// The offsets of a block's elements, in memory order.
-std::vector<int64_t> Offsets(const BlockGrid& grid, const BlockGrid::Block& b) {
-  std::vector<int64_t> offsets;
-  for (int64_t r = 0; r < b.rows; ++r) {
-    for (int64_t c = 0; c < b.cols; ++c) {
-      offsets.push_back(b.offset + r * grid.row_stride() +
-                        c * grid.col_stride());
-    }
-  }
-  return offsets;
-}
-
-int64_t FirstNonFinite(const Values& x) {
-  for (int64_t i = 0; i < x.size(); ++i) {
-    if (!std::isfinite(x[i])) return i;
-  }
-  return -1;
-}
-
-void Rotate(const BlockGrid& grid, uint16_t signs, Values& x) {
+// The tensor after policy and transform.
+absl::StatusOr<Values> Prepare(const Recipe& recipe, const BlockGrid& grid,
+                               const QuantizeOptions& options,
+                               absl::Span<const float> source) {
+  const bool refuse = options.nonfinite == NonFinitePolicy::kRefuse;
+  Values x = Eigen::Map<const Values>(source.data(), source.size());
+  int64_t bad = FirstNonFinite(x);
+  if (refuse && bad >= 0) return NonFiniteError(bad, x[bad]);
   for (int64_t b = 0; b < grid.num_blocks(); ++b) {
     const std::vector<int64_t> offsets = Offsets(grid, grid.block(b));
-    for (size_t first = 0; first < offsets.size(); first += kHadamardSize) {
-      float group[kHadamardSize];
-      for (int i = 0; i < kHadamardSize; ++i) group[i] = x[offsets[first + i]];
-      RandomHadamard16(group, signs);
-      for (int i = 0; i < kHadamardSize; ++i) x[offsets[first + i]] = group[i];
-    }
+    Values block(offsets.size());
+    for (size_t i = 0; i < offsets.size(); ++i) block[i] = x[offsets[i]];
+    PrepareBlock(recipe, options, block);
+    for (size_t i = 0; i < offsets.size(); ++i) x[offsets[i]] = block[i];
   }
-}
-
-// The element whose group of 16 holds x[index] begins there.
-int64_t GroupBegin(const BlockGrid& grid, int64_t index) {
-  const int64_t i = index % grid.inner();
-  const int64_t c = index / grid.inner() % grid.cols();
-  const int64_t o = index / grid.inner() / grid.cols();
-  return (o * grid.cols() + c / kHadamardSize * kHadamardSize) * grid.inner() +
-         i;
-}
-
-// Policy, transform, policy again for what overflowed in the transform.
-absl::Status Prepare(const Recipe& recipe, const BlockGrid& grid,
-                     const QuantizeOptions& options, Values& x) {
-  for (const bool rotated : {false, true}) {
-    if (rotated) {
-      if (!recipe.hadamard) break;
-      Rotate(grid, options.hadamard_signs, x);
-    }
-    const int64_t bad = FirstNonFinite(x);
-    if (bad < 0) continue;
-    if (options.nonfinite == NonFinitePolicy::kRefuse) {
-      return rotated ? HadamardOverflowError(GroupBegin(grid, bad))
-                     : NonFiniteError(bad, x[bad]);
-    }
-    if (options.nonfinite == NonFinitePolicy::kSaturate) {
-      x = x.unaryExpr([](float v) { return Saturate(v); });
-    }
-  }
-  return absl::OkStatus();
+  bad = FirstNonFinite(x);
+  if (refuse && bad >= 0) return HadamardOverflowError(grid, bad);
+  return x;
 }
 
 float FiniteAmax(const Values& x) {
@@ -120,130 +70,6 @@ std::vector<TensorFactors> AllTensorFactors(const Recipe& recipe,
   return factors;
 }
 
-uint8_t Encode(Rounding rounding, float x, int64_t index, PhiloxKey key) {
-  switch (rounding) {
-    case Rounding::kNearestEven:
-      return EncodeE2m1(x);
-    case Rounding::kTiesAway:
-      return EncodeE2m1TiesAway(x);
-    case Rounding::kTiesToZero:
-      return EncodeE2m1TiesToZero(x);
-    case Rounding::kStochastic8:
-      return EncodeE2m1Stochastic8(x, RandomByte(index, key));
-    default:
-      return EncodeE2m1Stochastic(x, RandomWord(index, key));
-  }
-}
-
-// One block on its way.
-struct BlockContext {
-  const Recipe& recipe;
-  const TensorFactors& tensor;
-  PhiloxKey key;
-  std::vector<int64_t> offsets;
-  Values x;
-};
-
-// The codes of a block under given factors.
-std::vector<uint8_t> EncodeBlock(const BlockContext& context,
-                                 const BlockFactors& factors) {
-  const Values scaled = DividesElements(context.recipe.scale_rule)
-                            ? Values(context.x / factors.factor)
-                            : Values(context.x * factors.factor);
-  std::vector<uint8_t> codes;
-  for (int64_t i = 0; i < scaled.size(); ++i) {
-    codes.push_back(Encode(context.recipe.rounding, scaled[i],
-                           context.offsets[i], context.key));
-  }
-  return codes;
-}
-
-// Summed in element order.
-float SquaredError(const BlockContext& context, const BlockFactors& factors) {
-  const std::vector<uint8_t> codes = EncodeBlock(context, factors);
-  float error = 0.0f;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const float d = DecodeE2m1(codes[i]) * factors.dequantize - context.x[i];
-    error += d * d;
-  }
-  return error;
-}
-
-// The error that four-over-six compares, over v = ((q * s8) * A) / (M * E).
-float FourOverSixError(const BlockContext& context,
-                       const BlockFactors& factors) {
-  const std::vector<uint8_t> codes = EncodeBlock(context, factors);
-  float error = 0.0f;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const float v = DecodeE2m1(codes[i]) * factors.stored *
-                    context.tensor.amax / context.tensor.range;
-    const float d = v - context.x[i];
-    switch (context.recipe.scale_rule) {
-      case ScaleRule::kFourOverSixMse:
-        error += d * d;
-        break;
-      case ScaleRule::kFourOverSixMae:
-        error += std::fabs(d);
-        break;
-      default:
-        error = std::max(error, std::fabs(d));
-        break;
-    }
-  }
-  return error;
-}
-
-BlockFactors ChooseFactors(const BlockContext& context) {
-  const ScaleRule rule = context.recipe.scale_rule;
-  const float amax = context.x.abs().maxCoeff();
-  if (IsFourOverSix(rule)) {
-    const FourSixCodes codes = FourOverSixCodes(context.tensor, amax);
-    const BlockFactors six = FactorsOfE4m3(rule, context.tensor, codes.six);
-    const BlockFactors four = FactorsOfE4m3(rule, context.tensor, codes.four);
-    return FourOverSixError(context, four) < FourOverSixError(context, six)
-               ? four
-               : six;
-  }
-  if (rule == ScaleRule::kBestOf126) {
-    BlockFactors best = FactorsOfE4m3(rule, context.tensor, 0x7E);
-    float best_error = SquaredError(context, best);
-    for (uint8_t code = 0x7D; code >= 1; --code) {
-      const BlockFactors factors = FactorsOfE4m3(rule, context.tensor, code);
-      const float error = SquaredError(context, factors);
-      if (error < best_error) {
-        best = factors;
-        best_error = error;
-      }
-    }
-    return best;
-  }
-  return MakeBlockFactors(rule, context.tensor, amax);
-}
-
-// A scale that the caller gave.
-BlockFactors GivenFactors(const BlockContext& context, float scale) {
-  const ScaleRule rule = context.recipe.scale_rule;
-  switch (context.recipe.scale_format) {
-    case ScaleFormat::kE4m3:
-      return FactorsOfE4m3(rule, context.tensor, EncodeE4m3(scale));
-    case ScaleFormat::kE8m0: {
-      const uint8_t code = EncodeE8m0RoundUp(scale);
-      return FactorsOfStored(rule, context.tensor, code, DecodeE8m0(code));
-    }
-    case ScaleFormat::kFloat32:
-      break;
-  }
-  return FactorsOfStored(rule, context.tensor, 0, scale);
-}
-
-BlockFactors NanFactors(ScaleFormat format) {
-  BlockFactors factors;
-  factors.code = format == ScaleFormat::kE8m0 ? kE8m0Nan : kE4m3Nan;
-  factors.stored = kNan;
-  factors.dequantize = kNan;
-  return factors;
-}
-
 }  // namespace
 
 absl::StatusOr<float> Amax(absl::Span<const float> x) {
@@ -260,9 +86,9 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
   absl::Status status =
       CheckQuantizeArguments(recipe, grid, source.size(), options);
   if (!status.ok()) return status;
-  Values x = Eigen::Map<const Values>(source.data(), source.size());
-  status = Prepare(recipe, grid, options, x);
-  if (!status.ok()) return status;
+  absl::StatusOr<Values> prepared = Prepare(recipe, grid, options, source);
+  if (!prepared.ok()) return prepared.status();
+  const Values& x = *prepared;
   const std::vector<TensorFactors> tensors =
       AllTensorFactors(recipe, grid, options, x);
 
@@ -279,26 +105,20 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
 
   for (int64_t b = 0; b < grid.num_blocks(); ++b) {
     const BlockGrid::Block block = grid.block(b);
-    BlockContext context{recipe,
-                         tensors[tensors.size() == 1 ? 0 : block.row],
-                         {options.seed, options.stream},
-                         Offsets(grid, block),
-                         {}};
-    context.x.resize(context.offsets.size());
-    for (int64_t i = 0; i < context.x.size(); ++i) {
-      context.x[i] = x[context.offsets[i]];
+    BlockInput input{recipe,
+                     tensors[tensors.size() == 1 ? 0 : block.row],
+                     {options.seed, options.stream},
+                     Offsets(grid, block),
+                     {},
+                     {}};
+    input.x.resize(input.offsets.size());
+    for (int64_t i = 0; i < input.x.size(); ++i) {
+      input.x[i] = x[input.offsets[i]];
     }
-
-    BlockFactors factors;
-    std::vector<uint8_t> codes(context.x.size(), 0);
-    if (FirstNonFinite(context.x) >= 0) {
-      factors = NanFactors(recipe.scale_format);
-    } else {
-      factors = options.block_scales.empty()
-                    ? ChooseFactors(context)
-                    : GivenFactors(context, options.block_scales[b]);
-      codes = EncodeBlock(context, factors);
+    if (!options.block_scales.empty()) {
+      input.given_scale = options.block_scales[b];
     }
+    const auto [factors, codes] = QuantizeBlock(input);
 
     if (recipe.scale_format == ScaleFormat::kFloat32) {
       packed.scales_float32.push_back(factors.stored);
@@ -306,7 +126,7 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
       packed.scales.push_back(factors.code);
     }
     for (size_t i = 0; i < codes.size(); ++i) {
-      const int64_t at = context.offsets[i];
+      const int64_t at = input.offsets[i];
       packed.codes[at / 2] |= codes[i] << (4 * (at % 2));
       result.values[at] = DecodeE2m1(codes[i]) * factors.dequantize;
       result.operand[at] = DecodeE2m1(codes[i]) * factors.stored;

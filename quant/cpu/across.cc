@@ -1,0 +1,249 @@
+// Blocks that lie across memory, and 2-D blocks: quant/cpu/job.h.
+//
+// Three ways, by layout:
+//   columns  a block is a column of up to kMaxStridedRows rows: one kernel;
+//   tall     the same with more rows: amaxes, factors, then row by row;
+//   band     rows of a tile, or a short inner extent: amaxes over the rows,
+//   then
+//            over the columns of each block, factors spread to elements, then
+//            row by row.
+
+#include <algorithm>
+#include <cstring>
+
+#include "quant/cpu/job.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr int64_t kColumnsWidth = 1024;
+constexpr int64_t kTallWidth = 256;
+constexpr int64_t kBandWidth = 1024;
+
+enum class Way { kColumns, kTall, kBand };
+
+Way WayOf(const BlockGrid& grid) {
+  const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
+  if (!one_dimensional || grid.inner() < static_cast<int64_t>(kUnit)) {
+    return Way::kBand;
+  }
+  return grid.block_cols() <= static_cast<int64_t>(kMaxStridedRows)
+             ? Way::kColumns
+             : Way::kTall;
+}
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T>
+T* Grown(std::vector<T>& v, size_t n) {
+  if (v.size() < n) v.resize(n);
+  return v.data();
+}
+
+// Columns j0 .. j0 + width - 1 of the block row l of outer position o.
+struct Strip {
+  int64_t first_block = 0;
+  int64_t offset = 0;
+  int64_t rows = 0;
+  int64_t width = 0;
+};
+
+Strip StripOf(const BlockGrid& grid, int64_t task, int64_t strip_width) {
+  const int64_t strips = CeilDiv(grid.inner(), strip_width);
+  const int64_t j = task % strips * strip_width;
+  const int64_t l = task / strips % grid.block_count_cols();
+  const int64_t o = task / strips / grid.block_count_cols();
+  Strip strip;
+  strip.first_block = (o * grid.block_count_cols() + l) * grid.inner() + j;
+  strip.offset = (o * grid.cols() + l * grid.block_cols()) * grid.inner() + j;
+  strip.rows = std::min(grid.block_cols(), grid.cols() - l * grid.block_cols());
+  strip.width = std::min(strip_width, grid.inner() - j);
+  return strip;
+}
+
+KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
+  KernelOutput at = job.output;
+  if (at.values != nullptr) at.values += offset;
+  if (at.codes != nullptr) at.codes += offset;
+  if (at.scale_codes != nullptr) at.scale_codes += block;
+  if (at.stored_scales != nullptr) at.stored_scales += block;
+  return at;
+}
+
+// The transform of a strip, `width` apart, or the strip itself.
+struct Source {
+  const float* x;
+  size_t stride;
+};
+Source Rotated(const Job& job, const float* x, size_t rows, size_t stride,
+               size_t width, Scratch& scratch) {
+  if (!job.recipe.hadamard) return {x, stride};
+  float* y = Grown(scratch.x, rows * width);
+  for (size_t r = 0; r < rows; r += kHadamardSize) {
+    HadamardRows(x + r * stride, stride, width, job.options.hadamard_signs,
+                 y + r * width, width);
+  }
+  return {y, width};
+}
+
+void RunColumns(const Job& job, int64_t task, Scratch& scratch) {
+  const Strip strip = StripOf(job.grid, task, kColumnsWidth);
+  const size_t inner = job.grid.inner();
+  const Source source = Rotated(job, job.x + strip.offset, strip.rows, inner,
+                                strip.width, scratch);
+  const size_t random_stride = kColumnsWidth;
+  const RandomBits random = FillRandomRows(job, strip.offset, strip.rows, inner,
+                                           strip.width, random_stride, scratch);
+  for (int64_t j = 0; j < strip.width;) {
+    RandomBits at = random;
+    if (at.bytes != nullptr) at.bytes += j;
+    if (at.words != nullptr) at.words += j;
+    j += QuantizeColumns(job.params, source.x + j, strip.rows, source.stride,
+                         strip.width - j, at, random_stride,
+                         OutputAt(job, strip.first_block + j, strip.offset + j),
+                         inner);
+    if (j < strip.width) {
+      const int64_t count = std::min<int64_t>(kUnit, strip.width - j);
+      QuantizeSlowly(job, strip.first_block + j, count, scratch);
+      j += count;
+    }
+  }
+}
+
+bool AllFinite(const uint32_t* amax_bits, size_t n) {
+  return std::all_of(amax_bits, amax_bits + n,
+                     [](uint32_t bits) { return bits < 0x7F800000u; });
+}
+
+// Factors of n blocks from amax_bits; scales go to the output.
+void Factors(const Job& job, const uint32_t* amax_bits, size_t n,
+             const KernelOutput& out, Scratch& scratch) {
+  uint8_t* codes = Grown(scratch.scale_codes, n);
+  float* stored = Grown(scratch.stored, n);
+  ComputeFactors(job.params, amax_bits, n, Grown(scratch.factors, n),
+                 Grown(scratch.value_factors, n), codes, stored);
+  if (out.scale_codes != nullptr) memcpy(out.scale_codes, codes, n);
+  if (out.stored_scales != nullptr) {
+    memcpy(out.stored_scales, stored, n * sizeof(float));
+  }
+}
+
+// Rows under factors that all rows share.
+void QuantizeRows(const Job& job, const Source& source, int64_t offset,
+                  int64_t rows, int64_t row_stride, int64_t width,
+                  const float* factors, const float* value_factors,
+                  Scratch& scratch) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = offset + r * row_stride;
+    const KernelOutput out = OutputAt(job, 0, at);
+    QuantizeElements(job.params, source.x + r * source.stride, width, factors,
+                     value_factors, FillRandom(job, at, width, scratch),
+                     out.values, out.codes);
+  }
+}
+
+void RunTall(const Job& job, int64_t task, Scratch& scratch) {
+  const Strip strip = StripOf(job.grid, task, kTallWidth);
+  const size_t inner = job.grid.inner();
+  const Source source = Rotated(job, job.x + strip.offset, strip.rows, inner,
+                                strip.width, scratch);
+  uint32_t* amax_bits = Grown(scratch.amax_bits, strip.width);
+  ColumnAmaxBits(source.x, strip.rows, source.stride, strip.width, amax_bits);
+  if (!AllFinite(amax_bits, strip.width)) {
+    return QuantizeSlowly(job, strip.first_block, strip.width, scratch);
+  }
+  Factors(job, amax_bits, strip.width, OutputAt(job, strip.first_block, 0),
+          scratch);
+  QuantizeRows(job, source, strip.offset, strip.rows, inner, strip.width,
+               scratch.factors.data(), scratch.value_factors.data(), scratch);
+}
+
+int64_t BlocksInBand(const BlockGrid& grid) {
+  return std::max<int64_t>(1, kBandWidth / (grid.block_cols() * grid.inner()));
+}
+
+void RunBand(const Job& job, int64_t task, Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  const int64_t inner = grid.inner();
+  const int64_t per_band = BlocksInBand(grid);
+  const int64_t bands = CeilDiv(grid.block_count_cols(), per_band);
+  // Blocks first_col .. of block row `line`, counted over outer, block rows and
+  // middle.
+  const int64_t first_col = task % bands * per_band;
+  const int64_t line = task / bands;
+  const int64_t block_cols =
+      std::min(per_band, grid.block_count_cols() - first_col);
+  const int64_t first_block =
+      (line * grid.block_count_cols() + first_col) * inner;
+  const BlockGrid::Block first = grid.block(first_block);
+  const int64_t cols = std::min(block_cols * grid.block_cols(),
+                                grid.cols() - first_col * grid.block_cols());
+  const int64_t width = cols * inner;
+  const int64_t blocks = block_cols * inner;
+
+  // 1-D only: groups lie across `inner`.
+  Source source{job.x + first.offset, static_cast<size_t>(grid.row_stride())};
+  if (job.recipe.hadamard) {
+    source = Rotated(job, source.x, cols, inner, inner, scratch);
+  }
+  uint32_t* element_bits = Grown(scratch.amax_bits, width + blocks);
+  uint32_t* block_bits = element_bits + width;
+  ColumnAmaxBits(source.x, first.rows, source.stride, width, element_bits);
+  for (int64_t b = 0; b < block_cols; ++b) {
+    const int64_t begin = b * grid.block_cols();
+    const int64_t end = std::min(begin + grid.block_cols(), cols);
+    for (int64_t i = 0; i < inner; ++i) {
+      uint32_t max = 0;
+      for (int64_t c = begin; c < end; ++c) {
+        max = std::max(max, element_bits[c * inner + i]);
+      }
+      block_bits[b * inner + i] = max;
+    }
+  }
+  if (!AllFinite(block_bits, blocks)) {
+    return QuantizeSlowly(job, first_block, blocks, scratch);
+  }
+  Factors(job, block_bits, blocks, OutputAt(job, first_block, 0), scratch);
+  // Spread to elements; from the back, so that it can be done in place.
+  float* factors = Grown(scratch.factors, width);
+  float* value_factors = Grown(scratch.value_factors, width);
+  for (int64_t c = cols - 1; c >= 0; --c) {
+    const int64_t from = c / grid.block_cols() * inner;
+    memmove(factors + c * inner, factors + from, inner * sizeof(float));
+    memmove(value_factors + c * inner, value_factors + from,
+            inner * sizeof(float));
+  }
+  QuantizeRows(job, source, first.offset, first.rows, grid.row_stride(), width,
+               factors, value_factors, scratch);
+}
+
+}  // namespace
+
+int64_t AcrossTasks(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  switch (WayOf(grid)) {
+    case Way::kColumns:
+      return grid.outer() * grid.block_count_cols() *
+             CeilDiv(grid.inner(), kColumnsWidth);
+    case Way::kTall:
+      return grid.outer() * grid.block_count_cols() *
+             CeilDiv(grid.inner(), kTallWidth);
+    case Way::kBand:
+      break;
+  }
+  return grid.outer() * grid.block_count_rows() * grid.middle() *
+         CeilDiv(grid.block_count_cols(), BlocksInBand(grid));
+}
+
+void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch) {
+  switch (WayOf(job.grid)) {
+    case Way::kColumns:
+      return RunColumns(job, task, scratch);
+    case Way::kTall:
+      return RunTall(job, task, scratch);
+    case Way::kBand:
+      return RunBand(job, task, scratch);
+  }
+}
+
+}  // namespace cnn_fp4::quant::cpu

@@ -1,0 +1,238 @@
+// 1-D blocks along contiguous memory: quant/cpu/job.h.
+
+#include <algorithm>
+#include <cstring>
+
+#include "quant/cpu/job.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+// Blocks of this many elements have a kernel; others go the long way.
+bool HasChunkKernel(int64_t block) {
+  const int64_t units = block / static_cast<int64_t>(kUnit);
+  return block % static_cast<int64_t>(kUnit) == 0 && units >= 1 &&
+         units <= static_cast<int64_t>(kUnits) &&
+         static_cast<int64_t>(kUnits) % units == 0;
+}
+
+// True if every block is full, so that blocks follow each other without gaps.
+bool IsSeamless(const BlockGrid& grid) {
+  return grid.cols() % grid.block_cols() == 0;
+}
+
+int64_t BlocksPerChunk(const BlockGrid& grid) {
+  return static_cast<int64_t>(kChunk) / grid.block_cols();
+}
+
+// A row's factors differ from the tensor's.
+KernelParams ParamsOf(const Job& job, int64_t block) {
+  KernelParams params = job.params;
+  if (job.tensors.size() > 1)
+    params.tensor = job.tensor_of(job.grid.block(block));
+  return params;
+}
+
+KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
+  KernelOutput at = job.output;
+  if (at.values != nullptr) at.values += offset;
+  if (at.codes != nullptr) at.codes += offset;
+  if (at.packed != nullptr) at.packed += offset / 2;
+  if (at.scale_codes != nullptr) at.scale_codes += block;
+  if (at.stored_scales != nullptr) at.stored_scales += block;
+  return at;
+}
+
+const float* Rotated(const Job& job, const float* x, size_t n,
+                     Scratch& scratch) {
+  if (!job.recipe.hadamard) return x;
+  if (scratch.x.size() < n) scratch.x.resize(n);
+  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs,
+                 scratch.x.data());
+  return scratch.x.data();
+}
+
+// Up to a chunk of blocks [first, first + count), some of them short: copied
+// to a chunk filled up with zeros and back.
+void RunGathered(const Job& job, int64_t first, int64_t count,
+                 Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  const size_t block = grid.block_cols();
+  float x[kChunk] = {};
+  uint8_t bytes[kChunk] = {};
+  uint32_t words[kChunk] = {};
+  float values[kChunk];
+  uint8_t codes[kChunk];
+  uint8_t scale_codes[kUnits];
+  float stored[kUnits];
+  const BlockGrid::Block begin = grid.block(first);
+  const BlockGrid::Block last = grid.block(first + count - 1);
+  const int64_t end = last.offset + last.cols;
+  const RandomBits random =
+      FillRandom(job, begin.offset, end - begin.offset, scratch);
+  int64_t cols[kUnits];
+  int64_t at = begin.offset;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t column = at % grid.cols();
+    cols[i] = std::min<int64_t>(block, grid.cols() - column);
+    const int64_t from = at - begin.offset;
+    memcpy(x + i * block, job.x + at, cols[i] * sizeof(float));
+    if (random.bytes != nullptr) {
+      memcpy(bytes + i * block, random.bytes + from, cols[i]);
+    }
+    if (random.words != nullptr) {
+      memcpy(words + i * block, random.words + from,
+             cols[i] * sizeof(uint32_t));
+    }
+    at += cols[i];
+  }
+  if (job.recipe.hadamard) {
+    HadamardGroups(x, kUnits, job.options.hadamard_signs, x);
+  }
+  const bool want_codes =
+      job.output.codes != nullptr || job.output.packed != nullptr;
+  KernelOutput local;
+  local.values = want_codes ? nullptr : values;
+  local.codes = want_codes ? codes : nullptr;
+  local.scale_codes = scale_codes;
+  local.stored_scales = stored;
+  if (QuantizeChunks(ParamsOf(job, first), block / kUnit, x, 1, {bytes, words},
+                     local) == 0) {
+    QuantizeSlowly(job, first, count, scratch);
+    return;
+  }
+  const KernelOutput out = OutputAt(job, first, begin.offset);
+  if (out.scale_codes != nullptr) memcpy(out.scale_codes, scale_codes, count);
+  if (out.stored_scales != nullptr) {
+    memcpy(out.stored_scales, stored, count * sizeof(float));
+  }
+  // Direct packing: all blocks are full.
+  if (out.packed != nullptr) PackCodes(codes, count * block, out.packed);
+  int64_t to = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (out.values != nullptr) {
+      memcpy(out.values + to, values + i * block, cols[i] * sizeof(float));
+    }
+    if (out.codes != nullptr) {
+      memcpy(out.codes + to, codes + i * block, cols[i]);
+    }
+    to += cols[i];
+  }
+}
+
+// Whole chunks of full blocks from `first`, then the rest.
+void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  const int64_t per_chunk = BlocksPerChunk(grid);
+  const KernelParams params = ParamsOf(job, first);
+  int64_t offset = grid.block(first).offset;
+  while (count >= per_chunk) {
+    const size_t chunks = count / per_chunk;
+    const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
+    const size_t done =
+        QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,
+                       FillRandom(job, offset, chunks * kChunk, scratch),
+                       OutputAt(job, first, offset));
+    int64_t blocks = static_cast<int64_t>(done) * per_chunk;
+    if (done < chunks) {
+      QuantizeSlowly(job, first + blocks, per_chunk, scratch);
+      blocks += per_chunk;
+    }
+    first += blocks;
+    count -= blocks;
+    offset += blocks * grid.block_cols();
+  }
+  if (count > 0) RunGathered(job, first, count, scratch);
+}
+
+// One block of any length.
+void RunLong(const Job& job, int64_t index, Scratch& scratch) {
+  constexpr size_t kPiece = 1024;
+  const BlockGrid::Block block = job.grid.block(index);
+  const float* x = Rotated(job, job.x + block.offset, block.cols, scratch);
+  const uint32_t bits = AmaxBits(x, block.cols);
+  if (bits >= 0x7F800000u) return QuantizeSlowly(job, index, 1, scratch);
+  float factor = 0.0f;
+  float value_factor = 0.0f;
+  float stored = 0.0f;
+  uint8_t code = 0;
+  const KernelParams params = ParamsOf(job, index);
+  ComputeFactors(params, &bits, 1, &factor, &value_factor, &code, &stored);
+  const KernelOutput out = OutputAt(job, index, block.offset);
+  if (out.scale_codes != nullptr) *out.scale_codes = code;
+  if (out.stored_scales != nullptr) *out.stored_scales = stored;
+  scratch.factors.assign(kPiece, factor);
+  scratch.value_factors.assign(kPiece, value_factor);
+  for (int64_t i = 0; i < block.cols; i += kPiece) {
+    const size_t n = std::min<int64_t>(kPiece, block.cols - i);
+    QuantizeElements(params, x + i, n, scratch.factors.data(),
+                     scratch.value_factors.data(),
+                     FillRandom(job, block.offset + i, n, scratch),
+                     out.values == nullptr ? nullptr : out.values + i,
+                     out.codes == nullptr ? nullptr : out.codes + i);
+  }
+}
+
+// Blocks in a task: whole chunks where rows allow it.
+int64_t BlocksPerTask(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  const int64_t blocks =
+      std::max<int64_t>(1, kTaskElements / grid.block_cols());
+  if (!HasChunkKernel(grid.block_cols())) return blocks;
+  return std::max<int64_t>(blocks, BlocksPerChunk(grid));
+}
+
+// Rows are separate where their factors or their last, short blocks are.
+bool RowByRow(const Job& job) {
+  return job.tensors.size() > 1 ||
+         (!IsSeamless(job.grid) &&
+          job.grid.cols() >= static_cast<int64_t>(2 * kChunk));
+}
+
+}  // namespace
+
+bool CanPackDirectly(const BlockGrid& grid) {
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
+         HasChunkKernel(grid.block_cols()) && IsSeamless(grid);
+}
+
+int64_t ContiguousTasks(const Job& job) {
+  const int64_t per_task = BlocksPerTask(job);
+  if (RowByRow(job)) {
+    const int64_t row = job.grid.block_count_cols();
+    return job.grid.outer() * ((row + per_task - 1) / per_task);
+  }
+  return (job.grid.num_blocks() + per_task - 1) / per_task;
+}
+
+void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  const int64_t per_task = BlocksPerTask(job);
+  int64_t first = task * per_task;
+  int64_t end = grid.num_blocks();
+  if (RowByRow(job)) {
+    const int64_t row_blocks = grid.block_count_cols();
+    const int64_t tasks_in_row = (row_blocks + per_task - 1) / per_task;
+    const int64_t row = task / tasks_in_row;
+    first = row * row_blocks + task % tasks_in_row * per_task;
+    end = (row + 1) * row_blocks;
+  }
+  const int64_t count = std::min(per_task, end - first);
+  if (!HasChunkKernel(grid.block_cols())) {
+    for (int64_t b = first; b < first + count; ++b) RunLong(job, b, scratch);
+    return;
+  }
+  if (IsSeamless(grid)) return RunFull(job, first, count, scratch);
+  if (RowByRow(job)) {
+    const bool short_end = first + count == end;
+    RunFull(job, first, count - short_end, scratch);
+    if (short_end) RunGathered(job, end - 1, 1, scratch);
+    return;
+  }
+  const int64_t per_chunk = BlocksPerChunk(grid);
+  for (int64_t b = first; b < first + count; b += per_chunk) {
+    RunGathered(job, b, std::min(per_chunk, first + count - b), scratch);
+  }
+}
+
+}  // namespace cnn_fp4::quant::cpu

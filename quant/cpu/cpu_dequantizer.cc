@@ -1,0 +1,150 @@
+// Dequantize of quant/cpu/cpu_quantizer.h.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "quant/cpu/cpu_quantizer.h"
+#include "quant/cpu/kernels.h"
+#include "quant/cpu/parallel.h"
+#include "quant/formats/e4m3.h"
+#include "quant/formats/e8m0.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr int64_t kTaskElements = 16384;
+constexpr int64_t kParallelElements = 65536;
+constexpr int64_t kStreamBytes = int64_t{8} << 20;
+
+struct Buffers {
+  std::vector<float> factors;
+};
+
+// What the codes of blocks are multiplied by.
+class BlockFactorsOf {
+ public:
+  explicit BlockFactorsOf(const PackedTensor& packed) : packed_(packed) {
+    for (int code = 0; code < 256; ++code) {
+      const float stored = packed.recipe.scale_format == ScaleFormat::kE8m0
+                               ? DecodeE8m0(static_cast<uint8_t>(code))
+                               : DecodeE4m3(static_cast<uint8_t>(code));
+      table_[code] = Factor(stored, 0);
+    }
+  }
+
+  float at(int64_t block) const {
+    if (packed_.recipe.scale_format == ScaleFormat::kFloat32) {
+      return packed_.scales_float32[block];
+    }
+    const uint8_t code = packed_.scales[block];
+    if (packed_.tensor_scales.size() == 1) return table_[code];
+    return Factor(DecodeE4m3(code), packed_.grid.block(block).row);
+  }
+
+ private:
+  float Factor(float stored, int64_t row) const {
+    if (packed_.recipe.tensor_scale == TensorScale::kNone) return stored;
+    const float scale =
+        packed_.tensor_scales.empty() ? 1.0f : packed_.tensor_scales[row];
+    return packed_.recipe.scale_rule == ScaleRule::kCompressedTensors
+               ? stored / scale
+               : stored * scale;
+  }
+
+  const PackedTensor& packed_;
+  float table_[256];
+};
+
+// Blocks of whole units that follow each other.
+void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
+                        absl::Span<float> y) {
+  const int64_t block = packed.grid.block_cols();
+  const int64_t units = block / static_cast<int64_t>(kUnit);
+  const int64_t blocks = packed.grid.num_blocks();
+  const int64_t per_task = std::max<int64_t>(1, kTaskElements / block);
+  const bool stream =
+      static_cast<int64_t>(y.size() * sizeof(float)) >= kStreamBytes;
+  ParallelFor<Buffers>(
+      (blocks + per_task - 1) / per_task,
+      static_cast<int64_t>(y.size()) >= kParallelElements,
+      [&](int64_t task, Buffers& buffers) {
+        const int64_t first = task * per_task;
+        const int64_t count = std::min(per_task, blocks - first);
+        buffers.factors.resize(count * units);
+        float* to = buffers.factors.data();
+        for (int64_t b = first; b < first + count; ++b) {
+          const float factor = of.at(b);
+          for (int64_t u = 0; u < units; ++u) *to++ = factor;
+        }
+        DequantizeUnits(packed.codes.data() + first * block / 2, count * units,
+                        buffers.factors.data(), stream,
+                        y.data() + first * block);
+      },
+      [](const Buffers&) {});
+}
+
+// Any layout, one line of memory (all columns of a row) after the other, in
+// pieces.
+void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
+                     absl::Span<float> y) {
+  const BlockGrid& grid = packed.grid;
+  const int64_t inner = grid.inner();
+  const int64_t piece = std::max<int64_t>(1, kTaskElements / 4 / inner);
+  const int64_t pieces = (grid.cols() + piece - 1) / piece;
+  const int64_t lines = grid.outer() * grid.rows() * grid.middle();
+  ParallelFor<Buffers>(
+      lines * pieces, static_cast<int64_t>(y.size()) >= kParallelElements,
+      [&](int64_t task, Buffers& buffers) {
+        const int64_t line = task / pieces;
+        const int64_t first = task % pieces * piece;
+        const int64_t end = std::min(grid.cols(), first + piece);
+        // The line's blocks.
+        const int64_t m = line % grid.middle();
+        const int64_t r = line / grid.middle() % grid.rows();
+        const int64_t o = line / grid.middle() / grid.rows();
+        const int64_t block_line =
+            (o * grid.block_count_rows() + r / grid.block_rows()) *
+                grid.middle() +
+            m;
+        buffers.factors.resize((end - first) * inner);
+        float* to = buffers.factors.data();
+        for (int64_t c = first; c < end; ++c) {
+          const int64_t block =
+              (block_line * grid.block_count_cols() + c / grid.block_cols()) *
+              inner;
+          const bool repeats = c > first && c % grid.block_cols() != 0;
+          for (int64_t i = 0; i < inner; ++i) {
+            to[i] = repeats ? to[i - inner] : of.at(block + i);
+          }
+          to += inner;
+        }
+        const int64_t offset = (line * grid.cols() + first) * inner;
+        DequantizeElements(packed.codes.data(), offset, (end - first) * inner,
+                           buffers.factors.data(), y.data() + offset);
+      },
+      [](const Buffers&) {});
+}
+
+}  // namespace
+
+absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
+  absl::Status status = ValidatePackedTensor(packed);
+  if (!status.ok()) return status;
+  if (static_cast<int64_t>(y.size()) != packed.grid.size()) {
+    return absl::InvalidArgumentError(
+        "the output does not have the packed tensor's size");
+  }
+  const BlockGrid& grid = packed.grid;
+  const BlockFactorsOf of(packed);
+  const int64_t unit = kUnit;
+  if (grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
+      grid.block_cols() % unit == 0 && grid.cols() % grid.block_cols() == 0) {
+    DequantizeSeamless(packed, of, y);
+  } else {
+    DequantizeLines(packed, of, y);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cnn_fp4::quant::cpu

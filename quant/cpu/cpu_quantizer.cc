@@ -1,0 +1,187 @@
+#include "quant/cpu/cpu_quantizer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "quant/cpu/amax.h"
+#include "quant/cpu/job.h"
+#include "quant/cpu/kernels.h"
+#include "quant/cpu/parallel.h"
+#include "quant/quantize_checks.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+// Outputs that no cache would keep are written past it.
+constexpr int64_t kStreamBytes = int64_t{8} << 20;
+
+// Rules whose scale depends on the errors of the block's elements, and scales
+// that the caller gives, have no kernels.
+bool HasKernels(const Job& job) {
+  if (IsFourOverSix(job.recipe.scale_rule) ||
+      job.recipe.scale_rule == ScaleRule::kBestOf126 ||
+      !job.options.block_scales.empty()) {
+    return false;
+  }
+  return job.tensors.size() == 1 || job.grid.inner() == 1;
+}
+
+bool IsContiguous(const BlockGrid& grid) {
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
+}
+
+absl::Status RunJob(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  Refusals refusals;
+  const auto merge = [&](const Scratch& s) { refusals.Merge(s.refusals); };
+  const bool parallel = grid.size() >= kParallelElements;
+  if (!HasKernels(job)) {
+    const int64_t size =
+        std::max<int64_t>(1, grid.block_rows() * grid.block_cols());
+    const int64_t per_task = std::max<int64_t>(1, kTaskElements / size);
+    const int64_t blocks = grid.num_blocks();
+    ParallelFor<Scratch>((blocks + per_task - 1) / per_task, parallel,
+                         [&](int64_t task, Scratch& scratch) {
+                           const int64_t first = task * per_task;
+                           QuantizeSlowly(job, first,
+                                          std::min(per_task, blocks - first),
+                                          scratch);
+                         },
+                         merge);
+  } else if (IsContiguous(grid)) {
+    ParallelFor<Scratch>(
+        ContiguousTasks(job), parallel,
+        [&](int64_t task, Scratch& scratch) {
+          RunContiguousTask(job, task, scratch);
+        },
+        merge);
+  } else {
+    ParallelFor<Scratch>(
+        AcrossTasks(job), parallel,
+        [&](int64_t task, Scratch& scratch) {
+          RunAcrossTask(job, task, scratch);
+        },
+        merge);
+  }
+  if (refusals.element != Refusals::kNone) {
+    return NonFiniteError(refusals.element, refusals.value);
+  }
+  if (refusals.any()) return HadamardOverflowError(grid, refusals.rotated);
+  return absl::OkStatus();
+}
+
+Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
+            absl::Span<const float> x, const QuantizeOptions& options) {
+  Job job{recipe, grid, options, x.data(), {}, {}, {}, {}};
+  job.params.rule = recipe.scale_rule;
+  job.params.rounding = recipe.rounding;
+  job.key = {options.seed, options.stream};
+  return job;
+}
+
+absl::Status CheckSizes(absl::Span<const float> x, absl::Span<float> y) {
+  if (x.size() == y.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the output has ", y.size(), " elements, the input ", x.size()));
+}
+
+// Values or operands.
+absl::StatusOr<TensorFactors> RunValues(
+    const Recipe& recipe, const BlockGrid& grid, absl::Span<const float> x,
+    absl::Span<float> y, const QuantizeOptions& options, bool operand) {
+  absl::Status status = CheckSizes(x, y);
+  status.Update(CheckQuantizeArguments(recipe, grid, x.size(), options));
+  if (!status.ok()) return status;
+  Job job = MakeJob(recipe, grid, x, options);
+  job.params.operand = operand;
+  job.output.values = y.data();
+  job.output.stream =
+      x.data() != y.data() && y.size() * sizeof(float) >= size_t{kStreamBytes};
+  status = FindTensorFactors(job);
+  if (status.ok()) status = RunJob(job);
+  if (!status.ok()) return status;
+  return job.params.tensor;
+}
+
+}  // namespace
+
+absl::StatusOr<float> Amax(absl::Span<const float> x) {
+  const uint32_t bits = ParallelAmaxBits(x.data(), x.size());
+  if (bits < 0x7F800000u) return BitCast<float>(bits);
+  const int64_t bad = FirstNonFinite(x.data(), x.size());
+  return NonFiniteError(bad, x[bad]);
+}
+
+absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, absl::Span<float> y,
+                          const QuantizeOptions& options) {
+  return RunValues(recipe, grid, x, y, options, /*operand=*/false).status();
+}
+
+absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      absl::Span<const float> x,
+                                      absl::Span<float> y,
+                                      const QuantizeOptions& options) {
+  if (recipe.tensor_scale == TensorScale::kPerRow) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe '", recipe.name, "' has a scale for each row, not one"));
+  }
+  absl::StatusOr<TensorFactors> tensor =
+      RunValues(recipe, grid, x, y, options, /*operand=*/true);
+  if (!tensor.ok()) return tensor.status();
+  return recipe.scale_rule == ScaleRule::kCompressedTensors
+             ? 1.0f / tensor->decode
+             : tensor->decode;
+}
+
+absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      absl::Span<const float> x,
+                                      const QuantizeOptions& options) {
+  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size(), options);
+  if (!status.ok()) return status;
+  PackedTensor packed;
+  packed.recipe = recipe;
+  packed.grid = grid;
+  packed.codes.resize((x.size() + 1) / 2);
+  Job job = MakeJob(recipe, grid, x, options);
+  if (recipe.scale_format == ScaleFormat::kFloat32) {
+    packed.scales_float32.resize(grid.num_blocks());
+    job.output.stored_scales = packed.scales_float32.data();
+  } else {
+    packed.scales.resize(grid.num_blocks());
+    job.output.scale_codes = packed.scales.data();
+  }
+  status = FindTensorFactors(job);
+  if (!status.ok()) return status;
+  for (const TensorFactors& tensor : job.tensors) {
+    packed.tensor_scales.push_back(tensor.decode);
+  }
+  if (CanPackDirectly(grid)) {
+    job.output.packed = packed.codes.data();
+    status = RunJob(job);
+    if (!status.ok()) return status;
+    return packed;
+  }
+  // Blocks may share a byte: a byte a code first.
+  std::vector<uint8_t> codes(x.size());
+  job.output.codes = codes.data();
+  status = RunJob(job);
+  if (!status.ok()) return status;
+  const int64_t n = x.size();
+  ParallelFor<Scratch>(
+      (n + kTaskElements - 1) / kTaskElements, n >= kParallelElements,
+      [&](int64_t task, Scratch&) {
+        const int64_t first = task * kTaskElements;
+        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
+                  packed.codes.data() + first / 2);
+      },
+      [](const Scratch&) {});
+  return packed;
+}
+
+}  // namespace cnn_fp4::quant::cpu

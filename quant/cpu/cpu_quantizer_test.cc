@@ -1,0 +1,214 @@
+// The fast path against the reference, bit for bit: every recipe, every layout,
+// lengths around every boundary, every instruction set, one and two threads.
+
+#include "quant/cpu/cpu_quantizer.h"
+
+#include <omp.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quant/cpu/instruction_sets.h"
+#include "quant/formats/host_device.h"
+#include "quant/reference/reference_quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+// Values over many magnitudes, BF16 every other one so that ties come up, with
+// zeros of both signs and whole blocks of zeros.
+std::vector<float> Values(int64_t n, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  for (int64_t i = 0; i < n; ++i) {
+    const float wide = std::exp(2.0f * normal(engine));
+    float v = normal(engine) * (i / 64 % 3 == 0 ? wide : 0.02f);
+    if (i % 2 == 0) {
+      v = BitCast<float>(BitCast<uint32_t>(v) & 0xFFFF0000u);
+    }
+    if (engine() % 16 == 0) v = std::copysign(0.0f, v);
+    if (i / 32 % 11 == 5) v = 0.0f;
+    x[i] = v;
+  }
+  return x;
+}
+
+::testing::AssertionResult SameBits(const std::vector<float>& expected,
+                                    const std::vector<float>& actual) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const bool both_nan = std::isnan(expected[i]) && std::isnan(actual[i]);
+    if (!both_nan &&
+        BitCast<uint32_t>(expected[i]) != BitCast<uint32_t>(actual[i])) {
+      return ::testing::AssertionFailure()
+             << "element " << i << ": expected " << expected[i] << ", got "
+             << actual[i];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+void ExpectSame(const Recipe& recipe, const BlockGrid& grid,
+                const std::vector<float>& x, const QuantizeOptions& options) {
+  const auto expected = reference::Quantize(recipe, grid, x, options);
+  std::vector<float> y(x.size());
+  const absl::Status status =
+      cpu::FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
+  ASSERT_EQ(status, expected.status());
+  if (!expected.ok()) {
+    EXPECT_EQ(cpu::Quantize(recipe, grid, x, options).status(), status);
+    return;
+  }
+  EXPECT_TRUE(SameBits(expected->values, y)) << "values";
+  std::vector<float> in_place = x;
+  ASSERT_TRUE(cpu::FakeQuantize(recipe, grid, in_place,
+                                absl::MakeSpan(in_place), options)
+                  .ok());
+  EXPECT_TRUE(SameBits(expected->values, in_place)) << "in place";
+  if (recipe.tensor_scale != TensorScale::kPerRow) {
+    ASSERT_TRUE(
+        cpu::QuantizeOperand(recipe, grid, x, absl::MakeSpan(y), options).ok());
+    EXPECT_TRUE(SameBits(expected->operand, y)) << "operand";
+  }
+  const auto packed = cpu::Quantize(recipe, grid, x, options);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(expected->packed.codes, packed->codes) << "codes";
+  EXPECT_EQ(expected->packed.scales, packed->scales) << "scales";
+  EXPECT_TRUE(
+      SameBits(expected->packed.scales_float32, packed->scales_float32));
+  EXPECT_EQ(expected->packed.tensor_scales, packed->tensor_scales);
+  ASSERT_TRUE(cpu::Dequantize(*packed, absl::MakeSpan(y)).ok());
+  EXPECT_TRUE(SameBits(expected->values, y)) << "dequantised";
+}
+
+struct Shape {
+  std::vector<int64_t> extents;
+  int axis;
+};
+
+// Blocks along contiguous memory, across it, in short inner extents, tiles.
+const std::vector<Shape>& Shapes() {
+  static const auto* const shapes = new std::vector<Shape>{
+      {{1}, 0},           {{15}, 0},          {{16}, 0},
+      {{17}, 0},          {{255}, 0},         {{256}, 0},
+      {{257}, 0},         {{1000}, 0},        {{16384 + 272}, 0},
+      {{3, 8}, 1},        {{5, 56}, 1},       {{7, 48}, 1},
+      {{2, 600}, 1},      {{40, 16}, 0},      {{33, 17}, 0},
+      {{16, 1}, 0},       {{100, 7}, 0},      {{4, 20, 9}, 1},
+      {{2, 32, 16}, 1},   {{2, 35, 64}, 1},   {{3, 16, 65}, 1},
+      {{1, 70, 33}, 1},   {{2, 48, 3, 3}, 1}, {{32, 16, 3, 3}, 0},
+      {{1, 16, 1100}, 1}, {{0, 16}, 1},       {{20, 40}, 1},
+  };
+  return *shapes;
+}
+
+std::vector<std::string> RecipeNames() {
+  std::vector<std::string> names;
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    names.push_back(named.recipe.name);
+  }
+  for (const char* rounding :
+       {"ties_away", "ties_to_zero", "sr8", "sr", "sr_unbiased"}) {
+    names.push_back(std::string("nvfp4+") + rounding);
+  }
+  for (const char* name :
+       {"nvfp4_modelopt+sr8", "mxfp4+block=16+sr", "mxfp4+block=64",
+        "mxfp4+block=10", "nvfp4+block=128", "nvfp4+rht", "nvfp4_rowscaled+rht",
+        "mxfp4+rht+sr8", "nvfp4_2d+sr"}) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+// 2-D recipes need an axis before the block axis.
+bool Fits(const Recipe& recipe, const Shape& shape) {
+  return recipe.block_rows == 1 || shape.axis > 0;
+}
+
+class CpuQuantizerTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  ~CpuQuantizerTest() override {
+    cpu::UseInstructionSet(0);
+    omp_set_num_threads(max_threads_);
+  }
+
+ private:
+  const int max_threads_ = omp_get_max_threads();
+};
+
+TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  QuantizeOptions options;
+  options.seed = 0x12345678;
+  options.stream = 9;
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    for (const Shape& shape : Shapes()) {
+      if (!Fits(recipe, shape)) continue;
+      const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+      SCOPED_TRACE(ToString(recipe) + " on " + set.name + " shape " +
+                   ::testing::PrintToString(shape.extents) + " axis " +
+                   std::to_string(shape.axis));
+      ExpectSame(recipe, *grid, Values(grid->size(), 7), options);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(CpuQuantizerTest, NonFiniteValuesUnderEveryPolicy) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const Shape& shape : {Shape{{1024}, 0}, Shape{{5, 56}, 1},
+                             Shape{{2, 48, 40}, 1}, Shape{{2, 48, 3, 3}, 1}}) {
+    if (!Fits(recipe, shape)) continue;
+    const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+    std::vector<float> x = Values(grid->size(), 3);
+    x[100] = kInfinity;
+    x[101] = -kInfinity;
+    x[270] = std::numeric_limits<float>::quiet_NaN();
+    for (const NonFinitePolicy policy :
+         {NonFinitePolicy::kRefuse, NonFinitePolicy::kSaturate,
+          NonFinitePolicy::kPropagate}) {
+      QuantizeOptions options;
+      options.nonfinite = policy;
+      SCOPED_TRACE(ToString(recipe) + " policy " +
+                   std::to_string(static_cast<int>(policy)) + " shape " +
+                   ::testing::PrintToString(shape.extents));
+      ExpectSame(recipe, *grid, x, options);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(CpuQuantizerTest, ThreadsDoNotChangeBits) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  const Shape shape{{70000 / 64, 64}, 1};
+  const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+  const std::vector<float> x = Values(grid->size(), 5);
+  std::vector<float> one(x.size()), two(x.size());
+  omp_set_num_threads(1);
+  ASSERT_TRUE(cpu::FakeQuantize(recipe, *grid, x, absl::MakeSpan(one)).ok());
+  omp_set_num_threads(2);
+  ASSERT_TRUE(cpu::FakeQuantize(recipe, *grid, x, absl::MakeSpan(two)).ok());
+  EXPECT_TRUE(SameBits(one, two));
+}
+
+std::string TestName(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, CpuQuantizerTest,
+                         ::testing::ValuesIn(RecipeNames()), TestName);
+
+}  // namespace
+}  // namespace cnn_fp4::quant

@@ -1,0 +1,160 @@
+#include "quant/cpu/job.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "quant/formats/e2m1.h"
+#include "quant/reference/block_quantizer.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+enum class RandomKind { kNone, kBytes, kWords };
+
+RandomKind KindOf(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::kStochastic8:
+      return RandomKind::kBytes;
+    case Rounding::kStochastic:
+    case Rounding::kStochasticUnbiased:
+      return RandomKind::kWords;
+    default:
+      return RandomKind::kNone;
+  }
+}
+
+// Philox blocks begin at multiples of this many elements.
+int64_t Alignment(RandomKind kind) {
+  return kind == RandomKind::kBytes ? 16 : 4;
+}
+
+// Room for the elements before `first` and for a last whole block.
+constexpr size_t kRandomSlack = 64;
+
+template <class T>
+void Grow(std::vector<T>& v, size_t n) {
+  if (v.size() < n) v.resize(n);
+}
+
+}  // namespace
+
+void Refusals::Merge(const Refusals& other) {
+  if (other.element < element) {
+    element = other.element;
+    value = other.value;
+  }
+  if (other.rotated < rotated) rotated = other.rotated;
+}
+
+RandomBits FillRandom(const Job& job, int64_t first, size_t n,
+                      Scratch& scratch) {
+  RandomBits random;
+  const RandomKind kind = KindOf(job.params.rounding);
+  if (kind == RandomKind::kNone) return random;
+  const int64_t shift = first % Alignment(kind);
+  if (kind == RandomKind::kBytes) {
+    Grow(scratch.random_bytes, n + kRandomSlack);
+    FillRandomBytes(job.key, first - shift, n + shift,
+                    scratch.random_bytes.data());
+    random.bytes = scratch.random_bytes.data() + shift;
+  } else {
+    Grow(scratch.random_words, n + kRandomSlack);
+    FillRandomWords(job.key, first - shift, n + shift,
+                    scratch.random_words.data());
+    random.words = scratch.random_words.data() + shift;
+  }
+  return random;
+}
+
+RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
+                          int64_t row_stride, size_t width,
+                          size_t random_stride, Scratch& scratch) {
+  RandomBits random;
+  const RandomKind kind = KindOf(job.params.rounding);
+  if (kind == RandomKind::kNone) return random;
+  // Rows are drawn behind each other, each from where its Philox block begins,
+  // and moved to their place; a row's slack is overwritten by the next one.
+  if (kind == RandomKind::kBytes) {
+    Grow(scratch.random_bytes, rows * random_stride + width + kRandomSlack);
+    random.bytes = scratch.random_bytes.data();
+  } else {
+    Grow(scratch.random_words, rows * random_stride + width + kRandomSlack);
+    random.words = scratch.random_words.data();
+  }
+  for (size_t r = 0; r < rows; ++r) {
+    const int64_t row = first + static_cast<int64_t>(r) * row_stride;
+    const int64_t shift = row % Alignment(kind);
+    if (kind == RandomKind::kBytes) {
+      uint8_t* to = scratch.random_bytes.data() + r * random_stride;
+      FillRandomBytes(job.key, row - shift, width + shift, to);
+      if (shift != 0) memmove(to, to + shift, width);
+    } else {
+      uint32_t* to = scratch.random_words.data() + r * random_stride;
+      FillRandomWords(job.key, row - shift, width + shift, to);
+      if (shift != 0) memmove(to, to + shift, width * sizeof(uint32_t));
+    }
+  }
+  return random;
+}
+
+void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
+                    Scratch& scratch) {
+  const bool refuse = job.options.nonfinite == NonFinitePolicy::kRefuse;
+  for (int64_t b = first_block; b < first_block + count; ++b) {
+    const BlockGrid::Block block = job.grid.block(b);
+    reference::BlockInput input{job.recipe, job.tensor_of(block),
+                                job.key,    reference::Offsets(job.grid, block),
+                                {},         {}};
+    const std::vector<int64_t>& offsets = input.offsets;
+    input.x.resize(offsets.size());
+    for (size_t i = 0; i < offsets.size(); ++i) input.x[i] = job.x[offsets[i]];
+    if (refuse) {
+      const int64_t bad = reference::FirstNonFinite(input.x);
+      if (bad >= 0) {
+        Refusals refusal;
+        refusal.element = offsets[bad];
+        refusal.value = input.x[bad];
+        scratch.refusals.Merge(refusal);
+        continue;
+      }
+    }
+    reference::PrepareBlock(job.recipe, job.options, input.x);
+    if (refuse) {
+      const int64_t bad = reference::FirstNonFinite(input.x);
+      if (bad >= 0) {
+        Refusals refusal;
+        refusal.rotated = offsets[bad];
+        scratch.refusals.Merge(refusal);
+        continue;
+      }
+    }
+    if (!job.options.block_scales.empty()) {
+      input.given_scale = job.options.block_scales[b];
+    }
+    const auto [factors, codes] = reference::QuantizeBlock(input);
+    const KernelOutput& output = job.output;
+    if (output.scale_codes != nullptr) output.scale_codes[b] = factors.code;
+    if (output.stored_scales != nullptr) {
+      output.stored_scales[b] = factors.stored;
+    }
+    const float value_factor =
+        job.params.operand ? factors.stored : factors.dequantize;
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      const int64_t at = offsets[i];
+      if (output.values != nullptr) {
+        output.values[at] = DecodeE2m1(codes[i]) * value_factor;
+      }
+      if (output.codes != nullptr) output.codes[at] = codes[i];
+      // Direct packing implies blocks of whole bytes.
+      if (output.packed != nullptr && at % 2 == 1) {
+        output.packed[at / 2] =
+            static_cast<uint8_t>(codes[i - 1] | codes[i] << 4);
+      }
+    }
+    if (output.packed != nullptr && offsets.size() % 2 == 1) {
+      output.packed[offsets.back() / 2] = codes.back();
+    }
+  }
+}
+
+}  // namespace cnn_fp4::quant::cpu

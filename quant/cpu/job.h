@@ -1,0 +1,93 @@
+#ifndef QUANT_CPU_JOB_H_
+#define QUANT_CPU_JOB_H_
+
+// One call of the quantiser, cut into tasks that threads take. Internal to
+// quant/cpu.
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "quant/block_grid.h"
+#include "quant/cpu/kernels.h"
+#include "quant/philox.h"
+#include "quant/quantize_options.h"
+#include "quant/recipe.h"
+
+namespace cnn_fp4::quant::cpu {
+
+// Elements of a task: small enough for the second-level cache, large enough
+// that taking one costs nothing.
+inline constexpr int64_t kTaskElements = 16384;
+
+// Below this many elements a second thread costs more than it saves.
+inline constexpr int64_t kParallelElements = 65536;
+
+struct Job {
+  const Recipe& recipe;
+  const BlockGrid& grid;
+  const QuantizeOptions& options;
+  const float* x;
+
+  // One a tensor, or one a row; params.tensor is that of the tensor.
+  std::vector<TensorFactors> tensors;
+  KernelParams params;
+  PhiloxKey key;
+
+  // Whole tensors; null: not wanted. `packed` is written directly only if
+  // CanPackDirectly(); otherwise `codes` is, and the caller packs them.
+  KernelOutput output;
+
+  const TensorFactors& tensor_of(const BlockGrid::Block& block) const {
+    return tensors[tensors.size() == 1 ? 0 : block.row];
+  }
+};
+
+// What kRefuse has to report, of one thread: the smallest index of an element
+// that is not finite, and of one that is not after the Hadamard transform.
+struct Refusals {
+  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  int64_t element = kNone;
+  float value = 0.0f;
+  int64_t rotated = kNone;
+
+  bool any() const { return element != kNone || rotated != kNone; }
+  void Merge(const Refusals& other);
+};
+
+// The buffers of one thread; they only ever grow.
+struct Scratch {
+  std::vector<float> x, values, factors, value_factors, stored;
+  std::vector<uint8_t> codes, scale_codes, random_bytes;
+  std::vector<uint32_t> amax_bits, random_words;
+  Refusals refusals;
+};
+
+// The random bits of elements first .. first + n - 1, if the job's rounding
+// takes any, in the scratch.
+RandomBits FillRandom(const Job& job, int64_t first, size_t n,
+                      Scratch& scratch);
+// The same for rows: element r * row_stride + j is random_stride * r + j.
+RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
+                          int64_t row_stride, size_t width,
+                          size_t random_stride, Scratch& scratch);
+
+// Blocks one by one, by the reference's arithmetic: for rules without a kernel
+// and for blocks with values that are not finite.
+void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
+                    Scratch& scratch);
+
+// 1-D blocks along contiguous memory (grid.inner() == 1). Tasks of whole
+// blocks.
+bool CanPackDirectly(const BlockGrid& grid);
+int64_t ContiguousTasks(const Job& job);
+void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
+
+// Every other layout.
+int64_t AcrossTasks(const Job& job);
+void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch);
+
+}  // namespace cnn_fp4::quant::cpu
+
+#endif  // QUANT_CPU_JOB_H_

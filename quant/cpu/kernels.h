@@ -1,0 +1,110 @@
+#ifndef QUANT_CPU_KERNELS_H_
+#define QUANT_CPU_KERNELS_H_
+
+// The vector kernels of the quantiser: one thread, FP32, no policy, no
+// allocation. Each exists once for every instruction set (Highway, chosen at
+// run time) and gives the bits of quant/reference on all of them. What is cut
+// into which calls is quant/cpu/cpu_quantizer.cc's business.
+//
+// "Chunk" below means kChunk = 256 contiguous elements: a multiple of every
+// vector length, and enough blocks to compute their scales in vector lanes.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/philox.h"
+#include "quant/recipe.h"
+#include "quant/scale_rules.h"
+
+namespace cnn_fp4::quant::cpu {
+
+inline constexpr size_t kUnit = 16;               // Elements of a scale.
+inline constexpr size_t kUnits = 16;              // Units of a chunk.
+inline constexpr size_t kChunk = kUnit * kUnits;  // Elements.
+inline constexpr size_t kMaxStridedRows = 64;
+
+// What the kernels need to know of recipe and tensor.
+struct KernelParams {
+  ScaleRule rule = ScaleRule::kTransformerEngine;
+  Rounding rounding = Rounding::kNearestEven;
+  TensorFactors tensor;
+  // Values are q * stored scale instead of q * dequantising factor.
+  bool operand = false;
+};
+
+// The random bits of consecutive elements: bytes for kStochastic8, words for
+// the exact roundings, neither for the others.
+struct RandomBits {
+  const uint8_t* bytes = nullptr;
+  const uint32_t* words = nullptr;
+};
+
+// Where results go; null: not wanted. Codes and scale codes are a byte each.
+struct KernelOutput {
+  float* values = nullptr;
+  uint8_t* codes = nullptr;        // One a byte.
+  uint8_t* packed = nullptr;       // Two a byte; instead of codes.
+  uint8_t* scale_codes = nullptr;  // One a block.
+  float* stored_scales = nullptr;  // One a block.
+  bool stream = false;  // Non-temporal stores, where alignment allows.
+};
+
+// The bits of max |x|: at least those of infinity if any x is not finite.
+uint32_t AmaxBits(const float* x, size_t n);
+
+// Quantises `chunks` successive chunks in blocks of block_units * 16 elements
+// (block_units 1, 2, 4, 8 or 16). Stops before the first chunk that holds a
+// NaN or an infinity; returns the number of chunks done. x may be the values.
+size_t QuantizeChunks(const KernelParams& params, size_t block_units,
+                      const float* x, size_t chunks, const RandomBits& random,
+                      const KernelOutput& output);
+
+// Blocks across memory: block j, 0 <= j < width, is x[r * stride + j] for
+// 0 <= r < rows <= kMaxStridedRows. Rows of values and codes are
+// output_stride apart (packed is not offered), rows of random bits
+// random_stride. Stops before the first group of kUnit columns that holds a NaN
+// or an infinity; returns the number of columns done.
+size_t QuantizeColumns(const KernelParams& params, const float* x, size_t rows,
+                       size_t stride, size_t width, const RandomBits& random,
+                       size_t random_stride, const KernelOutput& output,
+                       size_t output_stride);
+
+// amax_bits[j] = max over r of the bits of |x[r * stride + j]|.
+void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
+                    uint32_t* amax_bits);
+
+// Factors of n blocks from their amaxes, all finite.
+void ComputeFactors(const KernelParams& params, const uint32_t* amax_bits,
+                    size_t n, float* factors, float* dequantize,
+                    uint8_t* scale_codes, float* stored);
+
+// Elements under given factors: element i has factors[i], dequantize[i].
+void QuantizeElements(const KernelParams& params, const float* x, size_t n,
+                      const float* factors, const float* dequantize,
+                      const RandomBits& random, float* values, uint8_t* codes);
+
+// Philox bits of elements first .. first + n - 1 (quant/philox.h). `first` is a
+// multiple of 16 for bytes, of 4 for words; n is rounded up to such a multiple
+// in what is written.
+void FillRandomBytes(PhiloxKey key, uint64_t first, size_t n, uint8_t* bytes);
+void FillRandomWords(PhiloxKey key, uint64_t first, size_t n, uint32_t* words);
+
+// values[i] = (code of element first + i) * dequantize, one factor for each of
+// the n elements, or one for each unit of 16 elements.
+void DequantizeElements(const uint8_t* packed, size_t first, size_t n,
+                        const float* dequantize, float* values);
+void DequantizeUnits(const uint8_t* packed, size_t units,
+                     const float* dequantize, bool stream, float* values);
+
+// Two codes a byte; a last odd one gets a zero nibble.
+void PackCodes(const uint8_t* codes, size_t n, uint8_t* packed);
+
+// x -> its random Hadamard transform: `groups` contiguous groups of 16, or
+// 16 rows `stride` apart. y may be x.
+void HadamardGroups(const float* x, size_t groups, uint16_t signs, float* y);
+void HadamardRows(const float* x, size_t stride, size_t width, uint16_t signs,
+                  float* y, size_t y_stride);
+
+}  // namespace cnn_fp4::quant::cpu
+
+#endif  // QUANT_CPU_KERNELS_H_
