@@ -50,9 +50,10 @@ struct ChunkFactors {
   HWY_ALIGN int32_t code[kUnits];
 };
 
-// False, and nothing but amax_bits written, if the chunk is not finite.
-HWY_INLINE bool FindFactors(const KernelParams& params, size_t block_units,
-                            const float* HWY_RESTRICT x, ChunkFactors& f) {
+// False, and nothing but amax_bits written, if the chunk is not finite. Not
+// inlined: there are many callers, and a call for 256 elements is nothing.
+HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
+                              const float* HWY_RESTRICT x, ChunkFactors& f) {
   const Floats d;
   const Ints di;
   VI largest = hn::Zero(di);
@@ -83,8 +84,8 @@ HWY_INLINE bool FindFactors(const KernelParams& params, size_t block_units,
   return true;
 }
 
-HWY_INLINE void StoreScales(const ChunkFactors& f, size_t block_units,
-                            size_t block, const KernelOutput& output) {
+HWY_NOINLINE void StoreScales(const ChunkFactors& f, size_t block_units,
+                              size_t block, const KernelOutput& output) {
   if (output.scale_codes != nullptr) {
     for (size_t i = 0; i < kUnits; i += block_units) {
       output.scale_codes[block + i / block_units] =
@@ -192,8 +193,8 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
     } else if (output.codes != nullptr) {
       done = Run<kRounding, kDivide, Want::kCodes>(params, block_units, x,
                                                    chunks, random, output);
-    } else if (CanStream(output)) {
-      done = Run<kRounding, kDivide, Want::kStreamedValues>(
+    } else if (kRounding == Rounding::kNearestEven && CanStream(output)) {
+      done = Run<Rounding::kNearestEven, kDivide, Want::kStreamedValues>(
           params, block_units, x, chunks, random, output);
       hwy::FlushStream();
     } else {

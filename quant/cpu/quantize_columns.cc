@@ -31,9 +31,9 @@ struct Panel {
 
 // False if the panel is not finite. `width` < kUnit columns are filled up with
 // zeros.
-HWY_INLINE bool LoadPanel(const KernelParams& params, const float* x,
-                          size_t rows, size_t stride, size_t width,
-                          Panel& panel) {
+HWY_NOINLINE bool LoadPanel(const KernelParams& params, const float* x,
+                            size_t rows, size_t stride, size_t width,
+                            Panel& panel) {
   const Floats d;
   const Ints di;
   if (HWY_UNLIKELY(width < kUnit)) {

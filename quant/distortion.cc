@@ -1,0 +1,178 @@
+#include "quant/distortion.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "quant/formats/host_device.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Independent sums that the processor can run side by side.
+constexpr size_t kLanes = 4;
+
+double Share(int64_t part, int64_t whole) {
+  return whole == 0 ? 0.0
+                    : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+bool IsFinite(float v) {
+  return (BitCast<uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
+}
+
+// The sums of one lane.
+struct Lane {
+  double xx = 0.0;
+  double yy = 0.0;
+  double xy = 0.0;
+  double ee = 0.0;
+  double max_abs_error = 0.0;
+  int64_t finite = 0;
+  int64_t exact = 0;
+  int64_t nonzero = 0;
+  int64_t underflow = 0;
+  int64_t saturated = 0;
+  int64_t codes[16] = {};
+
+  void Add(float x, float y, uint8_t code) {
+    if (!IsFinite(x) || !IsFinite(y)) return;
+    const double dx = x;
+    const double dy = y;
+    const double e = dy - dx;
+    xx += dx * dx;
+    yy += dy * dy;
+    xy += dx * dy;
+    ee += e * e;
+    max_abs_error = std::max(max_abs_error, std::fabs(e));
+    ++finite;
+    exact += x == y;
+    nonzero += x != 0.0f;
+    underflow += (x != 0.0f) & (y == 0.0f);
+    saturated += ((code & 7) == 7) & (std::fabs(x) > std::fabs(y));
+    ++codes[code];
+  }
+};
+
+}  // namespace
+
+absl::Status DistortionStats::Add(absl::Span<const float> x,
+                                  absl::Span<const float> y,
+                                  absl::Span<const uint8_t> codes) {
+  if (x.size() != y.size() || x.size() != codes.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("distortion: ", x.size(), " originals, ", y.size(),
+                     " de-quantised values and ", codes.size(), " codes"));
+  }
+  const auto bad = std::find_if(codes.begin(), codes.end(),
+                                [](uint8_t code) { return code > 15; });
+  if (bad != codes.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("distortion: code ", *bad, " of element ",
+                     bad - codes.begin(), " is not one of FP4"));
+  }
+  Lane lanes[kLanes];
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      lanes[k].Add(x[i + k], y[i + k], codes[i + k]);
+    }
+  }
+  for (; i < x.size(); ++i) lanes[0].Add(x[i], y[i], codes[i]);
+  int64_t finite = 0;
+  for (const Lane& lane : lanes) {
+    finite += lane.finite;
+    exact_ += lane.exact;
+    nonzero_ += lane.nonzero;
+    underflow_ += lane.underflow;
+    saturated_ += lane.saturated;
+    max_abs_error_ = std::max(max_abs_error_, lane.max_abs_error);
+    sum_xx_ += lane.xx;
+    sum_yy_ += lane.yy;
+    sum_xy_ += lane.xy;
+    sum_ee_ += lane.ee;
+    for (int c = 0; c < 16; ++c) code_counts_[c] += lane.codes[c];
+  }
+  count_ += finite;
+  nonfinite_ += static_cast<int64_t>(x.size()) - finite;
+  return absl::OkStatus();
+}
+
+absl::Status DistortionStats::Add(absl::Span<const float> x,
+                                  const PackedTensor& packed) {
+  std::vector<float> y(x.size());
+  absl::Status status = Dequantize(packed, absl::MakeSpan(y));
+  if (!status.ok()) return status;
+  std::vector<uint8_t> codes(x.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = packed.codes[i / 2] >> (4 * (i % 2)) & 15;
+  }
+  return Add(x, y, codes);
+}
+
+void DistortionStats::Merge(const DistortionStats& other) {
+  count_ += other.count_;
+  nonfinite_ += other.nonfinite_;
+  exact_ += other.exact_;
+  nonzero_ += other.nonzero_;
+  underflow_ += other.underflow_;
+  saturated_ += other.saturated_;
+  max_abs_error_ = std::max(max_abs_error_, other.max_abs_error_);
+  sum_xx_ += other.sum_xx_;
+  sum_yy_ += other.sum_yy_;
+  sum_xy_ += other.sum_xy_;
+  sum_ee_ += other.sum_ee_;
+  for (int c = 0; c < 16; ++c) code_counts_[c] += other.code_counts_[c];
+}
+
+double DistortionStats::UnderflowShare() const {
+  return Share(underflow_, nonzero_);
+}
+
+double DistortionStats::SaturationShare() const {
+  return Share(saturated_, count_);
+}
+
+double DistortionStats::ExactShare() const { return Share(exact_, count_); }
+
+double DistortionStats::MeanSquaredError() const {
+  return count_ == 0 ? 0.0 : sum_ee_ / static_cast<double>(count_);
+}
+
+double DistortionStats::SqnrDb() const {
+  if (count_ == 0) return kNan;
+  if (sum_ee_ == 0.0) return kInfinity;
+  return sum_xx_ == 0.0 ? kNan : 10.0 * std::log10(sum_xx_ / sum_ee_);
+}
+
+double DistortionStats::Cosine() const {
+  if (sum_xx_ == 0.0 || sum_yy_ == 0.0) return kNan;
+  return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
+}
+
+int DistortionStats::CodesUsed() const {
+  int used = code_counts_[0] + code_counts_[8] > 0;
+  for (int c = 1; c < 16; ++c) used += c != 8 && code_counts_[c] > 0;
+  return used;
+}
+
+double DistortionStats::EntropyBits() const {
+  if (count_ == 0) return 0.0;
+  double entropy = 0.0;
+  for (int c = 0; c < 16; ++c) {
+    if (c == 8) continue;
+    const int64_t n = code_counts_[c] + (c == 0 ? code_counts_[8] : 0);
+    if (n == 0) continue;
+    const double p = Share(n, count_);
+    entropy -= p * std::log2(p);
+  }
+  return entropy;
+}
+
+}  // namespace cnn_fp4::quant

@@ -1,0 +1,84 @@
+#ifndef QUANT_DISTORTION_H_
+#define QUANT_DISTORTION_H_
+
+// What quantisation did to a tensor: statistics of the original x, the
+// de-quantised y and the codes between them. Mergeable, so that parts of a
+// tensor, steps or layers can be added up in any grouping.
+//
+//   DistortionStats stats;
+//   absl::Status status = stats.Add(x, *Quantize(recipe, grid, x));
+//   LOG(INFO) << stats.SqnrDb() << " dB, " << stats.UnderflowShare();
+//
+// Pairs in which x or y is NaN or infinite are counted as such and left out of
+// everything else; shares are of the finite pairs. Sums are FP64, in an order
+// that depends on the calls alone: the same calls give the same bits.
+
+#include <array>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "quant/packed_tensor.h"
+
+namespace cnn_fp4::quant {
+
+class DistortionStats {
+ public:
+  // Pairs of the same index, and the E2M1 codes (0 .. 15, one a byte). The
+  // three have the same length; InvalidArgument otherwise, and for a code
+  // beyond 15.
+  absl::Status Add(absl::Span<const float> x, absl::Span<const float> y,
+                   absl::Span<const uint8_t> codes);
+
+  // x and what it was quantised to.
+  absl::Status Add(absl::Span<const float> x, const PackedTensor& packed);
+
+  // As if what was added to other had been added here.
+  void Merge(const DistortionStats& other);
+
+  int64_t count() const { return count_; }          // Finite pairs.
+  int64_t nonfinite() const { return nonfinite_; }  // The others.
+  int64_t exact() const { return exact_; }          // y == x.
+  // x != 0 that became +-0.
+  int64_t underflow() const { return underflow_; }
+  // Code +-6 and |x| > |y|: clipped, not rounded.
+  int64_t saturated() const { return saturated_; }
+
+  double UnderflowShare() const;   // Of the non-zero x; 0 if there are none.
+  double SaturationShare() const;  // Of all; 0 if there are none.
+  double ExactShare() const;
+
+  // Mean of (y - x)^2; 0 without pairs.
+  double MeanSquaredError() const;
+  double MaxAbsError() const { return max_abs_error_; }
+  // 10 log10(sum x^2 / sum (y - x)^2) in dB: +infinity without error, NaN if x
+  // is all zeros and y is not or there are no pairs.
+  double SqnrDb() const;
+  // sum xy / sqrt(sum x^2 sum y^2); NaN if either is all zeros.
+  double Cosine() const;
+
+  // How often each code came up; 8 is -0.
+  const std::array<int64_t, 16>& code_counts() const { return code_counts_; }
+  // Distinct values in use, 0 .. 15: +0 and -0 are one value.
+  int CodesUsed() const;
+  // Shannon entropy of those values in bits, 0 .. log2(15).
+  double EntropyBits() const;
+
+ private:
+  int64_t count_ = 0;
+  int64_t nonfinite_ = 0;
+  int64_t exact_ = 0;
+  int64_t nonzero_ = 0;
+  int64_t underflow_ = 0;
+  int64_t saturated_ = 0;
+  double max_abs_error_ = 0.0;
+  double sum_xx_ = 0.0;
+  double sum_yy_ = 0.0;
+  double sum_xy_ = 0.0;
+  double sum_ee_ = 0.0;
+  std::array<int64_t, 16> code_counts_ = {};
+};
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_DISTORTION_H_

@@ -1,0 +1,122 @@
+#include "quant/distortion.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+std::vector<float> Gaussian(size_t n) {
+  std::mt19937 engine(11);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  for (float& v : x) v = normal(engine);
+  return x;
+}
+
+DistortionStats StatsOf(const char* recipe_name, const std::vector<float>& x) {
+  const Recipe recipe = FindRecipe(recipe_name).value();
+  const BlockGrid grid = BlockGrid::Flat(x.size(), recipe).value();
+  DistortionStats stats;
+  EXPECT_TRUE(stats.Add(x, Quantize(recipe, grid, x).value()).ok());
+  return stats;
+}
+
+TEST(DistortionStats, CountsByHand) {
+  const std::vector<float> x = {0.0f, 0.2f, -0.2f, 1.0f, 7.0f, 5.5f, -6.5f};
+  const std::vector<float> y = {0.0f, 0.0f, -0.0f, 1.0f, 6.0f, 6.0f, -6.0f};
+  const std::vector<uint8_t> codes = {0, 0, 8, 2, 7, 7, 15};
+  DistortionStats stats;
+  ASSERT_TRUE(stats.Add(x, y, codes).ok());
+  EXPECT_EQ(stats.count(), 7);
+  EXPECT_EQ(stats.exact(), 2);
+  EXPECT_EQ(stats.underflow(), 2);  // The zero itself does not count.
+  EXPECT_EQ(stats.saturated(), 2);  // 5.5 was rounded, not clipped.
+  EXPECT_DOUBLE_EQ(stats.UnderflowShare(), 2.0 / 6.0);
+  EXPECT_DOUBLE_EQ(stats.SaturationShare(), 2.0 / 7.0);
+  EXPECT_DOUBLE_EQ(stats.MaxAbsError(), 1.0);
+  const double small = 2.0 * static_cast<double>(0.2f) * 0.2f;
+  EXPECT_DOUBLE_EQ(stats.MeanSquaredError(), (small + 1.5) / 7.0);
+  EXPECT_EQ(stats.CodesUsed(), 4);  // 0, 1, 6, -6.
+  EXPECT_EQ(stats.code_counts()[8], 1);
+  const double p = 3.0 / 7.0, q = 2.0 / 7.0, r = 1.0 / 7.0;
+  EXPECT_DOUBLE_EQ(stats.EntropyBits(), -p * std::log2(p) - q * std::log2(q) -
+                                            2.0 * r * std::log2(r));
+}
+
+TEST(DistortionStats, NonFinitePairsAreLeftOut) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  DistortionStats stats;
+  ASSERT_TRUE(
+      stats.Add({infinity, 1.0f, std::nanf("")}, {6.0f, 1.0f, 0.0f}, {7, 2, 0})
+          .ok());
+  EXPECT_EQ(stats.nonfinite(), 2);
+  EXPECT_EQ(stats.count(), 1);
+  EXPECT_EQ(stats.SqnrDb(), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(stats.CodesUsed(), 1);
+}
+
+TEST(DistortionStats, EmptyIsDefined) {
+  const DistortionStats stats;
+  EXPECT_TRUE(std::isnan(stats.SqnrDb()));
+  EXPECT_TRUE(std::isnan(stats.Cosine()));
+  EXPECT_EQ(stats.EntropyBits(), 0.0);
+  EXPECT_EQ(stats.MeanSquaredError(), 0.0);
+  EXPECT_EQ(stats.UnderflowShare(), 0.0);
+}
+
+// Published and measured levels on N(0, 1): a recipe that silently computed
+// something else would leave its interval.
+TEST(DistortionStats, SqnrOfGaussianIsThatOfTheRecipe) {
+  const struct {
+    const char* recipe;
+    double low, high;
+  } kLevels[] = {
+      {"nvfp4", 20.3, 20.6},
+      {"nvfp4_static4", 20.0, 20.35},
+      {"nvfp4_four_over_six", 21.0, 21.4},
+      {"pow2_1x16", 18.8, 19.1},
+      {"mxfp4", 18.6, 18.9},
+      {"mxfp4_floor", 18.6, 19.0},
+      {"mxfp4_ceil", 16.6, 17.0},
+      {"mxfp4_even", 18.85, 19.2},
+      {"nvfp4+sr", 17.1, 17.4},
+      {"nvfp4+sr_unbiased", 16.1, 16.5},
+  };
+  const std::vector<float> x = Gaussian(1 << 16);
+  for (const auto& level : kLevels) {
+    const double sqnr = StatsOf(level.recipe, x).SqnrDb();
+    EXPECT_GT(sqnr, level.low) << level.recipe;
+    EXPECT_LT(sqnr, level.high) << level.recipe;
+  }
+}
+
+TEST(DistortionStats, MergeIsAddition) {
+  const std::vector<float> x = Gaussian(4096);
+  const std::vector<float> first(x.begin(), x.begin() + 1024);
+  const std::vector<float> second(x.begin() + 1024, x.end());
+  const DistortionStats whole = StatsOf("pow2_1x16", x);
+  DistortionStats merged = StatsOf("pow2_1x16", first);
+  merged.Merge(StatsOf("pow2_1x16", second));
+  EXPECT_EQ(merged.count(), whole.count());
+  EXPECT_EQ(merged.code_counts(), whole.code_counts());
+  EXPECT_EQ(merged.underflow(), whole.underflow());
+  EXPECT_EQ(merged.MaxAbsError(), whole.MaxAbsError());
+  EXPECT_NEAR(merged.SqnrDb(), whole.SqnrDb(), 1e-9);
+  EXPECT_NEAR(merged.Cosine(), whole.Cosine(), 1e-12);
+}
+
+TEST(DistortionStats, RefusesWhatDoesNotFit) {
+  DistortionStats stats;
+  EXPECT_FALSE(stats.Add({1.0f}, {1.0f, 2.0f}, {2, 2}).ok());
+  EXPECT_FALSE(stats.Add({1.0f}, {1.0f}, {16}).ok());
+  EXPECT_EQ(stats.count(), 0);
+}
+
+}  // namespace
+}  // namespace cnn_fp4::quant

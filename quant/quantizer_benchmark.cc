@@ -1,0 +1,223 @@
+// Speed of the quantiser beside memcpy of the same buffers, which is the limit,
+// and the reference, which is where it started.
+//
+//   bazel run //quant:quantizer_benchmark -- --benchmark_repetitions=9
+//       --benchmark_enable_random_interleaving=true
+//
+// Names are BM_<what>/<recipe>/<elements>/<threads>; bytes/s count input and
+// output, items/s elements. Compare ratios of one run, not numbers of two.
+
+#include <omp.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "quant/cpu/instruction_sets.h"
+#include "quant/quantizer.h"
+#include "quant/reference/reference_quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+// One pair of buffers for all benchmarks, so that all see the same memory.
+struct Buffers {
+  explicit Buffers(int64_t size)
+      : storage_x(size + kAlignment), storage_y(size + kAlignment) {
+    const auto align = [](std::vector<float>& v) {
+      const auto address = reinterpret_cast<uintptr_t>(v.data());
+      return v.data() + (kAlignment - address % kAlignment) / sizeof(float);
+    };
+    x = absl::MakeSpan(align(storage_x), size);
+    y = absl::MakeSpan(align(storage_y), size);
+    std::minstd_rand engine(1);
+    std::normal_distribution<float> normal;
+    // Long enough a period that branches cannot learn it.
+    const int64_t period = std::min<int64_t>(size, 1 << 20);
+    for (int64_t i = 0; i < period; ++i) x[i] = normal(engine);
+    for (int64_t i = period; i < size; ++i) x[i] = x[i - period];
+  }
+  std::vector<float> storage_x, storage_y;
+  absl::Span<float> x, y;
+};
+
+Buffers& BuffersOf(int64_t size) {
+  static std::vector<std::unique_ptr<Buffers>>* const all =
+      new std::vector<std::unique_ptr<Buffers>>();
+  for (const auto& b : *all) {
+    if (static_cast<int64_t>(b->x.size()) == size) return *b;
+  }
+  all->push_back(std::make_unique<Buffers>(size));
+  return *all->back();
+}
+
+void Count(benchmark::State& state, int64_t elements, double bytes_each) {
+  state.SetItemsProcessed(state.iterations() * elements);
+  state.SetBytesProcessed(static_cast<int64_t>(
+      static_cast<double>(state.iterations() * elements) * bytes_each));
+}
+
+void BM_Memcpy(benchmark::State& state) {
+  Buffers& b = BuffersOf(state.range(0));
+  const int threads = static_cast<int>(state.range(1));
+  const int64_t n = state.range(0);
+  for (auto _ : state) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int t = 0; t < threads; ++t) {
+      const int64_t first = n * t / threads;
+      const int64_t end = n * (t + 1) / threads;
+      memcpy(b.y.data() + first, b.x.data() + first,
+             (end - first) * sizeof(float));
+    }
+    benchmark::ClobberMemory();
+  }
+  Count(state, n, 8);
+}
+
+enum class Layout { kFlat, kStrided, kTiles };
+
+BlockGrid GridOf(const Recipe& recipe, int64_t size, Layout layout) {
+  switch (layout) {
+    case Layout::kStrided:  // C of NCHW, images of 32 x 32.
+      return BlockGrid::Along({size / (64 * 1024), 64, 32, 32}, 1, recipe)
+          .value();
+    case Layout::kTiles:
+      return BlockGrid::Along({size / 256, 256}, 1, recipe).value();
+    case Layout::kFlat:
+      break;
+  }
+  return BlockGrid::Flat(size, recipe).value();
+}
+
+void RunFake(benchmark::State& state, const std::string& name, Layout layout,
+             bool given_amax) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), layout);
+  QuantizeOptions options;
+  if (given_amax) options.tensor_amax = 5.0f;
+  for (auto _ : state) {
+    if (!FakeQuantize(recipe, grid, b.x, b.y, options).ok()) {
+      state.SkipWithError("refused");
+    }
+    benchmark::ClobberMemory();
+  }
+  Count(state, state.range(0), 8);
+}
+
+void BM_FakeQuantize(benchmark::State& state, const std::string& name) {
+  RunFake(state, name, Layout::kFlat, false);
+}
+
+void BM_FakeQuantizeGivenAmax(benchmark::State& state,
+                              const std::string& name) {
+  RunFake(state, name, Layout::kFlat, true);
+}
+
+void BM_FakeQuantizeChannels(benchmark::State& state, const std::string& name) {
+  RunFake(state, name, Layout::kStrided, false);
+}
+
+void BM_FakeQuantizeTiles(benchmark::State& state, const std::string& name) {
+  RunFake(state, name, Layout::kTiles, false);
+}
+
+// The best instruction set of a CPU without AVX2.
+void BM_FakeQuantizeBaseline(benchmark::State& state, const std::string& name) {
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    if (set.name == "SSSE3") cpu::UseInstructionSet(set.id);
+  }
+  RunFake(state, name, Layout::kFlat, false);
+  cpu::UseInstructionSet(0);
+}
+
+void BM_FakeQuantizeAvx2(benchmark::State& state, const std::string& name) {
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    if (set.name == "AVX2") cpu::UseInstructionSet(set.id);
+  }
+  RunFake(state, name, Layout::kFlat, false);
+  cpu::UseInstructionSet(0);
+}
+
+void BM_Reference(benchmark::State& state, const std::string& name) {
+  Buffers& b = BuffersOf(state.range(0));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(reference::Quantize(recipe, grid, b.x));
+  }
+  Count(state, state.range(0), 8);
+}
+
+void BM_Quantize(benchmark::State& state, const std::string& name) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
+  QuantizeOptions options;
+  options.tensor_amax = 5.0f;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Quantize(recipe, grid, b.x, options));
+  }
+  Count(state, state.range(0), 4.5);
+}
+
+void BM_Dequantize(benchmark::State& state, const std::string& name) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
+  const PackedTensor packed = Quantize(recipe, grid, b.x).value();
+  for (auto _ : state) {
+    if (!Dequantize(packed, b.y).ok()) state.SkipWithError("refused");
+    benchmark::ClobberMemory();
+  }
+  Count(state, state.range(0), 4.5);
+}
+
+void Sizes(benchmark::internal::Benchmark* b) {
+  for (const int64_t size : {64 << 10, 4 << 20, 64 << 20}) {
+    for (const int threads : {1, 2}) b->Args({size, threads});
+  }
+  b->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+// The middle size on one thread: enough to compare variants.
+void OneSize(benchmark::internal::Benchmark* b) {
+  b->Args({4 << 20, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+void SmallSize(benchmark::internal::Benchmark* b) {
+  b->Args({64 << 10, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+BENCHMARK(BM_Memcpy)->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantize, pow2_1x16, "pow2_1x16")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantize, mxfp4, "mxfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeGivenAmax, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_Quantize, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_Dequantize, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr8, "nvfp4+sr8")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr, "nvfp4+sr")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_sr8, "nvfp4+sr8")
+    ->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeTiles, nvfp4_2d, "nvfp4_2d")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBaseline, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantize, four_over_six, "nvfp4_four_over_six")
+    ->Apply(SmallSize);
+BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_mse, "nvfp4_mse")->Apply(SmallSize);
+BENCHMARK_CAPTURE(BM_Reference, nvfp4, "nvfp4")->Apply(SmallSize);
+
+}  // namespace
+}  // namespace cnn_fp4::quant
