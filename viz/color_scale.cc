@@ -101,8 +101,8 @@ std::vector<Tick> ColorScale::Ticks() const {
         ticks.push_back({std::clamp(Position(value), 0.0, 1.0), Label(value)});
       }
     }
-    if (ticks.size() >= 2) return ticks;
-    // A range within a factor of two or so: as on a linear scale.
+    if (ticks.size() >= 3) return ticks;
+    // A range of less than ten times or so: as on a linear scale.
     ticks.clear();
   }
   const double step = NiceStep(high_ - low_);

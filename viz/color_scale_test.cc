@@ -49,6 +49,8 @@ TEST(ColorScaleTest, LogPutsEqualRatiosEquallyFarApart) {
 TEST(ColorScaleTest, ShortLogRangesHaveTwosAndFives) {
   EXPECT_THAT(Labels(ColorScale(Map(HeatmapScale::kLog, {1.7, 43.0}))),
               ElementsAre("2", "5", "10", "20"));
+  EXPECT_THAT(Labels(ColorScale(Map(HeatmapScale::kLog, {5.8, 45.0}))),
+              ElementsAre("10", "20", "30", "40"));
   EXPECT_THAT(Labels(ColorScale(Map(HeatmapScale::kLog, {2.1, 2.9}))),
               ElementsAre("2.2", "2.4", "2.6", "2.8"));
 }

@@ -94,7 +94,7 @@
         list.push(...factors.map((f) => f * 10 ** e).filter(
             (v) => v >= scale.low * (1 - 1e-9) && v <= scale.high * (1 + 1e-9)));
       }
-      if (list.length >= 2) return list;
+      if (list.length >= 3) return list;
     }
     const raw = (scale.high - scale.low) / 6;
     const power = 10 ** Math.floor(Math.log10(raw));
