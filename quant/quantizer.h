@@ -17,6 +17,7 @@
 #include "quant/packed_tensor.h"
 #include "quant/quantize_options.h"
 #include "quant/recipe.h"
+#include "quant/tensor_view.h"
 
 namespace cnn_fp4::quant {
 
@@ -49,6 +50,19 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
 // The same values, bit for bit, as FakeQuantize of the source.
 // InvalidArgument for a packed tensor whose parts do not fit together.
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y);
+
+// The same for FP32, FP16 and BF16 tensors. The arithmetic is FP32's: narrow
+// inputs are widened exactly, and values are rounded to the output's type at
+// the end, to nearest even. y may be x only with the same type.
+absl::StatusOr<float> Amax(const TensorView& x);
+absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                          const TensorView& x, const MutableTensorView& y,
+                          const QuantizeOptions& options = {});
+absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      const TensorView& x,
+                                      const QuantizeOptions& options = {});
+absl::Status Dequantize(const PackedTensor& packed, const MutableTensorView& y);
 
 }  // namespace cnn_fp4::quant
 

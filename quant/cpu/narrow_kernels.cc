@@ -46,7 +46,7 @@ HWY_INLINE VU RoundBfloat16Bits(VF v) {
                              SetWords(0xFFFF0000));
   const VU quiet =
       hn::Or(hn::And(bits, SetWords(0xFFFF0000)), SetWords(0x00400000));
-  const auto is_nan = hn::RebindMask(d, hn::Ne(v, v));
+  const auto is_nan = hn::RebindMask(d, hn::IsNaN(v));
   return hn::IfThenElse(is_nan, quiet, rounded);
 }
 
@@ -97,7 +97,7 @@ void Bfloat16ToFloatImpl(const uint16_t* HWY_RESTRICT x, size_t n,
     const VU bits = hn::ShiftLeft<16>(hn::PromoteTo(dw, hn::LoadU(d16, x + i)));
     const VF v = hn::BitCast(d, bits);
     const VU quiet = hn::Or(bits, SetWords(0x00400000));
-    hn::StoreU(hn::IfThenElse(hn::Ne(v, v), hn::BitCast(d, quiet), v), d,
+    hn::StoreU(hn::IfThenElse(hn::IsNaN(v), hn::BitCast(d, quiet), v), d,
                y + i);
   }
   for (; i < n; ++i) y[i] = DecodeBfloat16(x[i]);
@@ -168,7 +168,7 @@ void FloatToHalfImpl(const float* HWY_RESTRICT x, size_t n,
                           hn::And(hn::ShiftRight<13>(bits), SetWords(0x3FF)));
     const auto is_subnormal = hn::Lt(r, hn::Set(d, 6.103515625e-5f));
     const auto is_infinite = hn::Eq(r, FloatOfBits(0x7F800000));
-    const auto is_nan = hn::Ne(v, v);
+    const auto is_nan = hn::IsNaN(v);
     VU code =
         hn::IfThenElse(hn::RebindMask(dw, is_subnormal), subnormal, normal);
     code =

@@ -1,0 +1,71 @@
+#include "quant/cpu/narrow.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "quant/cpu/narrow_kernels.h"
+#include "quant/cpu/parallel.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr int64_t kTaskElements = 32768;
+constexpr int64_t kParallelElements = 65536;
+
+struct Nothing {};
+
+template <class Body>
+void ForEachPiece(int64_t size, const Body& body) {
+  ParallelFor<Nothing>((size + kTaskElements - 1) / kTaskElements,
+                       size >= kParallelElements,
+                       [&](int64_t task, Nothing&) {
+                         const int64_t first = task * kTaskElements;
+                         body(first, std::min(kTaskElements, size - first));
+                       },
+                       [](const Nothing&) {});
+}
+
+}  // namespace
+
+void Widen(const TensorView& x, int64_t first, int64_t n, float* to) {
+  switch (x.dtype) {
+    case DType::kFloat32:
+      memcpy(to, static_cast<const float*>(x.data) + first, n * sizeof(float));
+      break;
+    case DType::kFloat16:
+      HalfToFloat(static_cast<const uint16_t*>(x.data) + first, n, to);
+      break;
+    case DType::kBfloat16:
+      Bfloat16ToFloat(static_cast<const uint16_t*>(x.data) + first, n, to);
+      break;
+  }
+}
+
+void Narrow(const float* from, int64_t n, const MutableTensorView& y,
+            int64_t first) {
+  switch (y.dtype) {
+    case DType::kFloat32:
+      memcpy(static_cast<float*>(y.data) + first, from, n * sizeof(float));
+      break;
+    case DType::kFloat16:
+      FloatToHalf(from, n, static_cast<uint16_t*>(y.data) + first);
+      break;
+    case DType::kBfloat16:
+      FloatToBfloat16(from, n, static_cast<uint16_t*>(y.data) + first);
+      break;
+  }
+}
+
+void WidenAll(const TensorView& x, float* to) {
+  ForEachPiece(x.size, [&](int64_t first, int64_t n) {
+    Widen(x, first, n, to + first);
+  });
+}
+
+void NarrowAll(const float* from, const MutableTensorView& y) {
+  ForEachPiece(y.size, [&](int64_t first, int64_t n) {
+    Narrow(from + first, n, y, first);
+  });
+}
+
+}  // namespace cnn_fp4::quant::cpu

@@ -1,0 +1,25 @@
+#ifndef QUANT_CPU_NARROW_H_
+#define QUANT_CPU_NARROW_H_
+
+// Tensors of any DType in FP32 pieces. Internal to quant/cpu and the quantiser.
+
+#include <cstdint>
+
+#include "quant/tensor_view.h"
+
+namespace cnn_fp4::quant::cpu {
+
+// to[0 .. n-1] = elements first .. first + n - 1 of x, widened.
+void Widen(const TensorView& x, int64_t first, int64_t n, float* to);
+
+// Elements first .. of y = from[0 .. n-1], rounded to nearest even.
+void Narrow(const float* from, int64_t n, const MutableTensorView& y,
+            int64_t first);
+
+// All elements, on all threads.
+void WidenAll(const TensorView& x, float* to);
+void NarrowAll(const float* from, const MutableTensorView& y);
+
+}  // namespace cnn_fp4::quant::cpu
+
+#endif  // QUANT_CPU_NARROW_H_

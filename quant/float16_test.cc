@@ -1,0 +1,149 @@
+// The vector conversions of FP16 and BF16 against the scalar codecs, and the
+// quantiser on narrow tensors against itself on widened ones.
+
+#include "quant/float16.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quant/cpu/instruction_sets.h"
+#include "quant/cpu/narrow_kernels.h"
+#include "quant/formats/float16.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::quant {
+namespace {
+
+class EveryInstructionSet : public ::testing::Test {
+ protected:
+  ~EveryInstructionSet() override { cpu::UseInstructionSet(0); }
+};
+
+// All exponents, mantissas around every FP16 and BF16 tie, both signs.
+std::vector<float> Floats() {
+  std::vector<float> x;
+  for (uint32_t high = 0; high < 1u << 19; high += 7) {
+    for (const uint32_t low : {0u, 1u, 0x0FFFu, 0x1000u, 0x1001u, 0x1FFFu}) {
+      x.push_back(BitCast<float>(high << 13 | low));
+    }
+  }
+  for (uint32_t high = 0; high < 1u << 16; high += 5) {
+    for (const uint32_t low : {0x7FFFu, 0x8000u, 0x8001u}) {
+      x.push_back(BitCast<float>(high << 16 | low));
+    }
+  }
+  return x;
+}
+
+TEST_F(EveryInstructionSet, FromFloat) {
+  const std::vector<float> x = Floats();
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    std::vector<float> half(x.size()), bfloat(x.size());
+    std::vector<uint16_t> half_bits(x.size()), bfloat_bits(x.size());
+    RoundToHalf(x, absl::MakeSpan(half));
+    RoundToBfloat16(x, absl::MakeSpan(bfloat));
+    cpu::FloatToHalf(x.data(), x.size(), half_bits.data());
+    cpu::FloatToBfloat16(x.data(), x.size(), bfloat_bits.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(half_bits[i], EncodeHalf(x[i])) << set.name << " " << x[i];
+      ASSERT_EQ(bfloat_bits[i], EncodeBfloat16(x[i]))
+          << set.name << " " << x[i];
+      if (std::isnan(x[i])) {
+        ASSERT_TRUE(std::isnan(half[i]) && std::isnan(bfloat[i]));
+        continue;
+      }
+      ASSERT_EQ(BitCast<uint32_t>(half[i]),
+                BitCast<uint32_t>(DecodeHalf(EncodeHalf(x[i]))))
+          << set.name << " " << x[i];
+      ASSERT_EQ(BitCast<uint32_t>(bfloat[i]),
+                BitCast<uint32_t>(DecodeBfloat16(EncodeBfloat16(x[i]))))
+          << set.name << " " << x[i];
+    }
+  }
+}
+
+TEST_F(EveryInstructionSet, ToFloatAllCodes) {
+  std::vector<uint16_t> codes(1 << 16);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = i;
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    std::vector<float> half(codes.size()), bfloat(codes.size());
+    cpu::HalfToFloat(codes.data(), codes.size(), half.data());
+    cpu::Bfloat16ToFloat(codes.data(), codes.size(), bfloat.data());
+    for (size_t i = 0; i < codes.size(); ++i) {
+      ASSERT_EQ(BitCast<uint32_t>(half[i]),
+                BitCast<uint32_t>(DecodeHalf(codes[i])))
+          << set.name << " " << i;
+      ASSERT_EQ(BitCast<uint32_t>(bfloat[i]),
+                BitCast<uint32_t>(DecodeBfloat16(codes[i])))
+          << set.name << " " << i;
+    }
+  }
+}
+
+TEST(NarrowTensors, EqualTheWidenedOnes) {
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    if (named.recipe.scale_rule == ScaleRule::kBestOf126) continue;
+    for (const int64_t cols : {64, 50, 4096}) {
+      const BlockGrid grid =
+          BlockGrid::Along({20, cols}, 1, named.recipe).value();
+      for (const bool half : {false, true}) {
+        std::vector<uint16_t> x(grid.size());
+        std::vector<float> wide(x.size());
+        for (size_t i = 0; i < x.size(); ++i) {
+          const float v = normal(engine);
+          x[i] = half ? EncodeHalf(v) : EncodeBfloat16(v);
+          wide[i] = half ? DecodeHalf(x[i]) : DecodeBfloat16(x[i]);
+        }
+        std::vector<float> expected(x.size());
+        ASSERT_TRUE(
+            FakeQuantize(named.recipe, grid, wide, absl::MakeSpan(expected))
+                .ok());
+        const TensorView view =
+            half ? TensorView::Float16(x) : TensorView::Bfloat16(x);
+        std::vector<float> y(x.size());
+        ASSERT_TRUE(FakeQuantize(named.recipe, grid, view,
+                                 MutableTensorView::Float32(absl::MakeSpan(y)))
+                        .ok());
+        EXPECT_EQ(y, expected) << named.recipe.name;
+        EXPECT_EQ(Quantize(named.recipe, grid, view)->codes,
+                  Quantize(named.recipe, grid, wide)->codes);
+        EXPECT_EQ(Amax(view).value(), Amax(wide).value());
+        // In place.
+        const MutableTensorView out =
+            half ? MutableTensorView::Float16(absl::MakeSpan(x))
+                 : MutableTensorView::Bfloat16(absl::MakeSpan(x));
+        ASSERT_TRUE(FakeQuantize(named.recipe, grid, view, out).ok());
+        for (size_t i = 0; i < x.size(); ++i) {
+          ASSERT_EQ(x[i], half ? EncodeHalf(expected[i])
+                               : EncodeBfloat16(expected[i]))
+              << named.recipe.name;
+        }
+      }
+    }
+  }
+}
+
+TEST(NarrowTensors, RefuseNamesTheElement) {
+  std::vector<uint16_t> x(100, EncodeHalf(1.0f));
+  x[77] = 0x7C00;
+  const Recipe recipe = FindRecipe("pow2_1x16").value();
+  const BlockGrid grid = BlockGrid::Flat(100, recipe).value();
+  const absl::Status status =
+      FakeQuantize(recipe, grid, TensorView::Float16(x),
+                   MutableTensorView::Float16(absl::MakeSpan(x)));
+  EXPECT_NE(status.message().find("element 77 is Inf"), std::string::npos)
+      << status;
+  EXPECT_FALSE(Amax(TensorView::Float16(x)).ok());
+}
+
+}  // namespace
+}  // namespace cnn_fp4::quant
