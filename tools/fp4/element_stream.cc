@@ -41,9 +41,7 @@ absl::Status ElementStream::Load() {
   loaded_begin_ = position_;
   if (plain_) {
     const int64_t count = std::min(kChunkElements, size_ - position_);
-    const auto values = plain_->Read(position_, count);
-    if (!values.ok()) return values.status();
-    loaded_ = *values;
+    loaded_ = plain_->Read(position_, count);
     return absl::OkStatus();
   }
   const Chunk& chunk = chunks_[next_chunk_++];

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "tools/safetensors/reader.h"
 
@@ -20,19 +20,24 @@ void Bfloat16ToFloat32(absl::Span<const uint8_t> half, absl::Span<float> out);
 // Whether FloatSource can read the type.
 bool IsFloatSource(safetensors::DType dtype);
 
-enum class NonFinite { kRefuse, kSaturate, kKeep };
+enum class NonFinite {
+  kKeep,      // As they are.
+  kSaturate,  // NaN -> 0, +-Inf -> +-FLT_MAX.
+};
 
 class FloatSource {
  public:
   // `reader` and `info`, of which IsFloatSource holds, have to outlive this.
-  // kRefuse: InvalidArgument naming tensor, index and remedy for a NaN or an
-  // infinity. kSaturate: NaN -> 0, +-Inf -> +-FLT_MAX. kKeep: as they are.
   FloatSource(const safetensors::Reader& reader,
               const safetensors::TensorInfo& info, NonFinite nonfinite)
       : reader_(&reader), info_(&info), nonfinite_(nonfinite) {}
 
   // Elements [begin, begin + size); valid until the next call.
-  absl::StatusOr<absl::Span<const float>> Read(int64_t begin, int64_t size);
+  absl::Span<const float> Read(int64_t begin, int64_t size);
+
+  // InvalidArgument naming tensor, index and remedy for the first NaN or
+  // infinity among these elements, under kKeep. Slow: to explain a refusal.
+  absl::Status CheckFinite(int64_t begin, int64_t size);
 
   // Gives the memory of these elements' file pages back.
   void Release(int64_t begin, int64_t size) const;

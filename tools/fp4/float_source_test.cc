@@ -73,24 +73,24 @@ class NonFiniteTest : public ::testing::Test {
 
 TEST_F(NonFiniteTest, IsRefusedByNameAndIndex) {
   Open({1, 2, 3, 4, kNan, 6});
-  FloatSource source = Source(NonFinite::kRefuse);
-  EXPECT_TRUE(source.Read(0, 4).ok());
-  EXPECT_THAT(source.Read(2, 4).status().message(),
+  FloatSource source = Source(NonFinite::kKeep);
+  EXPECT_TRUE(source.CheckFinite(0, 4).ok());
+  EXPECT_THAT(source.CheckFinite(2, 4).message(),
               HasSubstr("tensor 't': NaN at index [1, 1]"));
   Open({1, 2, 3, 4, 5, -kInf});
-  FloatSource second = Source(NonFinite::kRefuse);
-  EXPECT_THAT(second.Read(0, 6).status().message(),
+  FloatSource second = Source(NonFinite::kKeep);
+  EXPECT_THAT(second.CheckFinite(0, 6).message(),
               HasSubstr("tensor 't': infinity at index [1, 2]"));
 }
 
 TEST_F(NonFiniteTest, IsReplacedOrKept) {
   Open({1, kNan, kInf, -kInf});
   FloatSource source = Source(NonFinite::kSaturate);
-  EXPECT_THAT(*source.Read(0, 4), ElementsAre(1, 0, kMax, -kMax));
+  EXPECT_THAT(source.Read(0, 4), ElementsAre(1, 0, kMax, -kMax));
   FloatSource keep = Source(NonFinite::kKeep);
   const auto values = keep.Read(1, 3);
-  EXPECT_TRUE(std::isnan((*values)[0]));
-  EXPECT_EQ((*values)[1], kInf);
+  EXPECT_TRUE(std::isnan(values[0]));
+  EXPECT_EQ(values[1], kInf);
 }
 
 TEST(FloatSourceTest, DataNeedNotBeAligned) {
@@ -104,8 +104,8 @@ TEST(FloatSourceTest, DataNeedNotBeAligned) {
   const auto reader =
       Reader::FromBytes("a", absl::MakeConstSpan(shifted).subspan(1));
   ASSERT_TRUE(reader.ok()) << reader.status();
-  FloatSource source(*reader, reader->tensors()[0], NonFinite::kRefuse);
-  EXPECT_THAT(*source.Read(0, 2), ElementsAre(1.5f, -2.0f));
+  FloatSource source(*reader, reader->tensors()[0], NonFinite::kKeep);
+  EXPECT_THAT(source.Read(0, 2), ElementsAre(1.5f, -2.0f));
 }
 
 }  // namespace

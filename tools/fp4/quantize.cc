@@ -128,7 +128,7 @@ class FileQuantizer {
     const TensorInfo& info = *job.source;
     FloatSource source(
         reader_, info,
-        options_.saturate ? NonFinite::kSaturate : NonFinite::kRefuse);
+        options_.saturate ? NonFinite::kSaturate : NonFinite::kKeep);
     const bool chunked = ChunksAreIndependent(options_.recipe);
     auto chunks = chunked ? job.geometry.Chunks(options_.chunk_elements)
                           : job.geometry.WholeChunk();
@@ -144,13 +144,16 @@ class FileQuantizer {
     }
     PackedWriter packed_writer(writer, info.name, options_.layout,
                                options_.recipe, job.geometry);
+    absl::Status status;
     for (const Chunk& chunk : *chunks) {
       const auto values = source.Read(chunk.begin, chunk.size);
-      if (!values.ok()) return values.status();
       const auto packed =
-          quant::Quantize(options_.recipe, chunk.grid, *values, options);
-      if (!packed.ok()) return Error(info, packed.status().message());
-      absl::Status status = packed_writer.Write(chunk, *packed);
+          quant::Quantize(options_.recipe, chunk.grid, values, options);
+      if (!packed.ok()) {
+        status = source.CheckFinite(chunk.begin, chunk.size);
+        return status.ok() ? Error(info, packed.status().message()) : status;
+      }
+      status = packed_writer.Write(chunk, *packed);
       if (status.ok() && options_.dequantized) {
         status = WriteDequantized(info, chunk, *packed, writer);
       }
@@ -165,10 +168,12 @@ class FileQuantizer {
                                           FloatSource& source) {
     float amax = 0.0f;
     for (const Chunk& chunk : chunks) {
-      const auto values = source.Read(chunk.begin, chunk.size);
-      if (!values.ok()) return values.status();
-      const absl::StatusOr<float> part = quant::Amax(*values);
-      if (!part.ok()) return part.status();
+      const absl::StatusOr<float> part =
+          quant::Amax(source.Read(chunk.begin, chunk.size));
+      if (!part.ok()) {
+        const absl::Status status = source.CheckFinite(chunk.begin, chunk.size);
+        return status.ok() ? part.status() : status;
+      }
       amax = std::max(amax, *part);
     }
     return amax;
