@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nn/gemm_operand_tensor.h"
+#include "quant/float16.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::nn {
@@ -70,15 +71,24 @@ absl::StatusOr<GemmOperand> MakeGemmOperand(const at::Tensor& tensor,
 }
 
 at::Tensor RoundTo(const at::Tensor& tensor, PlainFormat format) {
-  switch (format) {
-    case PlainFormat::kFloat32:
-      return tensor;
-    case PlainFormat::kFloat16:
-      return tensor.to(at::kHalf).to(at::kFloat);
-    case PlainFormat::kBfloat16:
-      return tensor.to(at::kBFloat16).to(at::kFloat);
+  if (format == PlainFormat::kFloat32) return tensor;
+  if (!tensor.is_cpu()) {
+    const at::ScalarType narrow =
+        format == PlainFormat::kFloat16 ? at::kHalf : at::kBFloat16;
+    return tensor.to(narrow).to(at::kFloat);
   }
-  return tensor;
+  const at::Tensor source = tensor.contiguous();
+  at::Tensor rounded = at::empty_like(source);
+  const auto x =
+      absl::MakeConstSpan(source.const_data_ptr<float>(), source.numel());
+  const auto y =
+      absl::MakeSpan(rounded.mutable_data_ptr<float>(), rounded.numel());
+  if (format == PlainFormat::kFloat16) {
+    quant::RoundToHalf(x, y);
+  } else {
+    quant::RoundToBfloat16(x, y);
+  }
+  return rounded;
 }
 
 }  // namespace cnn_fp4::nn

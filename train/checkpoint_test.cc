@@ -67,7 +67,11 @@ TEST_F(CheckpointTest, ContinuesBitForBit) {
   for (size_t i = 0; i < a->parameters().size(); ++i) {
     EXPECT_TRUE(
         at::equal(*a->parameters()[i].tensor, *b->parameters()[i].tensor))
-        << a->parameters()[i].name << (*a->parameters()[i].tensor - *b->parameters()[i].tensor).abs().max().item<float>();
+        << a->parameters()[i].name
+        << (*a->parameters()[i].tensor - *b->parameters()[i].tensor)
+               .abs()
+               .max()
+               .item<float>();
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "nn/gemm_operand.h"
+#include "quant/formats/e2m1.h"
+#include "quant/quantizer.h"
 #include "telemetry/tensor_stats.h"
 
 namespace cnn_fp4::train {
@@ -53,14 +55,56 @@ void LayerProbe::Begin(int64_t step) {
   });
 }
 
+void LayerProbe::PutDistortion(TensorKind kind, size_t layer,
+                               const quant::DistortionStats& stats) {
+  Put(kind, "sqnr_db", layer, stats.SqnrDb());
+  Put(kind, "underflow_pct", layer, 100 * stats.UnderflowShare());
+  Put(kind, "saturation_pct", layer, 100 * stats.SaturationShare());
+  Put(kind, "codes_used", layer, stats.CodesUsed());
+  Put(kind, "entropy_bits", layer, stats.EntropyBits());
+}
+
 absl::Status LayerProbe::Measure(TensorKind kind, size_t layer,
                                  const at::Tensor& tensor,
                                  const nn::OperandFormat& format,
                                  int reduction_axis) {
   const at::Tensor source = tensor.detach().cpu().contiguous();
-  PutValues(kind, layer, Values(source));
-  (void)format;
-  (void)reduction_axis;
+  const absl::Span<const float> x = Values(source);
+  PutValues(kind, layer, x);
+  if (format.recipe() == nullptr) return absl::OkStatus();
+
+  const absl::StatusOr<quant::BlockGrid> grid =
+      nn::OperandGrid(source.sizes(), format, {reduction_axis});
+  if (!grid.ok()) return grid.status();
+  quant::QuantizeOptions options;
+  // A gradient that overflowed FP16 is a number to show, not an error.
+  options.nonfinite = quant::NonFinitePolicy::kSaturate;
+  const absl::StatusOr<quant::PackedTensor> packed =
+      quant::Quantize(*format.recipe(), *grid, x, options);
+  if (!packed.ok()) return packed.status();
+  std::vector<float> y(x.size());
+  absl::Status status = quant::Dequantize(*packed, absl::MakeSpan(y));
+  if (!status.ok()) return status;
+  std::vector<uint8_t> codes(x.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = quant::CodeAt(*packed, static_cast<int64_t>(i));
+  }
+  quant::DistortionStats stats;
+  if (status = stats.Add(x, y, codes); !status.ok()) return status;
+
+  if (kind != TensorKind::kWeightsPrequantize) {
+    PutDistortion(kind, layer, stats);
+    return absl::OkStatus();
+  }
+  // Weights are shown at each point of the pipeline.
+  std::vector<float> encoded(codes.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    encoded[i] = quant::DecodeE2m1(codes[i]);
+  }
+  PutValues(TensorKind::kWeightsQuantized, layer, encoded);
+  PutDistortion(TensorKind::kWeightsQuantized, layer, stats);
+  PutValues(TensorKind::kWeightsDequantized, layer, y);
+  Put(TensorKind::kWeightsDequantized, "sqnr_db", layer, stats.SqnrDb());
   return absl::OkStatus();
 }
 

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "nn/unet.h"
+#include "quant/distortion.h"
 #include "telemetry/record.h"
 #include "train/statistics_history.h"
 
@@ -39,10 +40,14 @@ class LayerProbe {
   absl::StatusOr<std::vector<telemetry::NamedNumber>> End();
 
  private:
+  // Of the tensor's values and, if `format` is an FP4 recipe, of quantising it.
+  // For kWeightsPrequantize, the two later points of the pipeline, too.
   // `reduction_axis` is that of the GEMM which the tensor is an operand of.
   absl::Status Measure(TensorKind kind, size_t layer, const at::Tensor& tensor,
                        const nn::OperandFormat& format, int reduction_axis);
   void PutValues(TensorKind kind, size_t layer, absl::Span<const float> values);
+  void PutDistortion(TensorKind kind, size_t layer,
+                     const quant::DistortionStats& stats);
   void Put(TensorKind kind, const char* key, size_t layer, double value);
 
   nn::UNet& net_;

@@ -88,11 +88,11 @@ const std::vector<Statistic>& Statistics() {
       {"saturation_pct", "Saturation", "%",
        "Share of the values beyond the largest that their block can hold.",
        HeatmapScale::kPercent},
-      {"codes_used", "FP4 codes used", "codes",
-       "Of the 16 codes of E2M1, how many occur; +0 and -0 are two.",
+      {"codes_used", "FP4 values used", "values",
+       "Of the 15 values of E2M1, how many occur; +0 and -0 are one.",
        HeatmapScale::kLinear},
-      {"entropy_bits", "Entropy of the FP4 codes", "bits",
-       "Shannon entropy of the codes' frequencies: 4 bits if all 16 occur "
+      {"entropy_bits", "Entropy of the FP4 values", "bits",
+       "Shannon entropy of the values' frequencies: 3.9 bits if all 15 occur "
        "equally often.",
        HeatmapScale::kLinear},
       {"nonfinite", "NaN and Inf", "values", "How many values are not finite.",

@@ -170,7 +170,7 @@ TEST_F(TrainArmTest, BothArmsSeeTheSameBatchesFromTheSameWeights) {
 TEST_F(TrainArmTest, TheLossComesDown) {
   Recorder::Numbers numbers;
   ArmOptions options = Options("");
-  options.steps = 30;
+  options.steps = 100;
   const auto net = MakeNet("nvfp4");
   const auto result = Train(*net, options, &numbers);
   ASSERT_TRUE(result.ok()) << result.status();
