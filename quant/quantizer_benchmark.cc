@@ -132,7 +132,7 @@ void BM_FakeQuantizeTiles(benchmark::State& state, const std::string& name) {
 // The best instruction set of a CPU without AVX2.
 void BM_FakeQuantizeBaseline(benchmark::State& state, const std::string& name) {
   for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
-    if (set.name == "SSSE3") cpu::UseInstructionSet(set.id);
+    if (set.name == "SSE4") cpu::UseInstructionSet(set.id);
   }
   RunFake(state, name, Layout::kFlat, false);
   cpu::UseInstructionSet(0);

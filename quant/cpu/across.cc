@@ -158,6 +158,27 @@ void RunTall(const Job& job, int64_t task, Scratch& scratch) {
                scratch.factors.data(), scratch.value_factors.data(), scratch);
 }
 
+// From one value a block, at the front, to one an element, behind those, and to
+// the front again.
+void SpreadToElements(float* values, const BlockGrid& grid, int64_t cols,
+                      int64_t block_cols) {
+  const int64_t inner = grid.inner();
+  const int64_t blocks = block_cols * inner;
+  float* to = values + blocks;
+  for (int64_t b = 0; b < block_cols; ++b) {
+    const float* from = values + b * inner;
+    const int64_t count =
+        std::min(grid.block_cols(), cols - b * grid.block_cols());
+    if (inner == 1) {
+      std::fill_n(to, count, *from);
+      to += count;
+      continue;
+    }
+    for (int64_t c = 0; c < count; ++c) to = std::copy_n(from, inner, to);
+  }
+  memmove(values, values + blocks, cols * inner * sizeof(float));
+}
+
 int64_t BlocksInBand(const BlockGrid& grid) {
   return std::max<int64_t>(1, kBandWidth / (grid.block_cols() * grid.inner()));
 }
@@ -204,15 +225,10 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
     return QuantizeSlowly(job, first_block, blocks, scratch);
   }
   Factors(job, block_bits, blocks, OutputAt(job, first_block, 0), scratch);
-  // Spread to elements; from the back, so that it can be done in place.
-  float* factors = Grown(scratch.factors, width);
-  float* value_factors = Grown(scratch.value_factors, width);
-  for (int64_t c = cols - 1; c >= 0; --c) {
-    const int64_t from = c / grid.block_cols() * inner;
-    memmove(factors + c * inner, factors + from, inner * sizeof(float));
-    memmove(value_factors + c * inner, value_factors + from,
-            inner * sizeof(float));
-  }
+  float* factors = Grown(scratch.factors, width + blocks);
+  float* value_factors = Grown(scratch.value_factors, width + blocks);
+  SpreadToElements(factors, grid, cols, block_cols);
+  SpreadToElements(value_factors, grid, cols, block_cols);
   QuantizeRows(job, source, first.offset, first.rows, grid.row_stride(), width,
                factors, value_factors, scratch);
 }

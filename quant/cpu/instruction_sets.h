@@ -11,7 +11,7 @@
 namespace cnn_fp4::quant::cpu {
 
 struct InstructionSet {
-  std::string name;  // "SSSE3", "AVX2", "AVX3" (AVX-512).
+  std::string name;  // "SSSE3", "SSE4", "AVX2", "AVX3" (AVX-512).
   int64_t id = 0;    // Highway's.
 };
 

@@ -120,16 +120,18 @@ HWY_INLINE VF RoundMagnitude(VF v, VU random) {
   return hn::Min(hn::Add(low, hn::IfThenElseZero(up, step)), six);
 }
 
-// The code of grid magnitude r, with the sign of x.
-HWY_INLINE VU CodeOf(VF r, VF x) {
+// The code of magnitude m, 0 <= m <= 6, rounded to nearest even (a grid value
+// stays itself), with the sign of x.
+HWY_INLINE VU CodeOf(VF m, VF x) {
   const Words d;
-  // r + c = c + (r / step) * step: the low mantissa bits count steps, and the
+  // m + c = c + (m / step) * step: the low mantissa bits count steps, and the
   // exponent tells which steps. Codes go on by 2 where the step doubles.
-  const VU sum = hn::BitCast(d, hn::Add(r, E2m1Aligner(r)));
+  const VU sum = hn::BitCast(d, hn::Add(m, E2m1Aligner(m)));
   const VU from_zero = hn::Sub(sum, hn::Set(d, 0x4A800000u));
   const VU magnitude = hn::Add(hn::And(from_zero, hn::Set(d, 15u)),
                                hn::ShiftRight<22>(from_zero));
-  const VU sign = hn::ShiftLeft<3>(hn::ShiftRight<31>(hn::BitCast(d, x)));
+  const VU sign =
+      hn::And(hn::ShiftRight<28>(hn::BitCast(d, x)), hn::Set(d, 8u));
   return hn::Or(magnitude, sign);
 }
 
@@ -308,6 +310,16 @@ template <Rounding kRounding, bool kDivide>
 HWY_INLINE VF QuantizeLanes(VF x, VF factor, VU random) {
   const VF scaled = kDivide ? hn::Div(x, factor) : hn::Mul(x, factor);
   return RoundMagnitude<kRounding>(scaled, random);
+}
+
+// The codes of one vector of elements.
+template <Rounding kRounding, bool kDivide>
+HWY_INLINE VU EncodeLanes(VF x, VF factor, VU random) {
+  if (kRounding == Rounding::kNearestEven) {
+    const VF scaled = kDivide ? hn::Div(x, factor) : hn::Mul(x, factor);
+    return CodeOf(hn::Min(hn::Abs(scaled), hn::Set(Floats(), 6.0f)), x);
+  }
+  return CodeOf(QuantizeLanes<kRounding, kDivide>(x, factor, random), x);
 }
 
 // r >= 0 with the sign of x, times the value factor.

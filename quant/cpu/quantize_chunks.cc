@@ -64,7 +64,12 @@ HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
   }
   const auto bad = hn::Gt(largest, hn::Set(di, 0x7F7FFFFF));
   if (HWY_UNLIKELY(!hn::AllFalse(di, bad))) return false;
-  if (block_units > 1) {
+  if (block_units == 2) {
+    for (size_t i = 0; i < kUnits; i += kLanes) {
+      const VI max = hn::Load(di, f.amax_bits + i);
+      hn::Store(hn::Max(max, hn::Reverse2(di, max)), di, f.amax_bits + i);
+    }
+  } else if (block_units > 2) {
     for (size_t i = 0; i < kUnits; i += block_units) {
       int32_t max = 0;
       for (size_t j = 0; j < block_units; ++j) {
@@ -99,16 +104,7 @@ HWY_NOINLINE void StoreScales(const ChunkFactors& f, size_t block_units,
   }
 }
 
-// The packed bytes of kLanes codes: the odd one of each pair moves up.
-HWY_INLINE void StorePacked(VU codes, uint8_t* HWY_RESTRICT packed) {
-  const hn::Repartition<uint64_t, Words> d64;
-  const hn::Rebind<uint8_t, decltype(d64)> d8;
-  const auto pairs = hn::BitCast(d64, codes);
-  const auto bytes = hn::Or(pairs, hn::ShiftRight<28>(pairs));
-  hn::StoreU(hn::TruncateTo(d8, bytes), d8, packed);
-}
-
-enum class Want { kValues, kStreamedValues, kCodes, kPacked };
+enum class Want { kValues, kStreamedValues, kCodes };
 
 template <Rounding kRounding, bool kDivide, Want kWant>
 HWY_INLINE void ApplyVector(const ChunkFactors& f, size_t i,
@@ -118,20 +114,20 @@ HWY_INLINE void ApplyVector(const ChunkFactors& f, size_t i,
   const Floats d;
   const size_t unit = i / kUnit;
   const VF v = hn::LoadU(d, x + i);
-  const VF r = QuantizeLanes<kRounding, kDivide>(
-      v, hn::Set(d, f.factor[unit]), LoadRandom<kRounding>(random, at + i));
-  if constexpr (kWant == Want::kValues || kWant == Want::kStreamedValues) {
+  const VF factor = hn::Set(d, f.factor[unit]);
+  const VU bits = LoadRandom<kRounding>(random, at + i);
+  if constexpr (kWant == Want::kCodes) {
+    const hn::Rebind<uint8_t, Words> d8;
+    const VU codes = EncodeLanes<kRounding, kDivide>(v, factor, bits);
+    hn::StoreU(hn::TruncateTo(d8, codes), d8, output.codes + i);
+  } else {
+    const VF r = QuantizeLanes<kRounding, kDivide>(v, factor, bits);
     const VF y = ValueOf(r, v, hn::Set(d, f.value_factor[unit]));
     if constexpr (kWant == Want::kValues) {
-      hn::StoreU(y, d, output.values + at + i);
+      hn::StoreU(y, d, output.values + i);
     } else {
-      hn::Stream(y, d, output.values + at + i);
+      hn::Stream(y, d, output.values + i);
     }
-  } else if constexpr (kWant == Want::kCodes) {
-    const hn::Rebind<uint8_t, Words> d8;
-    hn::StoreU(hn::TruncateTo(d8, CodeOf(r, v)), d8, output.codes + at + i);
-  } else {
-    StorePacked(CodeOf(r, v), output.packed + (at + i) / 2);
   }
 }
 
@@ -151,6 +147,20 @@ HWY_INLINE void ApplyChunk(const ChunkFactors& f, const float* HWY_RESTRICT x,
   }
 }
 
+// Two codes a byte, even element low.
+HWY_INLINE void PackChunk(const uint8_t* HWY_RESTRICT codes,
+                          uint8_t* HWY_RESTRICT packed) {
+  const hn::CappedTag<uint8_t, 32> d;
+  const hn::Repartition<uint16_t, decltype(d)> d16;
+  const hn::Rebind<uint8_t, decltype(d16)> d8;
+  for (size_t i = 0; i < kChunk; i += hn::MaxLanes(d)) {
+    const auto pairs = hn::BitCast(d16, hn::Load(d, codes + i));
+    const auto bytes =
+        hn::And(hn::Or(pairs, hn::ShiftRight<4>(pairs)), hn::Set(d16, 0x00FF));
+    hn::StoreU(hn::TruncateTo(d8, bytes), d8, packed + i / 2);
+  }
+}
+
 template <Rounding kRounding, bool kDivide, Want kWant>
 size_t Run(const KernelParams& params, size_t block_units,
            const float* HWY_RESTRICT x, size_t chunks, const RandomBits& random,
@@ -167,7 +177,18 @@ size_t Run(const KernelParams& params, size_t block_units,
       more = FindFactors(params, block_units, chunk + kChunk,
                          buffers[(c + 1) % 2]);
     }
-    ApplyChunk<kRounding, kDivide, kWant>(f, chunk, c * kChunk, random, output);
+    const size_t at = c * kChunk;
+    KernelOutput here = output;
+    HWY_ALIGN uint8_t codes[kChunk];
+    if constexpr (kWant == Want::kCodes) {
+      here.codes = output.packed != nullptr ? codes : output.codes + at;
+    } else {
+      here.values = output.values + at;
+    }
+    ApplyChunk<kRounding, kDivide, kWant>(f, chunk, at, random, here);
+    if (kWant == Want::kCodes && output.packed != nullptr) {
+      PackChunk(codes, output.packed + at / 2);
+    }
     StoreScales(f, block_units, c * (kUnits / block_units), output);
     if (!more) return c + 1;
   }
@@ -187,10 +208,7 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
     constexpr bool kDivide = decltype(divide)::value;
-    if (output.packed != nullptr) {
-      done = Run<kRounding, kDivide, Want::kPacked>(params, block_units, x,
-                                                    chunks, random, output);
-    } else if (output.codes != nullptr) {
+    if (output.packed != nullptr || output.codes != nullptr) {
       done = Run<kRounding, kDivide, Want::kCodes>(params, block_units, x,
                                                    chunks, random, output);
     } else if (kRounding == Rounding::kNearestEven && CanStream(output)) {

@@ -73,13 +73,14 @@ HWY_NOINLINE void ApplyPanel(const Panel& panel, size_t rows, size_t stride,
     const VF value_factor = hn::Load(d, panel.value_factor + j);
     for (size_t r = 0; r < rows; ++r) {
       const VF v = hn::Load(d, panel.x + r * kUnit + j);
-      const VF q = QuantizeLanes<kRounding, kDivide>(
-          v, factor, LoadRandom<kRounding>(random, r * random_stride + at + j));
+      const VU bits = LoadRandom<kRounding>(random, r * random_stride + at + j);
       if constexpr (kCodes) {
         const hn::Rebind<uint8_t, Words> d8;
-        hn::StoreU(hn::TruncateTo(d8, CodeOf(q, v)), d8,
+        const VU codes = EncodeLanes<kRounding, kDivide>(v, factor, bits);
+        hn::StoreU(hn::TruncateTo(d8, codes), d8,
                    output.codes + r * stride + at + j);
       } else {
+        const VF q = QuantizeLanes<kRounding, kDivide>(v, factor, bits);
         hn::StoreU(ValueOf(q, v, value_factor), d,
                    output.values + r * stride + at + j);
       }
