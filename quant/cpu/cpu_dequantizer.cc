@@ -15,7 +15,6 @@ namespace {
 
 constexpr int64_t kTaskElements = 16384;
 constexpr int64_t kParallelElements = 65536;
-constexpr int64_t kStreamBytes = int64_t{8} << 20;
 
 struct Buffers {
   std::vector<float> factors;
@@ -63,8 +62,6 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
   const int64_t units = block / static_cast<int64_t>(kUnit);
   const int64_t blocks = packed.grid.num_blocks();
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / block);
-  const bool stream =
-      static_cast<int64_t>(y.size() * sizeof(float)) >= kStreamBytes;
   ParallelFor<Buffers>(
       (blocks + per_task - 1) / per_task,
       static_cast<int64_t>(y.size()) >= kParallelElements,
@@ -78,8 +75,7 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
           for (int64_t u = 0; u < units; ++u) *to++ = factor;
         }
         DequantizeUnits(packed.codes.data() + first * block / 2, count * units,
-                        buffers.factors.data(), stream,
-                        y.data() + first * block);
+                        buffers.factors.data(), y.data() + first * block);
       },
       [](const Buffers&) {});
 }

@@ -15,18 +15,16 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-// Outputs that no cache would keep are written past it.
-constexpr int64_t kStreamBytes = int64_t{8} << 20;
+bool ComparesErrors(ScaleRule rule) {
+  return IsFourOverSix(rule) || rule == ScaleRule::kBestOf126;
+}
 
-// Rules whose scale depends on the errors of the block's elements, and scales
-// that the caller gives, have no kernels.
+// What has no kernel: scales that the caller gives, and rows with scales of
+// their own that lie across memory.
 bool HasKernels(const Job& job) {
-  if (IsFourOverSix(job.recipe.scale_rule) ||
-      job.recipe.scale_rule == ScaleRule::kBestOf126 ||
-      !job.options.block_scales.empty()) {
-    return false;
-  }
-  return job.tensors.size() == 1 || job.grid.inner() == 1;
+  return job.options.block_scales.empty() &&
+         (job.tensors.size() == 1 ||
+          (job.grid.inner() == 1 && !ComparesErrors(job.recipe.scale_rule)));
 }
 
 bool IsContiguous(const BlockGrid& grid) {
@@ -51,6 +49,16 @@ absl::Status RunJob(const Job& job) {
                                           scratch);
                          },
                          merge);
+  } else if (ComparesErrors(job.recipe.scale_rule)) {
+    const int64_t blocks = grid.num_blocks();
+    const int64_t unit = kUnit;
+    ParallelFor<Scratch>(
+        (blocks + unit - 1) / unit, parallel,
+        [&](int64_t task, Scratch& scratch) {
+          const int64_t first = task * unit;
+          QuantizeByError(job, first, std::min(unit, blocks - first), scratch);
+        },
+        merge);
   } else if (IsContiguous(grid)) {
     ParallelFor<Scratch>(
         ContiguousTasks(job), parallel,
@@ -98,8 +106,6 @@ absl::StatusOr<TensorFactors> RunValues(
   Job job = MakeJob(recipe, grid, x, options);
   job.params.operand = operand;
   job.output.values = y.data();
-  job.output.stream =
-      x.data() != y.data() && y.size() * sizeof(float) >= size_t{kStreamBytes};
   status = FindTensorFactors(job);
   if (status.ok()) status = RunJob(job);
   if (!status.ok()) return status;

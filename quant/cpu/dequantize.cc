@@ -8,7 +8,6 @@
 #define HWY_TARGET_INCLUDE "quant/cpu/dequantize.cc"
 #include "hwy/foreach_target.h"
 // Must come after foreach_target.h.
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
 
@@ -27,11 +26,18 @@ alignas(16) constexpr uint8_t kLowBytes[16] = {
     0x00, 0x00, 0x80, 0xC0, 0x00, 0x40, 0x80, 0xC0,
     0x00, 0x00, 0x80, 0xC0, 0x00, 0x40, 0x80, 0xC0};
 
+using Tops = hn::Repartition<uint16_t, Bytes16>;  // Eight upper halves.
+
 // 16 codes from 8 packed bytes to the upper halves of FP32 numbers.
-HWY_INLINE void DecodeUnit(const uint8_t* packed, uint16_t* HWY_RESTRICT top) {
+struct UnitTops {
+  hn::Vec<Tops> low;
+  hn::Vec<Tops> high;
+};
+
+HWY_INLINE UnitTops DecodeUnit(const uint8_t* packed) {
   const Bytes16 d;
+  const Tops d16;
   const hn::FixedTag<uint8_t, 8> d8;
-  const hn::Repartition<uint16_t, Bytes16> d16;
   const auto pairs = hn::ZeroExtendVector(d, hn::LoadU(d8, packed));
   const auto spread = hn::InterleaveLower(d, pairs, pairs);
   // Even bytes keep their low nibble, odd ones their high nibble.
@@ -41,39 +47,49 @@ HWY_INLINE void DecodeUnit(const uint8_t* packed, uint16_t* HWY_RESTRICT top) {
   const auto codes = hn::BitCast(d, hn::Or(low, high));
   const auto high_bytes = hn::TableLookupBytes(hn::Load(d, kHighBytes), codes);
   const auto low_bytes = hn::TableLookupBytes(hn::Load(d, kLowBytes), codes);
-  hn::StoreU(hn::BitCast(d16, hn::InterleaveLower(d, low_bytes, high_bytes)),
-             d16, top);
-  hn::StoreU(hn::BitCast(d16, hn::InterleaveUpper(d, low_bytes, high_bytes)),
-             d16, top + 8);
+  return {hn::BitCast(d16, hn::InterleaveLower(d, low_bytes, high_bytes)),
+          hn::BitCast(d16, hn::InterleaveUpper(d, low_bytes, high_bytes))};
 }
 
-HWY_INLINE VF WidenTop(const uint16_t* top) {
+// Lanes i .. i + kLanes - 1 of a unit as FP32. In registers: storing halves and
+// loading the whole would wait for the stores.
+template <size_t i>
+HWY_INLINE VF WidenTops(const UnitTops& tops) {
   const Words d;
-  const hn::Rebind<uint16_t, Words> d16;
-  return hn::BitCast(Floats(),
-                     hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, top))));
+  const auto widen = [d](auto top) {
+    return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(d, top)));
+  };
+#if HWY_MAX_BYTES >= 64
+  return widen(hn::Combine(hn::Rebind<uint16_t, Words>(), tops.high, tops.low));
+#elif HWY_MAX_BYTES == 32
+  return widen(i == 0 ? tops.low : tops.high);
+#else
+  const auto& half = i < 8 ? tops.low : tops.high;
+  return i % 8 == 0 ? widen(hn::LowerHalf(half))
+                    : widen(hn::UpperHalf(hn::Half<Tops>(), half));
+#endif
+}
+
+// Calls body(lane offset, FP32 values) for each vector of a unit.
+template <size_t i = 0, class Body>
+HWY_INLINE void ForEachVector(const UnitTops& tops, const Body& body) {
+  if constexpr (i < kUnit) {
+    body(i, WidenTops<i>(tops));
+    ForEachVector<i + kLanes>(tops, body);
+  }
 }
 
 // Signs are in the values, so a plain product is the reference's.
 void DequantizeUnitsImpl(const uint8_t* HWY_RESTRICT packed, size_t units,
-                         const float* HWY_RESTRICT dequantize, bool stream,
+                         const float* HWY_RESTRICT dequantize,
                          float* HWY_RESTRICT values) {
   const Floats d;
-  stream = stream && reinterpret_cast<uintptr_t>(values) % (4 * kLanes) == 0;
-  for (size_t u = 0; u < units; ++u) {
-    HWY_ALIGN uint16_t top[kUnit];
-    DecodeUnit(packed + u * kUnit / 2, top);
+  for (size_t u = 0; u < units; ++u, values += kUnit) {
     const VF factor = hn::Set(d, dequantize[u]);
-    for (size_t i = 0; i < kUnit; i += kLanes) {
-      const VF y = hn::Mul(WidenTop(top + i), factor);
-      if (stream) {
-        hn::Stream(y, d, values + u * kUnit + i);
-      } else {
-        hn::StoreU(y, d, values + u * kUnit + i);
-      }
-    }
+    ForEachVector(DecodeUnit(packed + u * kUnit / 2), [&](size_t i, VF v) {
+      hn::StoreU(hn::Mul(v, factor), d, values + i);
+    });
   }
-  if (stream) hwy::FlushStream();
 }
 
 void DequantizeElementsImpl(const uint8_t* packed, size_t first, size_t n,
@@ -89,12 +105,11 @@ void DequantizeElementsImpl(const uint8_t* packed, size_t first, size_t n,
   };
   while (i < n && (first + i) % 2 != 0) scalar();
   for (; i + kUnit <= n; i += kUnit) {
-    HWY_ALIGN uint16_t top[kUnit];
-    DecodeUnit(packed + (first + i) / 2, top);
-    for (size_t j = 0; j < kUnit; j += kLanes) {
-      const VF y = hn::Mul(WidenTop(top + j), hn::LoadU(d, dequantize + i + j));
-      hn::StoreU(y, d, values + i + j);
-    }
+    const float* factors = dequantize + i;
+    float* to = values + i;
+    ForEachVector(DecodeUnit(packed + (first + i) / 2), [&](size_t j, VF v) {
+      hn::StoreU(hn::Mul(v, hn::LoadU(d, factors + j)), d, to + j);
+    });
   }
   while (i < n) scalar();
 }
@@ -131,9 +146,9 @@ HWY_EXPORT(DequantizeElementsImpl);
 HWY_EXPORT(PackCodesImpl);
 
 void DequantizeUnits(const uint8_t* packed, size_t units,
-                     const float* dequantize, bool stream, float* values) {
+                     const float* dequantize, float* values) {
   HWY_DYNAMIC_DISPATCH(DequantizeUnitsImpl)
-  (packed, units, dequantize, stream, values);
+  (packed, units, dequantize, values);
 }
 
 void DequantizeElements(const uint8_t* packed, size_t first, size_t n,

@@ -78,6 +78,10 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
+// Up to kUnit blocks under a rule that compares errors, gathered to a panel.
+void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
+                     Scratch& scratch);
+
 // 1-D blocks along contiguous memory (grid.inner() == 1). Tasks of whole
 // blocks.
 bool CanPackDirectly(const BlockGrid& grid);

@@ -46,7 +46,6 @@ struct KernelOutput {
   uint8_t* packed = nullptr;       // Two a byte; instead of codes.
   uint8_t* scale_codes = nullptr;  // One a block.
   float* stored_scales = nullptr;  // One a block.
-  bool stream = false;  // Non-temporal stores, where alignment allows.
 };
 
 // The bits of max |x|: at least those of infinity if any x is not finite.
@@ -68,6 +67,19 @@ size_t QuantizeColumns(const KernelParams& params, const float* x, size_t rows,
                        size_t stride, size_t width, const RandomBits& random,
                        size_t random_stride, const KernelOutput& output,
                        size_t output_stride);
+
+// kUnit blocks of `elements` elements, element e of block j at
+// x[e * kUnit + j], by the rules that compare errors (four-over-six, best of
+// 126). All outputs are wanted and laid out as x; random bits too. False, with
+// outputs undefined, if a value is not finite.
+struct PanelOutput {
+  float* values = nullptr;
+  uint8_t* codes = nullptr;
+  uint8_t* scale_codes = nullptr;  // kUnit.
+  float* stored = nullptr;         // kUnit.
+};
+bool QuantizePanel(const KernelParams& params, const float* x, size_t elements,
+                   const RandomBits& random, const PanelOutput& output);
 
 // amax_bits[j] = max over r of the bits of |x[r * stride + j]|.
 void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
@@ -94,7 +106,7 @@ void FillRandomWords(PhiloxKey key, uint64_t first, size_t n, uint32_t* words);
 void DequantizeElements(const uint8_t* packed, size_t first, size_t n,
                         const float* dequantize, float* values);
 void DequantizeUnits(const uint8_t* packed, size_t units,
-                     const float* dequantize, bool stream, float* values);
+                     const float* dequantize, float* values);
 
 // Two codes a byte; a last odd one gets a zero nibble.
 void PackCodes(const uint8_t* codes, size_t n, uint8_t* packed);

@@ -10,7 +10,6 @@
 #define HWY_TARGET_INCLUDE "quant/cpu/quantize_chunks.cc"
 #include "hwy/foreach_target.h"
 // Must come after foreach_target.h.
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
 
@@ -92,19 +91,18 @@ HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
 HWY_NOINLINE void StoreScales(const ChunkFactors& f, size_t block_units,
                               size_t block, const KernelOutput& output) {
   if (output.scale_codes != nullptr) {
+    uint8_t* to = output.scale_codes + block;
     for (size_t i = 0; i < kUnits; i += block_units) {
-      output.scale_codes[block + i / block_units] =
-          static_cast<uint8_t>(f.code[i]);
+      *to++ = static_cast<uint8_t>(f.code[i]);
     }
   }
   if (output.stored_scales != nullptr) {
-    for (size_t i = 0; i < kUnits; i += block_units) {
-      output.stored_scales[block + i / block_units] = f.stored[i];
-    }
+    float* to = output.stored_scales + block;
+    for (size_t i = 0; i < kUnits; i += block_units) *to++ = f.stored[i];
   }
 }
 
-enum class Want { kValues, kStreamedValues, kCodes };
+enum class Want { kValues, kCodes };
 
 template <Rounding kRounding, bool kDivide, Want kWant>
 HWY_INLINE void ApplyVector(const ChunkFactors& f, size_t i,
@@ -123,11 +121,7 @@ HWY_INLINE void ApplyVector(const ChunkFactors& f, size_t i,
   } else {
     const VF r = QuantizeLanes<kRounding, kDivide>(v, factor, bits);
     const VF y = ValueOf(r, v, hn::Set(d, f.value_factor[unit]));
-    if constexpr (kWant == Want::kValues) {
-      hn::StoreU(y, d, output.values + i);
-    } else {
-      hn::Stream(y, d, output.values + i);
-    }
+    hn::StoreU(y, d, output.values + i);
   }
 }
 
@@ -165,6 +159,7 @@ template <Rounding kRounding, bool kDivide, Want kWant>
 size_t Run(const KernelParams& params, size_t block_units,
            const float* HWY_RESTRICT x, size_t chunks, const RandomBits& random,
            const KernelOutput& output) {
+  const size_t blocks = kUnits / block_units;  // Of a chunk.
   // The scales of the next chunk are worked out before the current one is
   // written: their divisions overlap with its elements.
   ChunkFactors buffers[2];
@@ -189,15 +184,10 @@ size_t Run(const KernelParams& params, size_t block_units,
     if (kWant == Want::kCodes && output.packed != nullptr) {
       PackChunk(codes, output.packed + at / 2);
     }
-    StoreScales(f, block_units, c * (kUnits / block_units), output);
+    StoreScales(f, block_units, c * blocks, output);
     if (!more) return c + 1;
   }
   return chunks;
-}
-
-bool CanStream(const KernelOutput& output) {
-  return output.stream &&
-         reinterpret_cast<uintptr_t>(output.values) % (4 * kLanes) == 0;
 }
 
 size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
@@ -211,10 +201,6 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
     if (output.packed != nullptr || output.codes != nullptr) {
       done = Run<kRounding, kDivide, Want::kCodes>(params, block_units, x,
                                                    chunks, random, output);
-    } else if (kRounding == Rounding::kNearestEven && CanStream(output)) {
-      done = Run<Rounding::kNearestEven, kDivide, Want::kStreamedValues>(
-          params, block_units, x, chunks, random, output);
-      hwy::FlushStream();
     } else {
       done = Run<kRounding, kDivide, Want::kValues>(params, block_units, x,
                                                     chunks, random, output);
