@@ -17,6 +17,7 @@
 #include "quant/cpu/instruction_sets.h"
 #include "quant/formats/host_device.h"
 #include "quant/reference/reference_quantizer.h"
+#include "quant/testing/tie_values.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -162,6 +163,22 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
       ExpectSame(recipe, *grid, Values(grid->size(), 7), options);
       if (HasFailure()) return;
     }
+  }
+}
+
+TEST_P(CpuQuantizerTest, TiesOfScalesAndElements) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  if (recipe.scale_rule == ScaleRule::kBestOf126) return;  // No such ties.
+  const std::vector<cpu::InstructionSet> sets = cpu::SupportedInstructionSets();
+  size_t next = 0;
+  for (const float amax : TieAmaxes()) {
+    const std::vector<float> x = TieValues(amax);
+    cpu::UseInstructionSet(sets[next++ % sets.size()].id);
+    const int64_t rows = static_cast<int64_t>(x.size()) / 16;
+    const auto grid = BlockGrid::Along({rows, 16}, 1, recipe);
+    SCOPED_TRACE(ToString(recipe) + " amax " + std::to_string(amax));
+    ExpectSame(recipe, *grid, x, {});
+    if (HasFailure()) return;
   }
 }
 
