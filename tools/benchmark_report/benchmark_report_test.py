@@ -231,6 +231,15 @@ class ReportTest(unittest.TestCase):
 
 
 class RenderTest(unittest.TestCase):
+    def test_a_busy_machine_is_said(self):
+        report = {
+            "load_averages": [[0.5], [4.0]],
+            "environment": {"cpus": 2},
+        }
+        self.assertIn("load of 4.0 on 2", render._warning(report))
+        report["environment"]["cpus"] = 8
+        self.assertEqual(render._warning(report), "")
+
     def test_times(self):
         self.assertEqual(render.time_text(1.5), "1.5 s")
         self.assertEqual(render.time_text(2e-3), "2 ms")

@@ -81,6 +81,18 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
+def _warning(report: dict[str, Any]) -> str:
+    busiest = max(load[0] for load in report["load_averages"])
+    cpus = report["environment"]["cpus"]
+    if busiest <= 1.25 * cpus:
+        return ""
+    return (
+        f"The machine was shared: a load of {busiest} on {cpus} CPUs. Times are "
+        "upper bounds; fractions of the limit, taken in the same repetition, "
+        "suffer less."
+    )
+
+
 def _groups(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in report["benchmarks"]:
@@ -97,10 +109,18 @@ _NOTE = (
 
 
 def markdown(report: dict[str, Any]) -> str:
-    lines = ["# Benchmarks", ""]
+    lines = [
+        "# Benchmarks",
+        "",
+        "To make this again, on a quiet machine: the command below, and then "
+        "`cp OUTPUT_DIR/report.md docs/benchmarks.md`.",
+        "",
+    ]
     for name, value in _facts(report):
         lines.append(f"- {name}: `{value}`")
     lines += ["", _NOTE, ""]
+    if _warning(report):
+        lines += [f"**{_warning(report)}**", ""]
     for binary, rows in _groups(report).items():
         lines += [f"## {binary}", "", "| " + " | ".join(_HEAD) + " |"]
         lines.append("|---|" + "---:|" * (len(_HEAD) - 2) + "---|")
@@ -144,6 +164,7 @@ def html_page(report: dict[str, Any]) -> str:
     for name, value in _facts(report):
         parts.append(f"<li>{html.escape(name)}: <code>{html.escape(value)}</code>")
     parts.append(f"</ul><p>{html.escape(_NOTE)}")
+    parts.append(f"<p><strong>{html.escape(_warning(report))}</strong>")
     for binary, rows in _groups(report).items():
         parts.append(f"<h2>{html.escape(binary)}</h2><table><tr>")
         parts += [f"<th scope=col>{html.escape(head)}" for head in _HEAD]
