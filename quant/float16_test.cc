@@ -92,7 +92,7 @@ TEST(NarrowTensors, EqualTheWidenedOnes) {
   std::normal_distribution<float> normal;
   for (const NamedRecipe& named : RecipeRegistry()) {
     if (named.recipe.scale_rule == ScaleRule::kBestOf126) continue;
-    for (const int64_t cols : {64, 50, 4096}) {
+    for (const int64_t cols : {64, 50, 2048}) {
       const BlockGrid grid =
           BlockGrid::Along({20, cols}, 1, named.recipe).value();
       for (const bool half : {false, true}) {

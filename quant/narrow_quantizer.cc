@@ -1,7 +1,7 @@
 // The functions of quant/quantizer.h for TensorViews.
 //
 // Blocks that follow each other in memory go through FP32 pieces that stay in
-// the first-level cache; other layouts through a whole FP32 copy.
+// the second-level cache; other layouts through a whole FP32 copy.
 
 #include <algorithm>
 #include <cstdint>
@@ -9,21 +9,26 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "quant/cpu/kernels.h"
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/parallel.h"
+#include "quant/formats/host_device.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::quant {
 namespace {
 
-// A piece of FP32 in and one of FP32 out fit the first-level cache.
-constexpr int64_t kPiece = 2048;
+// A piece of FP32 in and one of FP32 out fit the second-level cache, and are
+// worth a call of the quantiser.
+constexpr int64_t kPiece = 16384;
+// For amaxes, which need no call: the first-level cache.
+constexpr int64_t kAmaxPiece = 2048;
 constexpr int64_t kParallelElements = 65536;
 
 struct PieceState {
   float x[kPiece];
   float y[kPiece];
-  float amax = 0.0f;
+  uint32_t amax_bits = 0;
   bool failed = false;
 };
 
@@ -58,27 +63,24 @@ int64_t Pieces(int64_t size) { return size / kPiece + (size % kPiece != 0); }
 
 // The amax, or nothing if an element is not finite.
 std::optional<float> AmaxInPieces(const TensorView& x) {
-  bool failed = false;
-  float amax = 0.0f;
+  uint32_t amax_bits = 0;
   cpu::ParallelFor<PieceState>(
       Pieces(x.size), x.size >= kParallelElements,
       [&](int64_t piece, PieceState& state) {
         const int64_t first = piece * kPiece;
         const int64_t n = std::min(kPiece, x.size - first);
-        cpu::Widen(x, first, n, state.x);
-        const auto part = Amax(absl::MakeConstSpan(state.x, n));
-        if (part.ok()) {
-          state.amax = std::max(state.amax, *part);
-        } else {
-          state.failed = true;
+        for (int64_t i = 0; i < n; i += kAmaxPiece) {
+          const int64_t count = std::min(kAmaxPiece, n - i);
+          cpu::Widen(x, first + i, count, state.x);
+          const uint32_t bits = cpu::AmaxBits(state.x, count);
+          state.amax_bits = std::max(state.amax_bits, bits);
         }
       },
       [&](const PieceState& state) {
-        amax = std::max(amax, state.amax);
-        failed = failed || state.failed;
+        amax_bits = std::max(amax_bits, state.amax_bits);
       });
-  if (failed) return std::nullopt;
-  return amax;
+  if (amax_bits >= 0x7F800000u) return std::nullopt;
+  return BitCast<float>(amax_bits);
 }
 
 }  // namespace

@@ -156,6 +156,37 @@ void BM_Reference(benchmark::State& state, const std::string& name) {
   Count(state, state.range(0), 8);
 }
 
+// BF16 or FP16 in and out, in the same buffers.
+void RunNarrow(benchmark::State& state, const std::string& name, DType dtype) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const int64_t n = state.range(0);
+  const BlockGrid grid = GridOf(recipe, n, Layout::kFlat);
+  std::vector<uint16_t> x(n, 0), y(n);
+  const MutableTensorView narrow{dtype, x.data(), n};
+  // An FP4 tensor in the narrow type: any values do.
+  if (!Dequantize(Quantize(recipe, grid, b.x).value(), narrow).ok()) {
+    state.SkipWithError("refused");
+  }
+  const TensorView input{dtype, x.data(), n};
+  for (auto _ : state) {
+    if (!FakeQuantize(recipe, grid, input, {dtype, y.data(), n}).ok()) {
+      state.SkipWithError("refused");
+    }
+    benchmark::ClobberMemory();
+  }
+  Count(state, n, 4);
+}
+
+void BM_FakeQuantizeBfloat16(benchmark::State& state, const std::string& name) {
+  RunNarrow(state, name, DType::kBfloat16);
+}
+
+void BM_FakeQuantizeFloat16(benchmark::State& state, const std::string& name) {
+  RunNarrow(state, name, DType::kFloat16);
+}
+
 void BM_Quantize(benchmark::State& state, const std::string& name) {
   Buffers& b = BuffersOf(state.range(0));
   omp_set_num_threads(static_cast<int>(state.range(1)));
@@ -205,6 +236,9 @@ BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenAmax, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Quantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Dequantize, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, mxfp4, "mxfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr8, "nvfp4+sr8")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr, "nvfp4+sr")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);

@@ -109,6 +109,15 @@ void HalfToFloatImpl(const uint16_t* HWY_RESTRICT x, size_t n,
   const Words dw;
   const Halves d16;
   size_t i = 0;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  // F16C, whose conversions are those of formats/float16.h.
+  (void)dw;
+  const hn::Rebind<hwy::float16_t, Floats> df16;
+  for (; i + kLanes <= n; i += kLanes) {
+    const auto half = hn::BitCast(df16, hn::LoadU(d16, x + i));
+    hn::StoreU(hn::PromoteTo(d, half), d, y + i);
+  }
+#else
   for (; i + kLanes <= n; i += kLanes) {
     const VU bits = hn::PromoteTo(dw, hn::LoadU(d16, x + i));
     const VU sign = hn::ShiftLeft<16>(hn::And(bits, SetWords(0x8000)));
@@ -134,6 +143,7 @@ void HalfToFloatImpl(const uint16_t* HWY_RESTRICT x, size_t n,
     value = hn::Or(value, hn::IfThenElseZero(is_nan, SetWords(0x00400000)));
     hn::StoreU(hn::BitCast(d, hn::Or(value, sign)), d, y + i);
   }
+#endif
   for (; i < n; ++i) y[i] = DecodeHalf(x[i]);
 }
 
@@ -155,6 +165,14 @@ void FloatToHalfImpl(const float* HWY_RESTRICT x, size_t n,
   const Words dw;
   const Halves d16;
   size_t i = 0;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  (void)dw;
+  const hn::Rebind<hwy::float16_t, Floats> df16;
+  for (; i + kLanes <= n; i += kLanes) {
+    const auto half = hn::DemoteTo(df16, hn::LoadU(d, x + i));
+    hn::StoreU(hn::BitCast(d16, half), d16, y + i);
+  }
+#else
   for (; i + kLanes <= n; i += kLanes) {
     const VF v = hn::LoadU(d, x + i);
     const VU bits = hn::BitCast(dw, v);
@@ -177,6 +195,7 @@ void FloatToHalfImpl(const float* HWY_RESTRICT x, size_t n,
     const VU sign = hn::And(hn::ShiftRight<16>(bits), SetWords(0x8000));
     hn::StoreU(hn::TruncateTo(d16, hn::Or(code, sign)), d16, y + i);
   }
+#endif
   for (; i < n; ++i) y[i] = EncodeHalf(x[i]);
 }
 
