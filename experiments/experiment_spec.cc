@@ -121,6 +121,9 @@ absl::Status Validate(const ExperimentSpec& spec) {
   not_negative("weight_decay", spec.weight_decay);
   not_negative("max_gradient_norm", spec.max_gradient_norm);
   not_negative("dice_weight", spec.dice_weight);
+  status.Update(Require(
+      spec.foreground_probability >= 0 && spec.foreground_probability <= 1,
+      "foreground_probability", "must be between 0 and 1"));
   not_negative("seed", spec.seed);
   not_negative("validate_every", spec.validate_every);
   not_negative("checkpoint_every", spec.checkpoint_every);

@@ -37,6 +37,8 @@ struct ExperimentSpec {
   int64_t batch_size = 4;
   int64_t crop = 128;
   bool augment = true;
+  // Share of crops that are placed around a pixel of the foreground.
+  double foreground_probability = 0.0;
 
   int64_t steps = 120;  // 0: epochs decide.
   int64_t epochs = 0;
@@ -72,6 +74,7 @@ void VisitFields(Spec& spec, Visitor&& visit) {
   visit("batch_size", spec.batch_size);
   visit("crop", spec.crop);
   visit("augment", spec.augment);
+  visit("foreground_probability", spec.foreground_probability);
   visit("steps", spec.steps);
   visit("epochs", spec.epochs);
   visit("learning_rate", spec.learning_rate);

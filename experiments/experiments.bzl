@@ -12,6 +12,7 @@ BASE = {
     "dice_weight": 1.0,
     "epochs": 0,
     "final_learning_rate_fraction": 0.01,
+    "foreground_probability": 0.0,
     "ignore_index": 255,
     "initial_loss_scale": 65536.0,
     "keep_checkpoints": 2,
@@ -56,20 +57,22 @@ _NUCLEI = {
 _OWN_DATA = {
     "coco_mini_fp16_vs_nvfp4_s025": {
         "dataset": "coco",
-        "steps": 300,
-        "validate_every": 100,
+        "steps": 150,
+        "validate_every": 75,
     },
     "magnetic_tile_fp16_vs_nvfp4_s025": {
         "category": "magnetic_tile",
         "dataset": "mvtec",
-        "steps": 300,
-        "validate_every": 100,
+        "foreground_probability": 0.5,
+        "steps": 150,
+        "validate_every": 75,
     },
     "mvtec_screw_fp16_vs_nvfp4_s025": {
         "category": "screw",
         "dataset": "mvtec",
-        "steps": 300,
-        "validate_every": 100,
+        "foreground_probability": 0.5,
+        "steps": 150,
+        "validate_every": 75,
     },
 }
 

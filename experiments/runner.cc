@@ -53,6 +53,7 @@ data::LoaderOptions MakeLoaderOptions(const ExperimentSpec& spec) {
   loader.batch_size = static_cast<int>(spec.batch_size);
   loader.crop = static_cast<int>(spec.crop);
   loader.augment = spec.augment;
+  loader.augmentation.foreground_probability = spec.foreground_probability;
   loader.seed = spec.seed;
   return loader;
 }

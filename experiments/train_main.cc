@@ -39,6 +39,9 @@ SPEC_FLAG(int64_t, ignore_index,
 SPEC_FLAG(int64_t, batch_size, "Images a step.");
 SPEC_FLAG(int64_t, crop, "Width and height of training crops.");
 SPEC_FLAG(bool, augment, "Random crops, flips and sizes.");
+SPEC_FLAG(double, foreground_probability,
+          "Share of crops placed around a pixel of the foreground: for rare "
+          "classes.");
 SPEC_FLAG(int64_t, steps, "Steps of each arm; 0: --epochs decides.");
 SPEC_FLAG(int64_t, epochs, "Passes over the training images; needs --steps=0.");
 SPEC_FLAG(double, learning_rate, "Adam's, at its peak.");
