@@ -13,8 +13,8 @@ namespace cnn_fp4::nn {
 // depend on it in their last bits, so runs that must repeat exactly fix it.
 void SetNumThreads(int threads);
 
-// "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another name,
-// FailedPrecondition for "cuda" without a usable device.
+// "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another
+// name, FailedPrecondition for "cuda" without a usable device.
 absl::StatusOr<std::string> ResolveDevice(const std::string& name);
 
 std::string LibTorchVersion();
