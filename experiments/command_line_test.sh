@@ -36,7 +36,58 @@ expect 1 "--resume" "${pinned}" --resume=latest --output_dir="${out}"
   echo "FAILED: a refused command left files in its output directory"
   failed=1
 }
-rmdir "${out}" 2>/dev/null
+
+# A stopped run ends in order and continues: SIGINT 130, SIGTERM 143.
+tiny=("${free}" --models=fp16,nvfp4 --dataset=synthetic --model_scale_factor=0.125
+  --crop=32 --steps=30 --validate_every=0 --checkpoint_every=0 --logf=0
+  --output_dir="${out}")
+stop() {  # stop SIGNAL STATUS ARGUMENTS...
+  local signal="$1" expected="$2" pid status
+  shift 2
+  "${tiny[@]}" "$@" >"${out}.log" 2>&1 &
+  pid=$!
+  # Once it is training: a record of a step is there.
+  for _ in $(seq 600); do
+    grep -qs '"step":[3-9]' "${out}"/train/latest/metrics.jsonl && break
+    sleep 0.1
+  done
+  kill -s "${signal}" "${pid}"
+  wait "${pid}"
+  status=$?
+  if [[ "${status}" != "${expected}" ]]; then
+    echo "FAILED: ${signal} gave status ${status}, expected ${expected}"
+    cat "${out}.log"
+    failed=1
+  fi
+  for file in summary.json report.html; do
+    [[ -f "${out}/train/latest/${file}" ]] || {
+      echo "FAILED: ${signal}: no ${file}"
+      failed=1
+    }
+  done
+  [[ ! -e "${out}/train/latest/DONE" ]] || {
+    echo "FAILED: ${signal}: a stopped run says DONE"
+    failed=1
+  }
+}
+# Background jobs of a script without job control ignore SIGINT.
+set -m
+stop INT 130
+stop TERM 143 --resume=latest
+"${tiny[@]}" --resume=latest >"${out}.log" 2>&1 || {
+  echo "FAILED: --resume=latest"
+  cat "${out}.log"
+  failed=1
+}
+[[ -e "${out}/train/latest/DONE" ]] || {
+  echo "FAILED: a resumed run that finished does not say DONE"
+  failed=1
+}
+[[ "$(grep -c '"train/loss"' "${out}/train/latest/metrics.jsonl")" == 60 ]] || {
+  echo "FAILED: the resumed run does not have each step of both arms once"
+  failed=1
+}
+rm -rf "${out}" "${out}.log"
 
 # The pin is in the binary.
 "${pinned}" --print_config | grep -q '"model_scale_factor": 0.25' || {
