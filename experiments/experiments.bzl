@@ -64,15 +64,15 @@ _OWN_DATA = {
         "category": "magnetic_tile",
         "dataset": "mvtec",
         "foreground_probability": 0.5,
-        "steps": 150,
-        "validate_every": 75,
+        "steps": 400,
+        "validate_every": 200,
     },
     "mvtec_screw_fp16_vs_nvfp4_s025": {
         "category": "screw",
         "dataset": "mvtec",
         "foreground_probability": 0.5,
-        "steps": 150,
-        "validate_every": 75,
+        "steps": 400,
+        "validate_every": 200,
     },
 }
 

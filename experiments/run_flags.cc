@@ -25,7 +25,8 @@ ABSL_FLAG(int64_t, logf, 10,
           "Measure every layer each so many steps: the columns of the "
           "heatmaps. 0: the first and the last step only.");
 ABSL_FLAG(int64_t, threads, 0,
-          "CPU threads; 0: one for each core. Results repeat bit for bit with "
+          "CPU threads; 0: one for each core (or OMP_NUM_THREADS). Results "
+          "repeat bit for bit with "
           "the same number.");
 ABSL_FLAG(std::string, resume, "",
           "Continue a run from its newest checkpoint: its directory, or "

@@ -2,19 +2,13 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
-#include <thread>
-
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
 namespace cnn_fp4::nn {
 
 void SetNumThreads(int threads) {
-  if (threads == 0) {
-    threads = std::max(1u, std::thread::hardware_concurrency());
-  }
-  at::set_num_threads(threads);
+  if (threads > 0) at::set_num_threads(threads);
 }
 
 absl::StatusOr<std::string> ResolveDevice(const std::string& name) {

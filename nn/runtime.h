@@ -9,8 +9,9 @@
 
 namespace cnn_fp4::nn {
 
-// CPU threads of all operations, ours included; 0: one for each core. Sums
-// depend on it in their last bits, so runs that must repeat exactly fix it.
+// CPU threads of all operations, ours included; 0: LibTorch's choice, which is
+// OMP_NUM_THREADS or one for each core. Sums depend on the number in their last
+// bits, so runs that must repeat exactly fix it.
 void SetNumThreads(int threads);
 
 // "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another
