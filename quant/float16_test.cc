@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "quant/cpu/instruction_sets.h"
 #include "quant/cpu/narrow_kernels.h"
@@ -87,45 +88,72 @@ TEST_F(EveryInstructionSet, ToFloatAllCodes) {
   }
 }
 
-TEST(NarrowTensors, EqualTheWidenedOnes) {
+// Normal numbers, some blocks of them far larger or smaller, down to FP16's
+// subnormals, and a block of zeros.
+std::vector<uint16_t> NarrowValues(int64_t size, bool half) {
   std::mt19937 engine(1);
   std::normal_distribution<float> normal;
+  std::vector<uint16_t> x(size);
+  for (int64_t i = 0; i < size; ++i) {
+    const int64_t block = i / 16;
+    float v = normal(engine);
+    if (block % 5 == 1) v = std::ldexp(v, static_cast<int>(block % 29) - 24);
+    if (block == 3) v = 0.0f;
+    x[i] = half ? EncodeHalf(v) : EncodeBfloat16(v);
+  }
+  return x;
+}
+
+void ExpectEqualToWidened(const Recipe& recipe, int64_t cols, bool half,
+                          const std::string& where) {
+  const BlockGrid grid = BlockGrid::Along({21, cols}, 1, recipe).value();
+  std::vector<uint16_t> x = NarrowValues(grid.size(), half);
+  std::vector<float> wide(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    wide[i] = half ? DecodeHalf(x[i]) : DecodeBfloat16(x[i]);
+  }
+  std::vector<float> expected(x.size());
+  ASSERT_TRUE(FakeQuantize(recipe, grid, wide, absl::MakeSpan(expected)).ok());
+  const TensorView view =
+      half ? TensorView::Float16(x) : TensorView::Bfloat16(x);
+  std::vector<float> y(x.size());
+  ASSERT_TRUE(FakeQuantize(recipe, grid, view,
+                           MutableTensorView::Float32(absl::MakeSpan(y)))
+                  .ok());
+  EXPECT_EQ(y, expected) << where;
+  EXPECT_EQ(Quantize(recipe, grid, view)->codes,
+            Quantize(recipe, grid, wide)->codes);
+  EXPECT_EQ(Amax(view).value(), Amax(wide).value());
+  // In place.
+  const MutableTensorView out =
+      half ? MutableTensorView::Float16(absl::MakeSpan(x))
+           : MutableTensorView::Bfloat16(absl::MakeSpan(x));
+  ASSERT_TRUE(FakeQuantize(recipe, grid, view, out).ok());
+  for (size_t i = 0; i < x.size(); ++i) {
+    ASSERT_EQ(x[i],
+              half ? EncodeHalf(expected[i]) : EncodeBfloat16(expected[i]))
+        << where << " " << i << " " << wide[i];
+  }
+}
+
+TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
+  std::vector<Recipe> recipes;
   for (const NamedRecipe& named : RecipeRegistry()) {
-    if (named.recipe.scale_rule == ScaleRule::kBestOf126) continue;
-    for (const int64_t cols : {64, 50, 2048}) {
-      const BlockGrid grid =
-          BlockGrid::Along({20, cols}, 1, named.recipe).value();
-      for (const bool half : {false, true}) {
-        std::vector<uint16_t> x(grid.size());
-        std::vector<float> wide(x.size());
-        for (size_t i = 0; i < x.size(); ++i) {
-          const float v = normal(engine);
-          x[i] = half ? EncodeHalf(v) : EncodeBfloat16(v);
-          wide[i] = half ? DecodeHalf(x[i]) : DecodeBfloat16(x[i]);
-        }
-        std::vector<float> expected(x.size());
-        ASSERT_TRUE(
-            FakeQuantize(named.recipe, grid, wide, absl::MakeSpan(expected))
-                .ok());
-        const TensorView view =
-            half ? TensorView::Float16(x) : TensorView::Bfloat16(x);
-        std::vector<float> y(x.size());
-        ASSERT_TRUE(FakeQuantize(named.recipe, grid, view,
-                                 MutableTensorView::Float32(absl::MakeSpan(y)))
-                        .ok());
-        EXPECT_EQ(y, expected) << named.recipe.name;
-        EXPECT_EQ(Quantize(named.recipe, grid, view)->codes,
-                  Quantize(named.recipe, grid, wide)->codes);
-        EXPECT_EQ(Amax(view).value(), Amax(wide).value());
-        // In place.
-        const MutableTensorView out =
-            half ? MutableTensorView::Float16(absl::MakeSpan(x))
-                 : MutableTensorView::Bfloat16(absl::MakeSpan(x));
-        ASSERT_TRUE(FakeQuantize(named.recipe, grid, view, out).ok());
-        for (size_t i = 0; i < x.size(); ++i) {
-          ASSERT_EQ(x[i], half ? EncodeHalf(expected[i])
-                               : EncodeBfloat16(expected[i]))
-              << named.recipe.name;
+    if (named.recipe.scale_rule == ScaleRule::kBestOf126) continue;  // Slow.
+    recipes.push_back(named.recipe);
+  }
+  for (const char* name : {"nvfp4+ties_away", "mxfp4+ties_to_zero",
+                           "nvfp4_modelopt+ties_away", "mxfp4+sr8"}) {
+    recipes.push_back(FindRecipe(name).value());
+  }
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    for (const Recipe& recipe : recipes) {
+      for (const int64_t cols : {64, 48, 50, 2048}) {
+        for (const bool half : {false, true}) {
+          ExpectEqualToWidened(recipe, cols, half,
+                               absl::StrCat(set.name, " ", recipe.name, " ",
+                                            cols, half ? " FP16" : " BF16"));
         }
       }
     }

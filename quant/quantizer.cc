@@ -27,6 +27,12 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
   return cpu::Quantize(recipe, grid, x, options);
 }
 
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, PackedTensor* out,
+                          const QuantizeOptions& options) {
+  return cpu::QuantizeInto(recipe, grid, x, out, options);
+}
+
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
   return cpu::Dequantize(packed, y);
 }

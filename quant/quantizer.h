@@ -47,6 +47,12 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       absl::Span<const float> x,
                                       const QuantizeOptions& options = {});
 
+// The same into *out, whose memory is used again: quantising tensors of one
+// shape over and over touches no fresh pages. *out is undefined after an error.
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, PackedTensor* out,
+                          const QuantizeOptions& options = {});
+
 // The same values, bit for bit, as FakeQuantize of the source.
 // InvalidArgument for a packed tensor whose parts do not fit together.
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y);

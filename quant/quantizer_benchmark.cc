@@ -194,8 +194,12 @@ void BM_Quantize(benchmark::State& state, const std::string& name) {
   const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
   QuantizeOptions options;
   options.tensor_amax = 5.0f;
+  PackedTensor packed;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(Quantize(recipe, grid, b.x, options));
+    if (!QuantizeInto(recipe, grid, b.x, &packed, options).ok()) {
+      state.SkipWithError("refused");
+    }
+    benchmark::ClobberMemory();
   }
   Count(state, state.range(0), 4.5);
 }
@@ -220,6 +224,12 @@ void Sizes(benchmark::internal::Benchmark* b) {
   b->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 
+// One thread, in the caches and out of them.
+void TwoSizes(benchmark::internal::Benchmark* b) {
+  for (const int64_t size : {4 << 20, 64 << 20}) b->Args({size, 1});
+  b->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
 // The middle size on one thread: enough to compare variants.
 void OneSize(benchmark::internal::Benchmark* b) {
   b->Args({4 << 20, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
@@ -236,9 +246,10 @@ BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenAmax, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Quantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Dequantize, nvfp4, "nvfp4")->Apply(Sizes);
-BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, nvfp4, "nvfp4")->Apply(OneSize);
-BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, nvfp4, "nvfp4")->Apply(OneSize);
-BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, mxfp4, "mxfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, nvfp4, "nvfp4")->Apply(TwoSizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, nvfp4, "nvfp4")->Apply(TwoSizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, mxfp4, "mxfp4")->Apply(TwoSizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, mxfp4, "mxfp4")->Apply(TwoSizes);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr8, "nvfp4+sr8")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr, "nvfp4+sr")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);

@@ -50,10 +50,22 @@ CNN_FP4_HOST_DEVICE constexpr bool DividesElements(ScaleRule rule) {
   return rule == ScaleRule::kModelOpt || rule == ScaleRule::kCompressedTensors;
 }
 
+// Rules whose scales are powers of two (E8M0).
+CNN_FP4_HOST_DEVICE constexpr bool HasPowerOfTwoScales(ScaleRule rule) {
+  return rule == ScaleRule::kPow2Floor || rule == ScaleRule::kPow2Ceil ||
+         rule == ScaleRule::kPow2RoundUp || rule == ScaleRule::kPow2Even ||
+         rule == ScaleRule::kPow2MidMax;
+}
+
 CNN_FP4_HOST_DEVICE constexpr bool IsFourOverSix(ScaleRule rule) {
   return rule == ScaleRule::kFourOverSixMse ||
          rule == ScaleRule::kFourOverSixMae ||
          rule == ScaleRule::kFourOverSixAbsMax;
+}
+
+// Rules that try several scales on the elements and keep the best.
+CNN_FP4_HOST_DEVICE constexpr bool ComparesErrors(ScaleRule rule) {
+  return IsFourOverSix(rule) || rule == ScaleRule::kBestOf126;
 }
 
 // What is common to a tensor (or a row).

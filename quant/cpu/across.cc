@@ -179,6 +179,30 @@ void SpreadToElements(float* values, const BlockGrid& grid, int64_t cols,
   memmove(values, values + blocks, cols * inner * sizeof(float));
 }
 
+// The same the other way round: the largest of each block's elements.
+void BlockMaxBits(const BlockGrid& grid, const uint32_t* element_bits,
+                  int64_t cols, int64_t block_cols, uint32_t* block_bits) {
+  const int64_t inner = grid.inner();
+  for (int64_t b = 0; b < block_cols; ++b) {
+    const int64_t begin = b * grid.block_cols();
+    const int64_t end = std::min(begin + grid.block_cols(), cols);
+    for (int64_t i = 0; i < inner; ++i) {
+      uint32_t max = 0;
+      for (int64_t c = begin; c < end; ++c) {
+        max = std::max(max, element_bits[c * inner + i]);
+      }
+      block_bits[b * inner + i] = max;
+    }
+  }
+}
+
+// Whether each row of each block is a whole unit, as in tiles of 16 x 16.
+bool BlocksAreUnits(const BlockGrid& grid) {
+  const int64_t unit = kUnit;
+  return grid.inner() == 1 && grid.block_cols() == unit &&
+         grid.cols() % unit == 0;
+}
+
 int64_t BlocksInBand(const BlockGrid& grid) {
   return std::max<int64_t>(1, kBandWidth / (grid.block_cols() * grid.inner()));
 }
@@ -210,21 +234,25 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
   uint32_t* element_bits = Grown(scratch.amax_bits, width + blocks);
   uint32_t* block_bits = element_bits + width;
   ColumnAmaxBits(source.x, first.rows, source.stride, width, element_bits);
-  for (int64_t b = 0; b < block_cols; ++b) {
-    const int64_t begin = b * grid.block_cols();
-    const int64_t end = std::min(begin + grid.block_cols(), cols);
-    for (int64_t i = 0; i < inner; ++i) {
-      uint32_t max = 0;
-      for (int64_t c = begin; c < end; ++c) {
-        max = std::max(max, element_bits[c * inner + i]);
-      }
-      block_bits[b * inner + i] = max;
-    }
+  const bool units = BlocksAreUnits(grid);
+  if (units) {
+    UnitMaxBits(element_bits, block_cols, block_bits);
+  } else {
+    BlockMaxBits(grid, element_bits, cols, block_cols, block_bits);
   }
   if (!AllFinite(block_bits, blocks)) {
     return QuantizeSlowly(job, first_block, blocks, scratch);
   }
   Factors(job, block_bits, blocks, OutputAt(job, first_block, 0), scratch);
+  if (units) {
+    for (int64_t r = 0; r < first.rows; ++r) {
+      const int64_t at = first.offset + r * grid.row_stride();
+      QuantizeUnits(job.params, source.x + r * source.stride, block_cols,
+                    scratch.factors.data(), scratch.value_factors.data(),
+                    FillRandom(job, at, width, scratch), OutputAt(job, 0, at));
+    }
+    return;
+  }
   float* factors = Grown(scratch.factors, width + blocks);
   float* value_factors = Grown(scratch.value_factors, width + blocks);
   SpreadToElements(factors, grid, cols, block_cols);

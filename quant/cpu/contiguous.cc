@@ -8,14 +8,6 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-// Blocks of this many elements have a kernel; others go the long way.
-bool HasChunkKernel(int64_t block) {
-  const int64_t units = block / static_cast<int64_t>(kUnit);
-  return block % static_cast<int64_t>(kUnit) == 0 && units >= 1 &&
-         units <= static_cast<int64_t>(kUnits) &&
-         static_cast<int64_t>(kUnits) % units == 0;
-}
-
 // True if every block is full, so that blocks follow each other without gaps.
 bool IsSeamless(const BlockGrid& grid) {
   return grid.cols() % grid.block_cols() == 0;

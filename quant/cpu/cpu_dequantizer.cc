@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "quant/cpu/cache_size.h"
 #include "quant/cpu/cpu_quantizer.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/parallel.h"
@@ -29,6 +30,19 @@ class BlockFactorsOf {
                                ? DecodeE8m0(static_cast<uint8_t>(code))
                                : DecodeE4m3(static_cast<uint8_t>(code));
       table_[code] = Factor(stored, 0);
+    }
+  }
+
+  // Those of `count` blocks, each `repeat` times.
+  void Fill(int64_t first, int64_t count, int64_t repeat, float* to) const {
+    if (repeat == 1 && !packed_.scales.empty() &&
+        packed_.tensor_scales.size() == 1) {
+      const uint8_t* codes = packed_.scales.data() + first;
+      for (int64_t i = 0; i < count; ++i) to[i] = table_[codes[i]];
+      return;
+    }
+    for (int64_t b = first; b < first + count; ++b) {
+      to = std::fill_n(to, repeat, at(b));
     }
   }
 
@@ -62,6 +76,7 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
   const int64_t units = block / static_cast<int64_t>(kUnit);
   const int64_t blocks = packed.grid.num_blocks();
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / block);
+  const bool stream = ShouldStream(y.size() * sizeof(float));
   ParallelFor<Buffers>(
       (blocks + per_task - 1) / per_task,
       static_cast<int64_t>(y.size()) >= kParallelElements,
@@ -69,13 +84,11 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
         const int64_t first = task * per_task;
         const int64_t count = std::min(per_task, blocks - first);
         buffers.factors.resize(count * units);
-        float* to = buffers.factors.data();
-        for (int64_t b = first; b < first + count; ++b) {
-          const float factor = of.at(b);
-          for (int64_t u = 0; u < units; ++u) *to++ = factor;
-        }
+        of.Fill(first, count, units, buffers.factors.data());
         DequantizeUnits(packed.codes.data() + first * block / 2, count * units,
-                        buffers.factors.data(), y.data() + first * block);
+                        buffers.factors.data(), stream,
+                        y.data() + first * block);
+        if (stream) FlushStreams();
       },
       [](const Buffers&) {});
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "quant/cpu/amax.h"
+#include "quant/cpu/cache_size.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/parallel.h"
@@ -14,10 +15,6 @@
 
 namespace cnn_fp4::quant::cpu {
 namespace {
-
-bool ComparesErrors(ScaleRule rule) {
-  return IsFourOverSix(rule) || rule == ScaleRule::kBestOf126;
-}
 
 // What has no kernel: scales that the caller gives, and rows with scales of
 // their own that lie across memory.
@@ -64,6 +61,7 @@ absl::Status RunJob(const Job& job) {
         ContiguousTasks(job), parallel,
         [&](int64_t task, Scratch& scratch) {
           RunContiguousTask(job, task, scratch);
+          if (job.output.stream) FlushStreams();
         },
         merge);
   } else {
@@ -71,6 +69,7 @@ absl::Status RunJob(const Job& job) {
         AcrossTasks(job), parallel,
         [&](int64_t task, Scratch& scratch) {
           RunAcrossTask(job, task, scratch);
+          if (job.output.stream) FlushStreams();
         },
         merge);
   }
@@ -106,6 +105,8 @@ absl::StatusOr<TensorFactors> RunValues(
   Job job = MakeJob(recipe, grid, x, options);
   job.params.operand = operand;
   job.output.values = y.data();
+  job.output.stream = ShouldStream(y.size() * sizeof(float)) &&
+                      (x.end() <= y.begin() || y.end() <= x.begin());
   status = FindTensorFactors(job);
   if (status.ok()) status = RunJob(job);
   if (!status.ok()) return status;
@@ -144,16 +145,18 @@ absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
              : tensor->decode;
 }
 
-absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
-                                      const BlockGrid& grid,
-                                      absl::Span<const float> x,
-                                      const QuantizeOptions& options) {
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, PackedTensor* out,
+                          const QuantizeOptions& options) {
   absl::Status status = CheckQuantizeArguments(recipe, grid, x.size(), options);
   if (!status.ok()) return status;
-  PackedTensor packed;
+  PackedTensor& packed = *out;
   packed.recipe = recipe;
   packed.grid = grid;
   packed.codes.resize((x.size() + 1) / 2);
+  packed.scales.clear();
+  packed.scales_float32.clear();
+  packed.tensor_scales.clear();
   Job job = MakeJob(recipe, grid, x, options);
   if (recipe.scale_format == ScaleFormat::kFloat32) {
     packed.scales_float32.resize(grid.num_blocks());
@@ -169,9 +172,7 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
   }
   if (CanPackDirectly(grid)) {
     job.output.packed = packed.codes.data();
-    status = RunJob(job);
-    if (!status.ok()) return status;
-    return packed;
+    return RunJob(job);
   }
   // Blocks may share a byte: a byte a code first.
   std::vector<uint8_t> codes(x.size());
@@ -187,6 +188,16 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                   packed.codes.data() + first / 2);
       },
       [](const Scratch&) {});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
+                                      const BlockGrid& grid,
+                                      absl::Span<const float> x,
+                                      const QuantizeOptions& options) {
+  PackedTensor packed;
+  const absl::Status status = QuantizeInto(recipe, grid, x, &packed, options);
+  if (!status.ok()) return status;
   return packed;
 }
 

@@ -27,6 +27,10 @@ absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
                                       absl::Span<float> y,
                                       const QuantizeOptions& options = {});
 
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          absl::Span<const float> x, PackedTensor* out,
+                          const QuantizeOptions& options = {});
+
 absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       const BlockGrid& grid,
                                       absl::Span<const float> x,

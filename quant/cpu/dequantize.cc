@@ -1,5 +1,7 @@
 // The kernels of quant/cpu/kernels.h that read and write packed codes.
 
+#include <cstring>
+
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/targets.h"
 #include "quant/formats/e2m1.h"
@@ -15,6 +17,49 @@ HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
 namespace {
+
+// ForEachVector calls body(lane offset, FP32 values) for each vector of a unit
+// of 16 codes in 8 packed bytes.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+
+// The low words of the codes' places, and a table that a vector holds.
+alignas(64) constexpr uint32_t kShifts[16] = {0, 4, 8, 12, 16, 20, 24, 28,
+                                              0, 4, 8, 12, 16, 20, 24, 28};
+alignas(64) constexpr float kValues[16] = {
+    0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.0f,  6.0f,
+    -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
+
+HWY_INLINE uint32_t LoadWord(const uint8_t* bytes) {
+  uint32_t word;
+  memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+template <class Body>
+HWY_INLINE void ForEachVector(const uint8_t* packed, const Body& body) {
+  const Floats d;
+  const Words dw;
+  const VU shifts = hn::Load(dw, kShifts);
+  const VF table = hn::Load(d, kValues);
+#if HWY_MAX_BYTES >= 64
+  const hn::Half<Words> half;
+  const VU words = hn::Combine(dw, hn::Set(half, LoadWord(packed + 4)),
+                               hn::Set(half, LoadWord(packed)));
+  const VU codes = hn::And(hn::Shr(words, shifts), hn::Set(dw, 15u));
+  body(0, hn::TableLookupLanes(table, hn::IndicesFromVec(d, codes)));
+#else
+  for (size_t i = 0; i < kUnit; i += kLanes) {
+    const VU codes = hn::Shr(hn::Set(dw, LoadWord(packed + i / 2)), shifts);
+    const VU magnitudes = hn::And(codes, hn::Set(dw, 7u));
+    const VF v = hn::TableLookupLanes(table, hn::IndicesFromVec(d, magnitudes));
+    const VU signs =
+        hn::And(hn::ShiftLeft<28>(codes), hn::Set(dw, 0x80000000u));
+    body(i, hn::Or(v, hn::BitCast(d, signs)));
+  }
+#endif
+}
+
+#else
 
 using Bytes16 = hn::FixedTag<uint8_t, 16>;
 
@@ -55,40 +100,48 @@ HWY_INLINE UnitTops DecodeUnit(const uint8_t* packed) {
 // loading the whole would wait for the stores.
 template <size_t i>
 HWY_INLINE VF WidenTops(const UnitTops& tops) {
-  const Words d;
-  const auto widen = [d](auto top) {
-    return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(d, top)));
-  };
-#if HWY_MAX_BYTES >= 64
-  return widen(hn::Combine(hn::Rebind<uint16_t, Words>(), tops.high, tops.low));
-#elif HWY_MAX_BYTES == 32
-  return widen(i == 0 ? tops.low : tops.high);
-#else
+  static_assert(kLanes == 4, "vectors of 16 bytes");
   const auto& half = i < 8 ? tops.low : tops.high;
-  return i % 8 == 0 ? widen(hn::LowerHalf(half))
-                    : widen(hn::UpperHalf(hn::Half<Tops>(), half));
-#endif
+  const auto quarter =
+      i % 8 == 0 ? hn::LowerHalf(half) : hn::UpperHalf(hn::Half<Tops>(), half);
+  return hn::BitCast(Floats(),
+                     hn::ShiftLeft<16>(hn::PromoteTo(Words(), quarter)));
 }
 
-// Calls body(lane offset, FP32 values) for each vector of a unit.
 template <size_t i = 0, class Body>
-HWY_INLINE void ForEachVector(const UnitTops& tops, const Body& body) {
+HWY_INLINE void ForEachOf(const UnitTops& tops, const Body& body) {
   if constexpr (i < kUnit) {
     body(i, WidenTops<i>(tops));
-    ForEachVector<i + kLanes>(tops, body);
+    ForEachOf<i + kLanes>(tops, body);
   }
 }
 
+template <class Body>
+HWY_INLINE void ForEachVector(const uint8_t* packed, const Body& body) {
+  ForEachOf(DecodeUnit(packed), body);
+}
+
+#endif
+
 // Signs are in the values, so a plain product is the reference's.
 void DequantizeUnitsImpl(const uint8_t* HWY_RESTRICT packed, size_t units,
-                         const float* HWY_RESTRICT dequantize,
+                         const float* HWY_RESTRICT dequantize, bool stream,
                          float* HWY_RESTRICT values) {
   const Floats d;
-  for (size_t u = 0; u < units; ++u, values += kUnit) {
-    const VF factor = hn::Set(d, dequantize[u]);
-    ForEachVector(DecodeUnit(packed + u * kUnit / 2), [&](size_t i, VF v) {
-      hn::StoreU(hn::Mul(v, factor), d, values + i);
-    });
+  const auto run = [&](const auto& store) HWY_ATTR {
+    for (size_t u = 0; u < units; ++u) {
+      const VF factor = hn::Set(d, dequantize[u]);
+      float* to = values + u * kUnit;
+      ForEachVector(packed + u * kUnit / 2, [&](size_t i, VF v) HWY_ATTR {
+        store(hn::Mul(v, factor), to + i);
+      });
+    }
+  };
+  // Only whole vectors can be streamed.
+  if (stream && reinterpret_cast<uintptr_t>(values) % (kLanes * 4) == 0) {
+    run([d](VF v, float* to) HWY_ATTR { hn::Stream(v, d, to); });
+  } else {
+    run([d](VF v, float* to) HWY_ATTR { hn::StoreU(v, d, to); });
   }
 }
 
@@ -107,7 +160,7 @@ void DequantizeElementsImpl(const uint8_t* packed, size_t first, size_t n,
   for (; i + kUnit <= n; i += kUnit) {
     const float* factors = dequantize + i;
     float* to = values + i;
-    ForEachVector(DecodeUnit(packed + (first + i) / 2), [&](size_t j, VF v) {
+    ForEachVector(packed + (first + i) / 2, [&](size_t j, VF v) {
       hn::StoreU(hn::Mul(v, hn::LoadU(d, factors + j)), d, to + j);
     });
   }
@@ -146,9 +199,9 @@ HWY_EXPORT(DequantizeElementsImpl);
 HWY_EXPORT(PackCodesImpl);
 
 void DequantizeUnits(const uint8_t* packed, size_t units,
-                     const float* dequantize, float* values) {
+                     const float* dequantize, bool stream, float* values) {
   HWY_DYNAMIC_DISPATCH(DequantizeUnitsImpl)
-  (packed, units, dequantize, values);
+  (packed, units, dequantize, stream, values);
 }
 
 void DequantizeElements(const uint8_t* packed, size_t first, size_t n,

@@ -46,6 +46,8 @@ struct KernelOutput {
   uint8_t* packed = nullptr;       // Two a byte; instead of codes.
   uint8_t* scale_codes = nullptr;  // One a block.
   float* stored_scales = nullptr;  // One a block.
+  // Values need not stay in a cache (a hint).
+  bool stream = false;
 };
 
 // The bits of max |x|: at least those of infinity if any x is not finite.
@@ -57,6 +59,20 @@ uint32_t AmaxBits(const float* x, size_t n);
 size_t QuantizeChunks(const KernelParams& params, size_t block_units,
                       const float* x, size_t chunks, const RandomBits& random,
                       const KernelOutput& output);
+
+// Whether QuantizeChunks takes blocks of so many elements.
+constexpr bool HasChunkKernel(int64_t block) {
+  constexpr int64_t kChunkElements = kChunk;
+  return block >= static_cast<int64_t>(kUnit) && block % kUnit == 0 &&
+         kChunkElements % block == 0;
+}
+
+// The same for FP16 and BF16 elements in and out, as bits, for roundings to
+// nearest only (others: 0 chunks). Values are rounded to the type at the end.
+size_t QuantizeHalfChunks(const KernelParams& params, size_t block_units,
+                          const uint16_t* x, size_t chunks, uint16_t* y);
+size_t QuantizeBfloat16Chunks(const KernelParams& params, size_t block_units,
+                              const uint16_t* x, size_t chunks, uint16_t* y);
 
 // Blocks across memory: block j, 0 <= j < width, is x[r * stride + j] for
 // 0 <= r < rows <= kMaxStridedRows. Rows of values and codes are
@@ -90,6 +106,15 @@ void ComputeFactors(const KernelParams& params, const uint32_t* amax_bits,
                     size_t n, float* factors, float* dequantize,
                     uint8_t* scale_codes, float* stored);
 
+// maxima[u] = the largest of unit u, whose 16 bits follow each other.
+void UnitMaxBits(const uint32_t* bits, size_t units, uint32_t* maxima);
+
+// Units of 16 elements that share a factor, to values or codes (packed and
+// scales are not written).
+void QuantizeUnits(const KernelParams& params, const float* x, size_t units,
+                   const float* factors, const float* dequantize,
+                   const RandomBits& random, const KernelOutput& output);
+
 // Elements under given factors: element i has factors[i], dequantize[i].
 void QuantizeElements(const KernelParams& params, const float* x, size_t n,
                       const float* factors, const float* dequantize,
@@ -102,11 +127,15 @@ void FillRandomBytes(PhiloxKey key, uint64_t first, size_t n, uint8_t* bytes);
 void FillRandomWords(PhiloxKey key, uint64_t first, size_t n, uint32_t* words);
 
 // values[i] = (code of element first + i) * dequantize, one factor for each of
-// the n elements, or one for each unit of 16 elements.
+// the n elements, or one for each unit of 16 elements. `stream`: values need
+// not stay in a cache.
 void DequantizeElements(const uint8_t* packed, size_t first, size_t n,
                         const float* dequantize, float* values);
 void DequantizeUnits(const uint8_t* packed, size_t units,
-                     const float* dequantize, float* values);
+                     const float* dequantize, bool stream, float* values);
+
+// Makes streamed values visible to other threads: after the kernels of a task.
+void FlushStreams();
 
 // Two codes a byte; a last odd one gets a zero nibble.
 void PackCodes(const uint8_t* codes, size_t n, uint8_t* packed);

@@ -34,6 +34,9 @@ HWY_INLINE VF FloatOfBits(uint32_t bits) {
   return hn::BitCast(Floats(), hn::Set(Words(), bits));
 }
 
+// The bits of |x|, ordered as integers as |x| is ordered; NaN above infinity.
+HWY_INLINE VI AbsBits(VF x) { return hn::BitCast(Ints(), hn::Abs(x)); }
+
 // 2^floor(log2(v)) for normal v >= 0: the exponent bits alone.
 HWY_INLINE VF PowerBelow(VF v) { return hn::And(v, FloatOfBits(0x7F800000)); }
 
@@ -324,10 +327,7 @@ HWY_INLINE VU EncodeLanes(VF x, VF factor, VU random) {
 
 // r >= 0 with the sign of x, times the value factor.
 HWY_INLINE VF ValueOf(VF r, VF x, VF dequantize) {
-  const Words d;
-  const VU sign = hn::And(hn::BitCast(d, x), hn::Set(d, 0x80000000u));
-  const VF magnitude = hn::Mul(r, dequantize);
-  return hn::BitCast(Floats(), hn::Or(hn::BitCast(d, magnitude), sign));
+  return hn::CopySignToAbs(hn::Mul(r, dequantize), x);
 }
 
 // Calls body(kRounding, kDivide) for the parameters, both as types.

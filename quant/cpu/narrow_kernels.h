@@ -20,6 +20,10 @@ void Bfloat16ToFloat(const uint16_t* x, size_t n, float* y);
 void FloatToHalf(const float* x, size_t n, uint16_t* y);
 void FloatToBfloat16(const float* x, size_t n, uint16_t* y);
 
+// The largest of the bits, of either type, without their signs: those of amax,
+// or of a NaN if there is one.
+uint16_t MaxMagnitudeBits(const uint16_t* x, size_t n);
+
 }  // namespace cnn_fp4::quant::cpu
 
 #endif  // QUANT_CPU_NARROW_KERNELS_H_

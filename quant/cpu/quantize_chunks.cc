@@ -10,16 +10,14 @@
 #define HWY_TARGET_INCLUDE "quant/cpu/quantize_chunks.cc"
 #include "hwy/foreach_target.h"
 // Must come after foreach_target.h.
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
-#include "quant/cpu/lane_math-inl.h"
+#include "quant/cpu/narrow_lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
 namespace {
-
-// The bits of |x|, ordered as integers as |x| is ordered; NaN above infinity.
-HWY_INLINE VI AbsBits(VF x) { return hn::BitCast(Ints(), hn::Abs(x)); }
 
 // Maxima of kCount successive units, by a tree of pairwise reductions: lane
 // i * (kLanes / kCount) and the following ones hold partial maxima of unit i.
@@ -27,16 +25,28 @@ template <size_t kCount>
 HWY_INLINE VI UnitMaxima(const float* HWY_RESTRICT x) {
   const Ints di;
   if constexpr (kCount == 1) {
-    const Floats d;
-    VI max = AbsBits(hn::LoadU(d, x));
+    VI max = AbsBits(hn::LoadU(Floats(), x));
     for (size_t i = kLanes; i < kUnit; i += kLanes) {
-      max = hn::Max(max, AbsBits(hn::LoadU(d, x + i)));
+      max = hn::Max(max, AbsBits(hn::LoadU(Floats(), x + i)));
     }
     return max;
   } else {
     const VI low = UnitMaxima<kCount / 2>(x);
     const VI high = UnitMaxima<kCount / 2>(x + kCount / 2 * kUnit);
     return hn::Max(hn::ConcatEven(di, high, low), hn::ConcatOdd(di, high, low));
+  }
+}
+
+// The FP32 bits of the amaxes of kLanes successive units.
+template <class Lanes>
+HWY_INLINE VI AmaxBitsOfUnits(const typename Lanes::Bits* HWY_RESTRICT x) {
+  if constexpr (std::is_same_v<typename Lanes::Bits, float>) {
+    return UnitMaxima<kLanes>(x);
+  } else {
+    const Words d;
+    const VU bits = hn::And(hn::BitCast(d, NarrowUnitMaxima<kLanes>(x)),
+                            hn::Set(d, 0x7FFFu));
+    return hn::BitCast(Ints(), Lanes::OfWords(bits));
   }
 }
 
@@ -51,13 +61,15 @@ struct ChunkFactors {
 
 // False, and nothing but amax_bits written, if the chunk is not finite. Not
 // inlined: there are many callers, and a call for 256 elements is nothing.
+template <class Lanes>
 HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
-                              const float* HWY_RESTRICT x, ChunkFactors& f) {
+                              const typename Lanes::Bits* HWY_RESTRICT x,
+                              ChunkFactors& f) {
   const Floats d;
   const Ints di;
   VI largest = hn::Zero(di);
   for (size_t i = 0; i < kUnits; i += kLanes) {
-    const VI max = UnitMaxima<kLanes>(x + i * kUnit);
+    const VI max = AmaxBitsOfUnits<Lanes>(x + i * kUnit);
     largest = hn::Max(largest, max);
     hn::Store(max, di, f.amax_bits + i);
   }
@@ -102,92 +114,125 @@ HWY_NOINLINE void StoreScales(const ChunkFactors& f, size_t block_units,
   }
 }
 
-enum class Want { kValues, kCodes };
+// kStreamed: values that go past the caches, for outputs that no cache holds.
+enum class Want { kValues, kStreamed, kCodes, kPacked };
 
-template <Rounding kRounding, bool kDivide, Want kWant>
-HWY_INLINE void ApplyVector(const ChunkFactors& f, size_t i,
-                            const float* HWY_RESTRICT x, size_t at,
-                            const RandomBits& random,
-                            const KernelOutput& output) {
+// Codes of 2 * kLanes successive elements, two a byte, even element low.
+HWY_INLINE void StorePairs(VU low, VU high, uint8_t* packed) {
+  const Words d;
+  const hn::Rebind<uint8_t, Words> d8;
+  const VU even = hn::ConcatEven(d, high, low);
+  const VU odd = hn::ConcatOdd(d, high, low);
+  hn::StoreU(hn::TruncateTo(d8, hn::Or(even, hn::ShiftLeft<4>(odd))), d8,
+             packed);
+}
+
+// What elements of units are multiplied by and their values are, a number a
+// unit, and the random bits of element 0.
+struct UnitFactors {
+  const float* factor;
+  const float* value_factor;
+  RandomBits random;
+};
+
+template <class Lanes, Rounding kRounding, bool kDivide>
+HWY_INLINE VU CodesAt(const UnitFactors& f, const typename Lanes::Bits* x,
+                      size_t i) {
+  return EncodeLanes<kRounding, kDivide>(Lanes::Load(x + i),
+                                         hn::Set(Floats(), f.factor[i / kUnit]),
+                                         LoadRandom<kRounding>(f.random, i));
+}
+
+// Elements i .. i + kLanes - 1 to values or to codes, one a byte.
+template <class Lanes, Rounding kRounding, bool kDivide, Want kWant>
+HWY_INLINE void ApplyVector(const UnitFactors& f,
+                            const typename Lanes::Bits* HWY_RESTRICT x,
+                            size_t i, typename Lanes::Bits* HWY_RESTRICT values,
+                            uint8_t* HWY_RESTRICT codes) {
   const Floats d;
-  const size_t unit = i / kUnit;
-  const VF v = hn::LoadU(d, x + i);
-  const VF factor = hn::Set(d, f.factor[unit]);
-  const VU bits = LoadRandom<kRounding>(random, at + i);
   if constexpr (kWant == Want::kCodes) {
     const hn::Rebind<uint8_t, Words> d8;
-    const VU codes = EncodeLanes<kRounding, kDivide>(v, factor, bits);
-    hn::StoreU(hn::TruncateTo(d8, codes), d8, output.codes + i);
+    hn::StoreU(hn::TruncateTo(d8, CodesAt<Lanes, kRounding, kDivide>(f, x, i)),
+               d8, codes + i);
   } else {
-    const VF r = QuantizeLanes<kRounding, kDivide>(v, factor, bits);
+    const size_t unit = i / kUnit;
+    const VF v = Lanes::Load(x + i);
+    const VF r = QuantizeLanes<kRounding, kDivide>(
+        v, hn::Set(d, f.factor[unit]), LoadRandom<kRounding>(f.random, i));
     const VF y = ValueOf(r, v, hn::Set(d, f.value_factor[unit]));
-    hn::StoreU(y, d, output.values + i);
+    if constexpr (kWant == Want::kStreamed) {
+      hn::Stream(y, d, values + i);
+    } else {
+      Lanes::Store(y, values + i);
+    }
   }
 }
 
-template <Rounding kRounding, bool kDivide, Want kWant>
-HWY_INLINE void ApplyChunk(const ChunkFactors& f, const float* HWY_RESTRICT x,
-                           size_t at, const RandomBits& random,
-                           const KernelOutput& output) {
+// The elements of a chunk: values, or bytes of one or two codes.
+template <class Lanes, Rounding kRounding, bool kDivide, Want kWant>
+HWY_INLINE void ApplyChunk(const UnitFactors& f,
+                           const typename Lanes::Bits* HWY_RESTRICT x,
+                           typename Lanes::Bits* HWY_RESTRICT values,
+                           uint8_t* HWY_RESTRICT bytes) {
   // Four vectors at a time are independent work for the pipelines.
   for (size_t i = 0; i < kChunk; i += 4 * kLanes) {
-    ApplyVector<kRounding, kDivide, kWant>(f, i, x, at, random, output);
-    ApplyVector<kRounding, kDivide, kWant>(f, i + kLanes, x, at, random,
-                                           output);
-    ApplyVector<kRounding, kDivide, kWant>(f, i + 2 * kLanes, x, at, random,
-                                           output);
-    ApplyVector<kRounding, kDivide, kWant>(f, i + 3 * kLanes, x, at, random,
-                                           output);
+    if constexpr (kWant == Want::kPacked) {
+      for (const size_t j : {i, i + 2 * kLanes}) {
+        StorePairs(CodesAt<Lanes, kRounding, kDivide>(f, x, j),
+                   CodesAt<Lanes, kRounding, kDivide>(f, x, j + kLanes),
+                   bytes + j / 2);
+      }
+    } else {
+      const auto apply = [&](size_t j) HWY_ATTR {
+        ApplyVector<Lanes, kRounding, kDivide, kWant>(f, x, j, values, bytes);
+      };
+      apply(i);
+      apply(i + kLanes);
+      apply(i + 2 * kLanes);
+      apply(i + 3 * kLanes);
+    }
   }
 }
 
-// Two codes a byte, even element low.
-HWY_INLINE void PackChunk(const uint8_t* HWY_RESTRICT codes,
-                          uint8_t* HWY_RESTRICT packed) {
-  const hn::CappedTag<uint8_t, 32> d;
-  const hn::Repartition<uint16_t, decltype(d)> d16;
-  const hn::Rebind<uint8_t, decltype(d16)> d8;
-  for (size_t i = 0; i < kChunk; i += hn::MaxLanes(d)) {
-    const auto pairs = hn::BitCast(d16, hn::Load(d, codes + i));
-    const auto bytes =
-        hn::And(hn::Or(pairs, hn::ShiftRight<4>(pairs)), hn::Set(d16, 0x00FF));
-    hn::StoreU(hn::TruncateTo(d8, bytes), d8, packed + i / 2);
-  }
+HWY_INLINE RandomBits Advanced(const RandomBits& random, size_t n) {
+  return {random.bytes == nullptr ? nullptr : random.bytes + n,
+          random.words == nullptr ? nullptr : random.words + n};
 }
 
-template <Rounding kRounding, bool kDivide, Want kWant>
+template <class Lanes, Rounding kRounding, bool kDivide, Want kWant>
 size_t Run(const KernelParams& params, size_t block_units,
-           const float* HWY_RESTRICT x, size_t chunks, const RandomBits& random,
+           const typename Lanes::Bits* HWY_RESTRICT x, size_t chunks,
+           const RandomBits& random, typename Lanes::Bits* HWY_RESTRICT values,
            const KernelOutput& output) {
   const size_t blocks = kUnits / block_units;  // Of a chunk.
   // The scales of the next chunk are worked out before the current one is
   // written: their divisions overlap with its elements.
   ChunkFactors buffers[2];
-  if (chunks == 0 || !FindFactors(params, block_units, x, buffers[0])) return 0;
+  if (chunks == 0 || !FindFactors<Lanes>(params, block_units, x, buffers[0])) {
+    return 0;
+  }
   for (size_t c = 0; c < chunks; ++c) {
     const ChunkFactors& f = buffers[c % 2];
-    const float* chunk = x + c * kChunk;
-    bool more = false;
-    if (c + 1 < chunks) {
-      more = FindFactors(params, block_units, chunk + kChunk,
-                         buffers[(c + 1) % 2]);
-    }
     const size_t at = c * kChunk;
-    KernelOutput here = output;
-    HWY_ALIGN uint8_t codes[kChunk];
-    if constexpr (kWant == Want::kCodes) {
-      here.codes = output.packed != nullptr ? codes : output.codes + at;
-    } else {
-      here.values = output.values + at;
-    }
-    ApplyChunk<kRounding, kDivide, kWant>(f, chunk, at, random, here);
-    if (kWant == Want::kCodes && output.packed != nullptr) {
-      PackChunk(codes, output.packed + at / 2);
-    }
+    const bool more = c + 1 < chunks &&
+                      FindFactors<Lanes>(params, block_units, x + at + kChunk,
+                                         buffers[(c + 1) % 2]);
+    uint8_t* bytes = nullptr;
+    if constexpr (kWant == Want::kCodes) bytes = output.codes + at;
+    if constexpr (kWant == Want::kPacked) bytes = output.packed + at / 2;
+    ApplyChunk<Lanes, kRounding, kDivide, kWant>(
+        {f.factor, f.value_factor, Advanced(random, at)}, x + at,
+        values == nullptr ? nullptr : values + at, bytes);
     StoreScales(f, block_units, c * blocks, output);
     if (!more) return c + 1;
   }
   return chunks;
+}
+
+// Vectors can be streamed to whole ones only.
+bool CanStream(const KernelOutput& output) {
+  return output.stream &&
+         reinterpret_cast<uintptr_t>(output.values) % (kLanes * 4) == 0;
 }
 
 size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
@@ -198,38 +243,79 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
     constexpr bool kDivide = decltype(divide)::value;
-    if (output.packed != nullptr || output.codes != nullptr) {
-      done = Run<kRounding, kDivide, Want::kCodes>(params, block_units, x,
-                                                   chunks, random, output);
+    const auto run = [&](auto want) {
+      constexpr Want kWant = decltype(want)::value;
+      done = Run<Float32Lanes, kRounding, kDivide, kWant>(
+          params, block_units, x, chunks, random, output.values, output);
+    };
+    if (output.packed != nullptr) {
+      run(std::integral_constant<Want, Want::kPacked>());
+    } else if (output.codes != nullptr) {
+      run(std::integral_constant<Want, Want::kCodes>());
+    } else if (CanStream(output)) {
+      run(std::integral_constant<Want, Want::kStreamed>());
     } else {
-      done = Run<kRounding, kDivide, Want::kValues>(params, block_units, x,
-                                                    chunks, random, output);
+      run(std::integral_constant<Want, Want::kValues>());
     }
   });
   return done;
 }
 
-uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
-  const Floats d;
-  const Ints di;
-  VI max[4] = {hn::Zero(di), hn::Zero(di), hn::Zero(di), hn::Zero(di)};
-  size_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    for (size_t k = 0; k < 4; ++k) {
-      max[k] = hn::Max(max[k], AbsBits(hn::LoadU(d, x + i + k * kLanes)));
+void QuantizeUnitsImpl(const KernelParams& params, const float* x, size_t units,
+                       const float* factors, const float* dequantize,
+                       const RandomBits& random, const KernelOutput& output) {
+  const UnitFactors f{factors, dequantize, random};
+  DispatchElement(params, [&](auto rounding, auto divide) {
+    constexpr Rounding kRounding = decltype(rounding)::value;
+    constexpr bool kDivide = decltype(divide)::value;
+    const auto run = [&](auto want) HWY_ATTR {
+      for (size_t i = 0; i < units * kUnit; i += kLanes) {
+        ApplyVector<Float32Lanes, kRounding, kDivide, decltype(want)::value>(
+            f, x, i, output.values, output.codes);
+      }
+    };
+    if (output.codes != nullptr) {
+      run(std::integral_constant<Want, Want::kCodes>());
+    } else if (CanStream(output)) {
+      run(std::integral_constant<Want, Want::kStreamed>());
+    } else {
+      run(std::integral_constant<Want, Want::kValues>());
     }
+  });
+}
+
+template <class Lanes>
+size_t QuantizeNarrowChunksImpl(const KernelParams& params, size_t block_units,
+                                const uint16_t* x, size_t chunks, uint16_t* y) {
+  size_t done = 0;
+  DispatchElement(params, [&](auto rounding, auto divide) {
+    constexpr Rounding kRounding = decltype(rounding)::value;
+    constexpr bool kDivide = decltype(divide)::value;
+    if constexpr (kRounding == Rounding::kNearestEven ||
+                  kRounding == Rounding::kTiesAway ||
+                  kRounding == Rounding::kTiesToZero) {
+      done = Run<Lanes, kRounding, kDivide, Want::kValues>(
+          params, block_units, x, chunks, {}, y, {});
+    }
+  });
+  return done;
+}
+
+size_t QuantizeHalfChunksImpl(const KernelParams& params, size_t block_units,
+                              const uint16_t* x, size_t chunks, uint16_t* y) {
+  return QuantizeNarrowChunksImpl<HalfLanes>(params, block_units, x, chunks, y);
+}
+
+size_t QuantizeBfloat16ChunksImpl(const KernelParams& params,
+                                  size_t block_units, const uint16_t* x,
+                                  size_t chunks, uint16_t* y) {
+  // An E2M1 value times a power of two.
+  if (HasPowerOfTwoScales(params.rule)) {
+    return QuantizeNarrowChunksImpl<ExactBfloat16Lanes>(params, block_units, x,
+                                                        chunks, y);
   }
-  const VI all = hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]));
-  HWY_ALIGN int32_t lanes[kLanes];
-  hn::Store(all, di, lanes);
-  uint32_t result = 0;
-  for (const int32_t lane : lanes) {
-    result = HWY_MAX(result, static_cast<uint32_t>(lane));
-  }
-  for (; i < n; ++i) {
-    result = HWY_MAX(result, BitCast<uint32_t>(x[i]) & 0x7FFFFFFFu);
-  }
-  return result;
+  return QuantizeNarrowChunksImpl<Bfloat16Lanes>(params, block_units, x, chunks,
+                                                 y);
 }
 
 }  // namespace
@@ -241,7 +327,9 @@ HWY_AFTER_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 
 HWY_EXPORT(QuantizeChunksImpl);
-HWY_EXPORT(AmaxBitsImpl);
+HWY_EXPORT(QuantizeUnitsImpl);
+HWY_EXPORT(QuantizeHalfChunksImpl);
+HWY_EXPORT(QuantizeBfloat16ChunksImpl);
 
 size_t QuantizeChunks(const KernelParams& params, size_t block_units,
                       const float* x, size_t chunks, const RandomBits& random,
@@ -250,9 +338,26 @@ size_t QuantizeChunks(const KernelParams& params, size_t block_units,
                                                   chunks, random, output);
 }
 
-uint32_t AmaxBits(const float* x, size_t n) {
-  return HWY_DYNAMIC_DISPATCH(AmaxBitsImpl)(x, n);
+void QuantizeUnits(const KernelParams& params, const float* x, size_t units,
+                   const float* factors, const float* dequantize,
+                   const RandomBits& random, const KernelOutput& output) {
+  HWY_DYNAMIC_DISPATCH(QuantizeUnitsImpl)
+  (params, x, units, factors, dequantize, random, output);
 }
+
+size_t QuantizeHalfChunks(const KernelParams& params, size_t block_units,
+                          const uint16_t* x, size_t chunks, uint16_t* y) {
+  return HWY_DYNAMIC_DISPATCH(QuantizeHalfChunksImpl)(params, block_units, x,
+                                                      chunks, y);
+}
+
+size_t QuantizeBfloat16Chunks(const KernelParams& params, size_t block_units,
+                              const uint16_t* x, size_t chunks, uint16_t* y) {
+  return HWY_DYNAMIC_DISPATCH(QuantizeBfloat16ChunksImpl)(params, block_units,
+                                                          x, chunks, y);
+}
+
+void FlushStreams() { hwy::FlushStream(); }
 
 }  // namespace cnn_fp4::quant::cpu
 #endif  // HWY_ONCE

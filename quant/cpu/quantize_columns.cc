@@ -180,29 +180,6 @@ size_t QuantizeColumnsImpl(const KernelParams& params, const float* x,
   return done;
 }
 
-void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
-                        size_t width, uint32_t* HWY_RESTRICT amax_bits) {
-  const Floats d;
-  const Ints di;
-  const Words dw;
-  size_t j = 0;
-  for (; j + kLanes <= width; j += kLanes) {
-    VI max = hn::Zero(di);
-    for (size_t r = 0; r < rows; ++r) {
-      max = hn::Max(max,
-                    hn::BitCast(di, hn::Abs(hn::LoadU(d, x + r * stride + j))));
-    }
-    hn::StoreU(hn::BitCast(dw, max), dw, amax_bits + j);
-  }
-  for (; j < width; ++j) {
-    uint32_t max = 0;
-    for (size_t r = 0; r < rows; ++r) {
-      max = HWY_MAX(max, BitCast<uint32_t>(x[r * stride + j]) & 0x7FFFFFFFu);
-    }
-    amax_bits[j] = max;
-  }
-}
-
 void ComputeFactorsImpl(const KernelParams& params, const uint32_t* amax_bits,
                         size_t n, float* factors, float* dequantize,
                         uint8_t* scale_codes, float* stored) {
@@ -305,7 +282,6 @@ HWY_AFTER_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 
 HWY_EXPORT(QuantizeColumnsImpl);
-HWY_EXPORT(ColumnAmaxBitsImpl);
 HWY_EXPORT(ComputeFactorsImpl);
 HWY_EXPORT(QuantizeElementsImpl);
 
@@ -316,11 +292,6 @@ size_t QuantizeColumns(const KernelParams& params, const float* x, size_t rows,
   return HWY_DYNAMIC_DISPATCH(QuantizeColumnsImpl)(params, x, rows, stride,
                                                    width, random, random_stride,
                                                    output, output_stride);
-}
-
-void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
-                    uint32_t* amax_bits) {
-  HWY_DYNAMIC_DISPATCH(ColumnAmaxBitsImpl)(x, rows, stride, width, amax_bits);
 }
 
 void ComputeFactors(const KernelParams& params, const uint32_t* amax_bits,

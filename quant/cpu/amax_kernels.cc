@@ -1,0 +1,105 @@
+// The kernels of quant/cpu/kernels.h that find amaxes and nothing else. As
+// bits: without signs, those are ordered as the numbers are, NaN above
+// infinity.
+
+#include "quant/cpu/kernels.h"
+#include "quant/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quant/cpu/amax_kernels.cc"
+#include "hwy/foreach_target.h"
+// Must come after foreach_target.h.
+#include "hwy/highway.h"
+#include "quant/cpu/lane_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace cnn_fp4::quant::cpu {
+namespace HWY_NAMESPACE {
+namespace {
+
+uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
+  const Floats d;
+  const Ints di;
+  VI max[4] = {hn::Zero(di), hn::Zero(di), hn::Zero(di), hn::Zero(di)};
+  size_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (size_t k = 0; k < 4; ++k) {
+      max[k] = hn::Max(max[k], AbsBits(hn::LoadU(d, x + i + k * kLanes)));
+    }
+  }
+  const VI all = hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]));
+  HWY_ALIGN int32_t lanes[kLanes];
+  hn::Store(all, di, lanes);
+  uint32_t result = 0;
+  for (const int32_t lane : lanes) {
+    result = HWY_MAX(result, static_cast<uint32_t>(lane));
+  }
+  for (; i < n; ++i) {
+    result = HWY_MAX(result, BitCast<uint32_t>(x[i]) & 0x7FFFFFFFu);
+  }
+  return result;
+}
+
+void UnitMaxBitsImpl(const uint32_t* HWY_RESTRICT bits, size_t units,
+                     uint32_t* HWY_RESTRICT maxima) {
+  const Ints di;
+  for (size_t u = 0; u < units; ++u) {
+    const int32_t* unit = reinterpret_cast<const int32_t*>(bits) + u * kUnit;
+    VI max = hn::LoadU(di, unit);
+    for (size_t i = kLanes; i < kUnit; i += kLanes) {
+      max = hn::Max(max, hn::LoadU(di, unit + i));
+    }
+    maxima[u] = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, max)));
+  }
+}
+
+void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
+                        size_t width, uint32_t* HWY_RESTRICT amax_bits) {
+  const Floats d;
+  const Ints di;
+  const Words dw;
+  size_t j = 0;
+  for (; j + kLanes <= width; j += kLanes) {
+    VI max = hn::Zero(di);
+    for (size_t r = 0; r < rows; ++r) {
+      max = hn::Max(max,
+                    hn::BitCast(di, hn::Abs(hn::LoadU(d, x + r * stride + j))));
+    }
+    hn::StoreU(hn::BitCast(dw, max), dw, amax_bits + j);
+  }
+  for (; j < width; ++j) {
+    uint32_t max = 0;
+    for (size_t r = 0; r < rows; ++r) {
+      max = HWY_MAX(max, BitCast<uint32_t>(x[r * stride + j]) & 0x7FFFFFFFu);
+    }
+    amax_bits[j] = max;
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace cnn_fp4::quant::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace cnn_fp4::quant::cpu {
+
+HWY_EXPORT(AmaxBitsImpl);
+HWY_EXPORT(UnitMaxBitsImpl);
+HWY_EXPORT(ColumnAmaxBitsImpl);
+
+uint32_t AmaxBits(const float* x, size_t n) {
+  return HWY_DYNAMIC_DISPATCH(AmaxBitsImpl)(x, n);
+}
+
+void UnitMaxBits(const uint32_t* bits, size_t units, uint32_t* maxima) {
+  HWY_DYNAMIC_DISPATCH(UnitMaxBitsImpl)(bits, units, maxima);
+}
+
+void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
+                    uint32_t* amax_bits) {
+  HWY_DYNAMIC_DISPATCH(ColumnAmaxBitsImpl)(x, rows, stride, width, amax_bits);
+}
+
+}  // namespace cnn_fp4::quant::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,88 @@
+// What the callers of the kernels cannot reach at will: streaming stores, which
+// only outputs larger than the caches get.
+
+#include "quant/cpu/kernels.h"
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quant/cpu/instruction_sets.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr size_t kChunks = 3;
+constexpr size_t kElements = kChunks * kChunk;
+constexpr size_t kVectorFloats = 16;  // Of the widest vectors.
+
+// Outputs that start at a vector boundary, and one element behind it.
+class Streaming : public ::testing::TestWithParam<size_t> {
+ protected:
+  Streaming() : storage_(kElements + 2 * kVectorFloats) {
+    std::mt19937 engine(1);
+    std::normal_distribution<float> normal;
+    for (float& v : x_) v = normal(engine);
+    params_.rule = ScaleRule::kPow2RoundUp;
+  }
+  ~Streaming() override { UseInstructionSet(0); }
+
+  float* Streamed() {
+    const auto address = reinterpret_cast<uintptr_t>(storage_.data());
+    const size_t misplaced = address / sizeof(float) % kVectorFloats;
+    return storage_.data() + (kVectorFloats - misplaced) + GetParam();
+  }
+
+  std::vector<float> storage_;
+  std::vector<float> x_ = std::vector<float>(kElements);
+  std::vector<float> y_ = std::vector<float>(kElements);
+  KernelParams params_;
+};
+
+TEST_P(Streaming, WritesTheSameValues) {
+  for (const InstructionSet& set : SupportedInstructionSets()) {
+    UseInstructionSet(set.id);
+    float* streamed = Streamed();
+    const auto expect_same = [&](const char* kernel) {
+      FlushStreams();
+      for (size_t i = 0; i < kElements; ++i) {
+        ASSERT_EQ(streamed[i], y_[i]) << set.name << " " << kernel << " " << i;
+      }
+    };
+    KernelOutput plain, stream;
+    plain.values = y_.data();
+    stream.values = streamed;
+    stream.stream = true;
+    ASSERT_EQ(QuantizeChunks(params_, 2, x_.data(), kChunks, {}, plain),
+              kChunks);
+    ASSERT_EQ(QuantizeChunks(params_, 2, x_.data(), kChunks, {}, stream),
+              kChunks);
+    EXPECT_NE(y_[0], 0.0f);
+    expect_same("QuantizeChunks");
+
+    constexpr size_t kFactors = kElements / kUnit;
+    std::vector<float> factors(kFactors, 2.0f), dequantize(kFactors);
+    for (size_t i = 0; i < kFactors; ++i) dequantize[i] = 0.25f * i;
+    QuantizeUnits(params_, x_.data(), kFactors, factors.data(),
+                  dequantize.data(), {}, plain);
+    QuantizeUnits(params_, x_.data(), kFactors, factors.data(),
+                  dequantize.data(), {}, stream);
+    EXPECT_NE(y_[kUnit], 0.0f);
+    expect_same("QuantizeUnits");
+
+    std::vector<uint8_t> packed(kElements / 2);
+    for (size_t i = 0; i < packed.size(); ++i) packed[i] = i % 256;
+    DequantizeUnits(packed.data(), kFactors, dequantize.data(),
+                    /*stream=*/false, y_.data());
+    DequantizeUnits(packed.data(), kFactors, dequantize.data(),
+                    /*stream=*/true, streamed);
+    EXPECT_NE(y_[kUnit + 2], 0.0f);
+    expect_same("DequantizeUnits");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Alignments, Streaming, ::testing::Values(0, 1));
+
+}  // namespace
+}  // namespace cnn_fp4::quant::cpu

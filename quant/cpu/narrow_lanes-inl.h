@@ -1,0 +1,216 @@
+// FP16 and BF16 elements in vector lanes: the conversions of
+// quant/formats/float16.h, and loads and stores by element type.
+// Included once for each instruction set by way of hwy/foreach_target.h.
+
+#if defined(QUANT_CPU_NARROW_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QUANT_CPU_NARROW_LANES_INL_H_
+#undef QUANT_CPU_NARROW_LANES_INL_H_
+#else
+#define QUANT_CPU_NARROW_LANES_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hwy/highway.h"
+#include "quant/cpu/lane_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace cnn_fp4::quant::cpu {
+namespace HWY_NAMESPACE {
+
+using Halves = hn::Rebind<uint16_t, Words>;
+
+HWY_INLINE VU SetWords(uint32_t bits) { return hn::Set(Words(), bits); }
+
+// The FP32 bits of |v| rounded onto the FP16 grid; infinity from 65520 on.
+// v + c rounds |v| since c's last place is the grid's step there.
+HWY_INLINE VF RoundHalfMagnitude(VF m) {
+  const Floats d;
+  const VF power =
+      hn::Min(hn::Max(PowerBelow(m), hn::Set(d, 6.103515625e-5f)),  // 2^-14
+              hn::Set(d, 65536.0f));
+  const VF c = hn::Mul(power, hn::Set(d, 8192.0f));  // 2^13
+  const VF r = hn::Sub(hn::Add(m, c), c);
+  return hn::IfThenElse(hn::Ge(r, hn::Set(d, 65536.0f)),
+                        FloatOfBits(0x7F800000), r);
+}
+
+// To nearest even, in the upper halves; the lower ones are not cleared. v is
+// not NaN.
+HWY_INLINE VU RoundNumberToBfloat16(VF v) {
+  const VU bits = hn::BitCast(Words(), v);
+  const VU odd = hn::And(hn::ShiftRight<16>(bits), SetWords(1));
+  return hn::Add(bits, hn::Add(SetWords(0x7FFF), odd));
+}
+
+// The same for any v, with lower halves of zero: NaN becomes quiet.
+HWY_INLINE VU RoundBfloat16Bits(VF v) {
+  const Words d;
+  const VU upper = SetWords(0xFFFF0000);
+  const VU rounded = hn::And(RoundNumberToBfloat16(v), upper);
+  const VU quiet =
+      hn::Or(hn::And(hn::BitCast(d, v), upper), SetWords(0x00400000));
+  return hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
+}
+
+// An element type: its bits to FP32 and back, kLanes at a time. Store is for
+// numbers and infinities, StoreAny for NaN too.
+struct Float32Lanes {
+  using Bits = float;
+  static HWY_INLINE VF Load(const float* x) { return hn::LoadU(Floats(), x); }
+  static HWY_INLINE void Store(VF v, float* y) { hn::StoreU(v, Floats(), y); }
+};
+
+struct Bfloat16Lanes {
+  using Bits = uint16_t;
+  // Bits in the lower halves; the upper ones are ignored. NaN as it is.
+  static HWY_INLINE VF OfWords(VU bits) {
+    return hn::BitCast(Floats(), hn::ShiftLeft<16>(bits));
+  }
+  static HWY_INLINE VF Load(const uint16_t* x) {
+    return OfWords(hn::PromoteTo(Words(), hn::LoadU(Halves(), x)));
+  }
+  static HWY_INLINE VF LoadAny(const uint16_t* x) {
+    const Floats d;
+    const VF v = Load(x);
+    const VU quiet = hn::Or(hn::BitCast(Words(), v), SetWords(0x00400000));
+    return hn::IfThenElse(hn::IsNaN(v), hn::BitCast(d, quiet), v);
+  }
+  static HWY_INLINE void Store(VF v, uint16_t* y) {
+    StoreUpper(RoundNumberToBfloat16(v), y);
+  }
+  static HWY_INLINE void StoreAny(VF v, uint16_t* y) {
+    StoreUpper(RoundBfloat16Bits(v), y);
+  }
+  static HWY_INLINE void StoreUpper(VU bits, uint16_t* y) {
+    const Halves d16;
+    hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(bits)), d16, y);
+  }
+};
+
+// For values that BF16 holds exactly.
+struct ExactBfloat16Lanes : Bfloat16Lanes {
+  static HWY_INLINE void Store(VF v, uint16_t* y) {
+    StoreUpper(hn::BitCast(Words(), v), y);
+  }
+};
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+// F16C, whose conversions are those of formats/float16.h.
+struct HalfLanes {
+  using Bits = uint16_t;
+  static HWY_INLINE VF OfHalves(hn::Vec<Halves> bits) {
+    const hn::Rebind<hwy::float16_t, Floats> df16;
+    return hn::PromoteTo(Floats(), hn::BitCast(df16, bits));
+  }
+  static HWY_INLINE VF OfWords(VU bits) {
+    return OfHalves(hn::TruncateTo(Halves(), bits));
+  }
+  static HWY_INLINE VF Load(const uint16_t* x) {
+    return OfHalves(hn::LoadU(Halves(), x));
+  }
+  static HWY_INLINE VF LoadAny(const uint16_t* x) { return Load(x); }
+  static HWY_INLINE void Store(VF v, uint16_t* y) {
+    const Halves d16;
+    const hn::Rebind<hwy::float16_t, Floats> df16;
+    hn::StoreU(hn::BitCast(d16, hn::DemoteTo(df16, v)), d16, y);
+  }
+  static HWY_INLINE void StoreAny(VF v, uint16_t* y) { Store(v, y); }
+};
+#else
+struct HalfLanes {
+  using Bits = uint16_t;
+  static HWY_INLINE VF Load(const uint16_t* x) { return LoadAny(x); }
+  static HWY_INLINE VF LoadAny(const uint16_t* x) {
+    return OfWords(hn::PromoteTo(Words(), hn::LoadU(Halves(), x)));
+  }
+  static HWY_INLINE VF OfWords(VU bits) {
+    const Floats d;
+    const Words dw;
+    const VU sign = hn::ShiftLeft<16>(hn::And(bits, SetWords(0x8000)));
+    const VU magnitude = hn::And(bits, SetWords(0x7FFF));
+    const VU normal =
+        hn::ShiftLeft<13>(hn::Add(magnitude, SetWords(112u << 10)));
+    // Multiples of 2^-24, exact in FP32.
+    const VU subnormal = hn::BitCast(
+        dw, hn::Mul(hn::ConvertTo(d, hn::BitCast(Ints(), magnitude)),
+                    hn::Set(d, 5.9604644775390625e-8f)));
+    const VU special =
+        hn::Or(SetWords(0x7F800000),
+               hn::ShiftLeft<13>(hn::And(magnitude, SetWords(0x3FF))));
+    const auto signed_magnitude = hn::BitCast(Ints(), magnitude);
+    const auto is_nan =
+        hn::RebindMask(dw, hn::Gt(signed_magnitude, hn::Set(Ints(), 0x7C00)));
+    const auto is_special =
+        hn::RebindMask(dw, hn::Gt(signed_magnitude, hn::Set(Ints(), 0x7BFF)));
+    const auto is_subnormal =
+        hn::RebindMask(dw, hn::Lt(signed_magnitude, hn::Set(Ints(), 0x400)));
+    VU value = hn::IfThenElse(is_subnormal, subnormal, normal);
+    value = hn::IfThenElse(is_special, special, value);
+    value = hn::Or(value, hn::IfThenElseZero(is_nan, SetWords(0x00400000)));
+    return hn::BitCast(d, hn::Or(value, sign));
+  }
+  static HWY_INLINE void Store(VF v, uint16_t* y) { StoreAny(v, y); }
+  static HWY_INLINE void StoreAny(VF v, uint16_t* y) {
+    const Floats d;
+    const Words dw;
+    const Halves d16;
+    const VU bits = hn::BitCast(dw, v);
+    const VF r = RoundHalfMagnitude(hn::Abs(v));
+    const VU magnitude = hn::BitCast(dw, r);
+    const VU normal =
+        hn::Sub(hn::ShiftRight<13>(magnitude), SetWords(112u << 10));
+    const VU subnormal = hn::BitCast(
+        dw, hn::ConvertTo(Ints(), hn::Mul(r, hn::Set(d, 16777216.0f))));
+    const VU nan = hn::Or(SetWords(0x7E00),
+                          hn::And(hn::ShiftRight<13>(bits), SetWords(0x3FF)));
+    const auto is_subnormal = hn::Lt(r, hn::Set(d, 6.103515625e-5f));
+    const auto is_infinite = hn::Eq(r, FloatOfBits(0x7F800000));
+    const auto is_nan = hn::IsNaN(v);
+    VU code =
+        hn::IfThenElse(hn::RebindMask(dw, is_subnormal), subnormal, normal);
+    code =
+        hn::IfThenElse(hn::RebindMask(dw, is_infinite), SetWords(0x7C00), code);
+    code = hn::IfThenElse(hn::RebindMask(dw, is_nan), nan, code);
+    const VU sign = hn::And(hn::ShiftRight<16>(bits), SetWords(0x8000));
+    hn::StoreU(hn::TruncateTo(d16, hn::Or(code, sign)), d16, y);
+  }
+};
+#endif
+
+// Element maxima without signs, which are ordered as the bits are: lane
+// i * (kLanes / kCount) and the following ones hold, in their lower halves,
+// partial maxima of unit i. The upper halves hold anything.
+template <size_t kCount>
+HWY_INLINE VI NarrowUnitMaxima(const uint16_t* HWY_RESTRICT x) {
+  const Ints di;
+  const hn::Repartition<int16_t, Ints> d16;
+  const auto max = [&](VI a, VI b) HWY_ATTR {
+    return hn::BitCast(di, hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
+  };
+  // Units in a vector of 16-bit lanes.
+  constexpr size_t kUnitsLoaded = HWY_MAX(2 * kLanes / kUnit, 1);
+  if constexpr (kCount == kUnitsLoaded) {
+    const auto load = [&](size_t i) HWY_ATTR {
+      const auto* bits = reinterpret_cast<const int16_t*>(x) + i;
+      return hn::BitCast(di,
+                         hn::And(hn::LoadU(d16, bits), hn::Set(d16, 0x7FFF)));
+    };
+    VI m = load(0);
+    for (size_t i = 2 * kLanes; i < kCount * kUnit; i += 2 * kLanes) {
+      m = max(m, load(i));
+    }
+    return max(m, hn::ShiftRight<16>(m));
+  } else {
+    const VI low = NarrowUnitMaxima<kCount / 2>(x);
+    const VI high = NarrowUnitMaxima<kCount / 2>(x + kCount / 2 * kUnit);
+    return max(hn::ConcatEven(di, high, low), hn::ConcatOdd(di, high, low));
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace cnn_fp4::quant::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
