@@ -100,7 +100,7 @@ class ExperimentRun {
 };
 
 absl::Status ExperimentRun::Open() {
-  nn::SetNumThreads(static_cast<int>(options_.threads));
+  nn::InitRuntime(static_cast<int>(options_.threads));
   absl::StatusOr<std::string> device = nn::ResolveDevice(options_.device);
   if (!device.ok()) return device.status();
   device_ = *device;

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <optional>
 
 #include "glog/logging.h"
 #include "nn/gemm_operand.h"
@@ -33,7 +34,15 @@ GemmOperand Operand(const ConvSpec& spec, const char* name,
   return *std::move(operand);
 }
 
-// One of the gradients of at::convolution, times `scale`.
+at::Tensor Convolution(const at::Tensor& x, const at::Tensor& weight,
+                       const std::optional<at::Tensor>& bias,
+                       const ConvGeometry& g) {
+  return at::convolution(x, weight, bias, {g.stride, g.stride},
+                         {g.padding, g.padding}, /*dilation=*/{1, 1},
+                         g.transposed, /*output_padding=*/{0, 0}, /*groups=*/1);
+}
+
+// One of the gradients of Convolution, times `scale`.
 at::Tensor Gradient(const ConvSpec& spec, int which, const at::Tensor& dy,
                     const at::Tensor& x, const at::Tensor& w, float scale) {
   std::array<bool, 3> mask = {false, false, false};
@@ -70,9 +79,7 @@ class ConvolutionFunction
     ctx->saved_data["spec"] =
         c10::IValue::make_capsule(c10::make_intrusive<SpecHolder>(spec));
 
-    at::Tensor y = at::convolution(qx.values, qw.values, {},
-                                   {g.stride, g.stride}, {g.padding, g.padding},
-                                   {1, 1}, g.transposed, {0, 0}, 1);
+    at::Tensor y = Convolution(qx.values, qw.values, std::nullopt, g);
     // One pass for both: bias + (product of tensor scales) * y.
     at::add_out(y, bias.view({1, -1, 1, 1}), y, qx.scale * qw.scale);
     return RoundTo(y, precision.result);
@@ -125,9 +132,7 @@ at::Tensor AutocastConvolution(const at::Tensor& x, const at::Tensor& weight,
   const bool was_enabled = at::autocast::is_autocast_enabled(at::kCUDA);
   at::autocast::set_autocast_enabled(at::kCUDA, true);
   at::autocast::set_autocast_dtype(at::kCUDA, at::kHalf);
-  at::Tensor y =
-      at::convolution(x, weight, bias, {g.stride, g.stride},
-                      {g.padding, g.padding}, {1, 1}, g.transposed, {0, 0}, 1);
+  at::Tensor y = Convolution(x, weight, bias, g);
   at::autocast::set_autocast_enabled(at::kCUDA, was_enabled);
   return y.to(at::kFloat);
 }
@@ -140,9 +145,7 @@ at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
   const ConvPrecision& precision = spec->precision;
   const ConvGeometry& g = spec->geometry;
   if (precision.full_precision()) {
-    return at::convolution(x, weight, bias, {g.stride, g.stride},
-                           {g.padding, g.padding}, {1, 1}, g.transposed, {0, 0},
-                           1);
+    return Convolution(x, weight, bias, g);
   }
   if (x.is_cuda() && !precision.quantized() &&
       precision.result == PlainFormat::kFloat16) {

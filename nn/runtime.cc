@@ -2,12 +2,17 @@
 
 #include <torch/torch.h>
 
+#include <cstdlib>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
 namespace cnn_fp4::nn {
 
-void SetNumThreads(int threads) {
+void InitRuntime(int threads) {
+  // LibTorch's MKL has no symbol for this; it reads the variable when first
+  // used.
+  setenv("MKL_CBWR", "AUTO", /*overwrite=*/0);
   if (threads > 0) at::set_num_threads(threads);
 }
 

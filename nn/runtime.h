@@ -9,10 +9,18 @@
 
 namespace cnn_fp4::nn {
 
-// CPU threads of all operations, ours included; 0: LibTorch's choice, which is
-// OMP_NUM_THREADS or one for each core. Sums depend on the number in their last
-// bits, so runs that must repeat exactly fix it.
-void SetNumThreads(int threads);
+// Call it before the first tensor operation.
+//
+// threads: CPU threads of all operations, ours included; 0: LibTorch's choice,
+// which is OMP_NUM_THREADS or one for each core. Sums depend on the number in
+// their last bits, so runs that must repeat exactly fix it.
+//
+// With a given number of threads all sums are repeated bit for bit. MKL, which
+// LibTorch uses for small matrix products, does so only in its mode of
+// "conditional numerical reproducibility" (MKL_CBWR=AUTO, set here unless the
+// environment has another value); without, the order of its sums depends on
+// how busy the machine is.
+void InitRuntime(int threads);
 
 // "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another
 // name, FailedPrecondition for "cuda" without a usable device.

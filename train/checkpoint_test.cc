@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nn/runtime.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -41,14 +43,25 @@ class CheckpointTest : public ::testing::Test {
   CheckpointTest()
       : directory_(
             ::testing::TempDir() + "/" +
-            ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
+            absl::StrReplaceAll(
+                ::testing::UnitTest::GetInstance()->current_test_info()->name(),
+                {{"/", "_"}})) {
     fs::remove_all(directory_);
     fs::create_directories(directory_);
   }
   const std::string directory_;
 };
 
-TEST_F(CheckpointTest, ContinuesBitForBit) {
+// Two threads, too: matrix products may not depend on how these take turns.
+class ContinuesTest : public CheckpointTest,
+                      public ::testing::WithParamInterface<int> {
+ protected:
+  ContinuesTest() { nn::InitRuntime(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Threads, ContinuesTest, ::testing::Values(1, 2));
+
+TEST_P(ContinuesTest, BitForBit) {
   torch::manual_seed(1);
   const auto a = MakeNet(1);
   auto adam_a = MakeAdam(*a);

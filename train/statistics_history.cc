@@ -1,12 +1,10 @@
 #include "train/statistics_history.h"
 
-#include <cmath>
-#include <limits>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
+#include "telemetry/json_number.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -37,23 +35,6 @@ const KindName& Find(TensorKind kind) {
     if (name.kind == kind) return name;
   }
   LOG(FATAL) << "no name for tensor kind " << static_cast<int>(kind);
-}
-
-// JSON has no NaN and no infinities.
-nlohmann::json NumberToJson(const std::optional<double>& value) {
-  if (!value) return nullptr;
-  if (std::isnan(*value)) return "NaN";
-  if (std::isinf(*value)) return *value > 0 ? "Infinity" : "-Infinity";
-  return *value;
-}
-
-std::optional<double> NumberFromJson(const nlohmann::json& json) {
-  if (json.is_null()) return std::nullopt;
-  if (json.is_number()) return json.get<double>();
-  const std::string text = json.get<std::string>();
-  if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
-  return text == "Infinity" ? std::numeric_limits<double>::infinity()
-                            : -std::numeric_limits<double>::infinity();
 }
 
 }  // namespace
@@ -154,7 +135,8 @@ nlohmann::json StatisticsHistory::ToJson() const {
     for (const auto& [key, by_step] : by_key) {
       for (const auto& [step, column] : by_step) {
         nlohmann::json numbers = nlohmann::json::array();
-        for (const auto& value : column) numbers.push_back(NumberToJson(value));
+        for (const auto& value : column)
+          numbers.push_back(telemetry::NumberToJson(value));
         json["values"][Find(kind).directory][key][absl::StrCat(step)] =
             std::move(numbers);
       }
@@ -175,7 +157,8 @@ absl::Status StatisticsHistory::FromJson(const nlohmann::json& json) try {
       for (const auto& [key, by_step] : by_key.items()) {
         for (const auto& [step, numbers] : by_step.items()) {
           Column column;
-          for (const auto& n : numbers) column.push_back(NumberFromJson(n));
+          for (const auto& n : numbers)
+            column.push_back(telemetry::NumberFromJson(n));
           if (column.size() != layers_.size()) {
             return absl::InvalidArgumentError(absl::StrCat(
                 "statistics ", directory, "/", key, " of step ", step, ": ",

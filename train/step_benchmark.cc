@@ -8,6 +8,7 @@
 #include <torch/torch.h>
 
 #include "benchmark/benchmark.h"
+#include "nn/runtime.h"
 #include "nn/unet.h"
 #include "train/segmentation_task.h"
 
@@ -19,6 +20,7 @@ constexpr int64_t kCrop = 128;
 
 void BM_TrainingStep(benchmark::State& state, const std::string& policy,
                      double model_scale_factor) {
+  nn::InitRuntime(/*threads=*/0);  // As the runner does.
   nn::UNetOptions options;
   options.model_scale_factor = model_scale_factor;
   const auto net =

@@ -48,6 +48,7 @@ std::string ToHtml(const HeatmapSet& set) {
       {"data", EscapeJsonForScript(ToJson(set))},
       {"colors", Colors()},
       {"script", kScript},
+      {"style", PageStyle()},
   };
   return FillTemplate(kPage, values);
 }

@@ -1,11 +1,10 @@
 #include "viz/heatmap_json.h"
 
-#include <cmath>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "nlohmann/json.hpp"
+#include "telemetry/json_number.h"
 
 namespace cnn_fp4::viz {
 namespace {
@@ -28,20 +27,13 @@ const char* ScaleName(HeatmapScale scale) {
   return "linear";
 }
 
-Json ValueToJson(const std::optional<double>& value) {
-  if (!value.has_value()) return nullptr;
-  if (std::isnan(*value)) return "NaN";
-  if (std::isinf(*value)) return *value > 0 ? "Infinity" : "-Infinity";
-  return *value;
-}
-
 Json HeatmapToJson(const Heatmap& heatmap) {
   Json values = Json::array();
   for (size_t row = 0; row < heatmap.rows.size(); ++row) {
     Json cells = Json::array();
     for (size_t col = 0; col < heatmap.columns.size(); ++col) {
-      cells.push_back(
-          ValueToJson(heatmap.values[row * heatmap.columns.size() + col]));
+      cells.emplace_back(telemetry::NumberToJson(
+          heatmap.values[row * heatmap.columns.size() + col]));
     }
     values.push_back(std::move(cells));
   }

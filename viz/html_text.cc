@@ -8,6 +8,16 @@
 #include "glog/logging.h"
 
 namespace cnn_fp4::viz {
+namespace {
+
+// A raw string literal made by the build of the file beside this one.
+constexpr char kStyle[] =
+#include "viz/page_style.css.inc"
+    ;
+
+}  // namespace
+
+std::string PageStyle() { return kStyle; }
 
 std::string EscapeHtml(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"},

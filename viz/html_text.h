@@ -19,6 +19,9 @@ std::string EscapeHtml(absl::string_view text);
 // only, becomes \u003c, so that no "</script" or "<!--" is left.
 std::string EscapeJsonForScript(absl::string_view json);
 
+// The style sheet that the pages share, for their {{style}}.
+std::string PageStyle();
+
 // Replaces each {{name}} of the template, in one pass: a replacement that
 // contains {{...}} stays as it is. A name without a value is a bug (CHECK).
 std::string FillTemplate(

@@ -216,6 +216,7 @@ absl::Status WriteIndexPage(const IndexPage& page,
   if (!artefacts.ok()) return artefacts.status();
   const std::pair<absl::string_view, std::string> values[] = {
       {"title", EscapeHtml(page.title)},
+      {"style", PageStyle()},
       {"subtitle", EscapeHtml(page.subtitle)},
       {"result", ResultSection(page.result)},
       {"artefacts", ArtefactSections(*artefacts)},

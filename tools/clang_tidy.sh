@@ -1,0 +1,29 @@
+#!/bin/bash
+# Runs clang-tidy (Debian package clang-tidy) with the repository's .clang-tidy.
+#
+# usage: tools/clang_tidy.sh [FILE.cc...]
+#
+# Without files: every source that needs neither LibTorch nor CUDA. Build //...
+# before: some sources include generated files.
+set -euo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+command -v clang-tidy >/dev/null || {
+  echo "clang_tidy.sh: no clang-tidy; try: apt-get install clang-tidy" >&2
+  exit 1
+}
+
+files=("$@")
+if ((${#files[@]} == 0)); then
+  mapfile -t files < <(
+    git ls-files '*.cc' | xargs grep -LE 'torch/|ATen/|c10/|<cuda|\bnn/|\btrain/'
+  )
+fi
+failed=0
+for file in "${files[@]}"; do
+  clang-tidy --quiet "${file}" -- -std=c++17 -I. -Ibazel-bin -mssse3 -fopenmp \
+    -isystem /usr/include/eigen3 -isystem /usr/include/cairo \
+    -Wno-unknown-pragmas 2>/dev/null || failed=$((failed + 1))
+done
+echo "${#files[@]} files, ${failed} with findings" >&2
+((failed == 0))
