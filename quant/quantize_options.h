@@ -35,6 +35,9 @@ struct QuantizeOptions {
   // Key of the stochastic roundings: Philox4x32-10.
   uint32_t seed = 0;
   uint32_t stream = 0;
+  // Index of the first element in the counters of those roundings: a tensor
+  // that is quantised piece by piece gets the random bits of the whole.
+  int64_t first_element = 0;
   // Signs of the Hadamard transform, for recipes that have one.
   uint16_t hadamard_signs = kDefaultHadamardSigns;
 };

@@ -6,6 +6,12 @@ namespace cnn_fp4::quant {
 
 absl::StatusOr<float> Amax(absl::Span<const float> x) { return cpu::Amax(x); }
 
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                absl::Span<const float> x,
+                                const QuantizeOptions& options) {
+  return cpu::ScaleAmax(recipe, grid, x, options);
+}
+
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           absl::Span<const float> x, absl::Span<float> y,
                           const QuantizeOptions& options) {

@@ -24,6 +24,14 @@ namespace cnn_fp4::quant {
 // max |x|; 0 for an empty tensor. InvalidArgument naming the first NaN or Inf.
 absl::StatusOr<float> Amax(absl::Span<const float> x);
 
+// The amax that a recipe's tensor scale is made from: that of x, or of its
+// Hadamard transform. For QuantizeOptions::tensor_amax: the largest one of
+// several pieces is that of the whole. InvalidArgument for recipes without a
+// scale of the whole tensor, and as FakeQuantize.
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                absl::Span<const float> x,
+                                const QuantizeOptions& options = {});
+
 // y = de-quantised(quantised(x)). x and y have grid.size() elements and may be
 // the same memory. InvalidArgument for a size that is not the grid's, and for
 // non-finite input under kRefuse.

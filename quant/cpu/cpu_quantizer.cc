@@ -122,6 +122,21 @@ absl::StatusOr<float> Amax(absl::Span<const float> x) {
   return NonFiniteError(bad, x[bad]);
 }
 
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                absl::Span<const float> x,
+                                const QuantizeOptions& options) {
+  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size(), options);
+  if (!status.ok()) return status;
+  if (recipe.tensor_scale != TensorScale::kPerTensor) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe '", recipe.name, "' has no scale of the whole tensor"));
+  }
+  Job job = MakeJob(recipe, grid, x, options);
+  status = FindTensorFactors(job);
+  if (!status.ok()) return status;
+  return job.params.tensor.amax;
+}
+
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           absl::Span<const float> x, absl::Span<float> y,
                           const QuantizeOptions& options) {

@@ -17,6 +17,10 @@ namespace cnn_fp4::quant::cpu {
 
 absl::StatusOr<float> Amax(absl::Span<const float> x);
 
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                absl::Span<const float> x,
+                                const QuantizeOptions& options = {});
+
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           absl::Span<const float> x, absl::Span<float> y,
                           const QuantizeOptions& options = {});

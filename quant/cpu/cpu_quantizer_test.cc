@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -149,6 +150,7 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
   QuantizeOptions options;
   options.seed = 0x12345678;
   options.stream = 9;
+  options.first_element = 5;  // Not where a Philox block begins.
   // The reference tries 126 scales for each block: shapes that fit into a test.
   const bool slow = recipe.scale_rule == ScaleRule::kBestOf126;
   for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
@@ -219,6 +221,43 @@ TEST_P(CpuQuantizerTest, ThreadsDoNotChangeBits) {
   omp_set_num_threads(2);
   ASSERT_TRUE(cpu::FakeQuantize(recipe, *grid, x, absl::MakeSpan(two)).ok());
   EXPECT_TRUE(SameBits(one, two));
+}
+
+TEST_P(CpuQuantizerTest, PiecesHaveTheBitsOfTheWhole) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  if (recipe.tensor_scale == TensorScale::kPerRow) return;  // Pieces are rows.
+  constexpr int64_t kRows = 48, kCols = 320, kFirst = 16;
+  const std::vector<float> x = Values(kRows * kCols, 5);
+  const auto grid_of = [&](int64_t rows) {
+    return BlockGrid::Along({rows, kCols}, 1, recipe).value();
+  };
+  if (recipe.block_cols > kCols) return;  // One block for all.
+  std::vector<float> whole(x.size()), pieces(x.size());
+  ASSERT_TRUE(
+      cpu::FakeQuantize(recipe, grid_of(kRows), x, absl::MakeSpan(whole)).ok());
+  const auto all = absl::MakeConstSpan(x);
+  const absl::Span<const float> parts[] = {all.first(kFirst * kCols),
+                                           all.subspan(kFirst * kCols)};
+  QuantizeOptions options;
+  if (recipe.tensor_scale == TensorScale::kPerTensor) {
+    options.tensor_amax = 0.0f;
+    for (const auto part : parts) {
+      const auto amax = cpu::ScaleAmax(
+          recipe, grid_of(static_cast<int64_t>(part.size()) / kCols), part);
+      ASSERT_TRUE(amax.ok()) << amax.status();
+      options.tensor_amax = std::max(*options.tensor_amax, *amax);
+    }
+  }
+  for (const auto part : parts) {
+    options.first_element = part.data() - x.data();
+    ASSERT_TRUE(
+        cpu::FakeQuantize(
+            recipe, grid_of(static_cast<int64_t>(part.size()) / kCols), part,
+            absl::MakeSpan(pieces).subspan(options.first_element, part.size()),
+            options)
+            .ok());
+  }
+  EXPECT_TRUE(SameBits(whole, pieces));
 }
 
 std::string TestName(const ::testing::TestParamInfo<std::string>& info) {

@@ -51,6 +51,7 @@ RandomBits FillRandom(const Job& job, int64_t first, size_t n,
   RandomBits random;
   const RandomKind kind = KindOf(job.params.rounding);
   if (kind == RandomKind::kNone) return random;
+  first += job.options.first_element;
   const int64_t shift = first % Alignment(kind);
   if (kind == RandomKind::kBytes) {
     Grow(scratch.random_bytes, n + kRandomSlack);
@@ -82,7 +83,8 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
     random.words = scratch.random_words.data();
   }
   for (size_t r = 0; r < rows; ++r) {
-    const int64_t row = first + static_cast<int64_t>(r) * row_stride;
+    const int64_t row = job.options.first_element + first +
+                        static_cast<int64_t>(r) * row_stride;
     const int64_t shift = row % Alignment(kind);
     if (kind == RandomKind::kBytes) {
       uint8_t* to = scratch.random_bytes.data() + r * random_stride;
@@ -105,6 +107,7 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
     reference::BlockInput input{job.recipe, job.tensor_of(block),
                                 job.key,    reference::Offsets(job.grid, block),
                                 {},         {}};
+    input.first_element = job.options.first_element;
     const std::vector<int64_t>& offsets = input.offsets;
     input.x.resize(offsets.size());
     for (size_t i = 0; i < offsets.size(); ++i) input.x[i] = job.x[offsets[i]];

@@ -43,8 +43,8 @@ std::vector<uint8_t> EncodeBlock(const BlockInput& input,
                             : Values(input.x * factors.factor);
   std::vector<uint8_t> codes;
   for (int64_t i = 0; i < scaled.size(); ++i) {
-    codes.push_back(
-        Encode(input.recipe.rounding, scaled[i], input.offsets[i], input.key));
+    codes.push_back(Encode(input.recipe.rounding, scaled[i],
+                           input.first_element + input.offsets[i], input.key));
   }
   return codes;
 }

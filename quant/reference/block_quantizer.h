@@ -39,6 +39,7 @@ struct BlockInput {
   std::vector<int64_t> offsets;      // For the random bits.
   Values x;                          // Prepared.
   std::optional<float> given_scale;  // QuantizeOptions::block_scales.
+  int64_t first_element = 0;         // Added to the offsets.
 };
 
 struct BlockOutput {

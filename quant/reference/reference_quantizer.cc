@@ -115,6 +115,7 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
     for (int64_t i = 0; i < input.x.size(); ++i) {
       input.x[i] = x[input.offsets[i]];
     }
+    input.first_element = options.first_element;
     if (!options.block_scales.empty()) {
       input.given_scale = options.block_scales[b];
     }

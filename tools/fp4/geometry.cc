@@ -152,13 +152,6 @@ absl::StatusOr<std::vector<Chunk>> Geometry::Chunks(int64_t target) const {
   return chunks;
 }
 
-absl::StatusOr<std::vector<Chunk>> Geometry::WholeChunk() const {
-  if (size() == 0) return std::vector<Chunk>();
-  absl::StatusOr<Chunk> chunk = MakeChunk(0, outer_, 0, length_);
-  if (!chunk.ok()) return chunk.status();
-  return std::vector<Chunk>{*std::move(chunk)};
-}
-
 int64_t Geometry::CodesOffset(int64_t begin) const {
   const int64_t row = shape_.back();
   return begin / row * CeilDiv(row, 2) + begin % row / 2;

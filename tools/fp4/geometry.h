@@ -61,8 +61,6 @@ class Geometry {
   // The tensor as chunks of about `target` elements, in order; at least one row
   // of blocks each. A tensor without elements has no chunk.
   absl::StatusOr<std::vector<Chunk>> Chunks(int64_t target) const;
-  // The same with the whole tensor in one.
-  absl::StatusOr<std::vector<Chunk>> WholeChunk() const;
 
   // Moves the codes of the elements [begin, begin + size) between the order of
   // quant::PackedTensor (two a byte without regard to rows) and the file's

@@ -99,7 +99,6 @@ TEST(GeometryTest, ChunksAreAsSmallAsTheirBlocksAllow) {
   EXPECT_EQ(Make({64, 64}, 0, "nvfp4").Chunks(1)->size(), 4u);
   EXPECT_EQ(Make({64, 64}, 1, "nvfp4_2d").Chunks(1)->size(), 4u);
   EXPECT_EQ(Make({4096}, 0, "mxfp4").Chunks(1024)->size(), 4u);
-  EXPECT_EQ(Make({64, 64}, 1, "nvfp4").WholeChunk()->size(), 1u);
 }
 
 TEST(GeometryTest, RowsBeginABytes) {

@@ -52,22 +52,6 @@ uint32_t StreamOf(absl::string_view name) {
   return hash;
 }
 
-// Whether the tensor scale is that of the rotated tensor, so that the amax of
-// the source says nothing about it.
-bool ScalesTransform(const quant::Recipe& recipe) {
-  return recipe.hadamard &&
-         recipe.tensor_scale == quant::TensorScale::kPerTensor;
-}
-
-// Whether chunks, given the tensor's amax, have the bits of the whole.
-bool ChunksAreIndependent(const quant::Recipe& recipe) {
-  const bool stochastic =
-      recipe.rounding == quant::Rounding::kStochastic8 ||
-      recipe.rounding == quant::Rounding::kStochastic ||
-      recipe.rounding == quant::Rounding::kStochasticUnbiased;
-  return !stochastic && !ScalesTransform(recipe);
-}
-
 class FileQuantizer {
  public:
   FileQuantizer(const Reader& reader, const QuantizeFileOptions& options,
@@ -129,16 +113,13 @@ class FileQuantizer {
     FloatSource source(
         reader_, info,
         options_.saturate ? NonFinite::kSaturate : NonFinite::kKeep);
-    const bool chunked = ChunksAreIndependent(options_.recipe);
-    auto chunks = chunked ? job.geometry.Chunks(options_.chunk_elements)
-                          : job.geometry.WholeChunk();
+    const auto chunks = job.geometry.Chunks(options_.chunk_elements);
     if (!chunks.ok()) return Error(info, chunks.status().message());
     quant::QuantizeOptions options;
     options.seed = options_.seed;
     options.stream = StreamOf(info.name);
-    if (options_.recipe.tensor_scale == quant::TensorScale::kPerTensor &&
-        !ScalesTransform(options_.recipe)) {
-      absl::StatusOr<float> amax = TensorAmax(*chunks, source);
+    if (options_.recipe.tensor_scale == quant::TensorScale::kPerTensor) {
+      absl::StatusOr<float> amax = TensorAmax(info, *chunks, source);
       if (!amax.ok()) return amax.status();
       options.tensor_amax = *amax;
     }
@@ -147,15 +128,13 @@ class FileQuantizer {
     absl::Status status;
     for (const Chunk& chunk : *chunks) {
       const auto values = source.Read(chunk.begin, chunk.size);
-      const auto packed =
-          quant::Quantize(options_.recipe, chunk.grid, values, options);
-      if (!packed.ok()) {
-        status = source.CheckFinite(chunk.begin, chunk.size);
-        return status.ok() ? Error(info, packed.status().message()) : status;
-      }
-      status = packed_writer.Write(chunk, *packed);
+      options.first_element = chunk.begin;
+      status = quant::QuantizeInto(options_.recipe, chunk.grid, values,
+                                   &packed_, options);
+      if (!status.ok()) return Explain(info, chunk, status, source);
+      status = packed_writer.Write(chunk, packed_);
       if (status.ok() && options_.dequantized) {
-        status = WriteDequantized(info, chunk, *packed, writer);
+        status = WriteDequantized(info, chunk, packed_, writer);
       }
       if (!status.ok()) return status;
       source.Release(chunk.begin, chunk.size);
@@ -164,19 +143,24 @@ class FileQuantizer {
     return packed_writer.Finish(options.tensor_amax);
   }
 
-  static absl::StatusOr<float> TensorAmax(const std::vector<Chunk>& chunks,
-                                          FloatSource& source) {
+  absl::StatusOr<float> TensorAmax(const TensorInfo& info,
+                                   const std::vector<Chunk>& chunks,
+                                   FloatSource& source) const {
     float amax = 0.0f;
     for (const Chunk& chunk : chunks) {
-      const absl::StatusOr<float> part =
-          quant::Amax(source.Read(chunk.begin, chunk.size));
-      if (!part.ok()) {
-        const absl::Status status = source.CheckFinite(chunk.begin, chunk.size);
-        return status.ok() ? part.status() : status;
-      }
+      const absl::StatusOr<float> part = quant::ScaleAmax(
+          options_.recipe, chunk.grid, source.Read(chunk.begin, chunk.size));
+      if (!part.ok()) return Explain(info, chunk, part.status(), source);
       amax = std::max(amax, *part);
     }
     return amax;
+  }
+
+  // In the file's terms if the chunk holds a NaN or an infinity.
+  absl::Status Explain(const TensorInfo& info, const Chunk& chunk,
+                       const absl::Status& refusal, FloatSource& source) const {
+    const absl::Status status = source.CheckFinite(chunk.begin, chunk.size);
+    return status.ok() ? Error(info, refusal.message()) : status;
   }
 
   absl::Status WriteDequantized(const TensorInfo& info, const Chunk& chunk,
@@ -208,6 +192,7 @@ class FileQuantizer {
   std::vector<const TensorInfo*> copies_;
   std::vector<safetensors::TensorSpec> specs_;
   safetensors::Metadata metadata_;
+  quant::PackedTensor packed_;
   std::vector<float> buffer_;
   int64_t done_ = 0;
   int64_t total_ = 0;

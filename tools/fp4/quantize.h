@@ -6,9 +6,8 @@
 // F32, F16 and BF16 tensors of at least one dimension are quantised if their
 // name matches; all others are copied unchanged. The file is worked off tensor
 // by tensor in chunks, twice for recipes with a tensor scale (first its amax).
-// Memory: a few chunks. Recipes whose chunks are not independent (stochastic
-// rounding, whose random bits follow the element's index; Hadamard transforms
-// under a tensor scale; one scale for all) take one tensor as a whole.
+// Memory: a few chunks, except for recipes with one block for all, whose chunk
+// is the tensor.
 
 #include <cstdint>
 #include <functional>
