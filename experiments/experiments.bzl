@@ -57,22 +57,25 @@ _NUCLEI = {
 _OWN_DATA = {
     "coco_mini_fp16_vs_nvfp4_s025": {
         "dataset": "coco",
-        "steps": 150,
-        "validate_every": 75,
+        "steps": 600,
+        "validate_every": 300,
     },
     "magnetic_tile_fp16_vs_nvfp4_s025": {
         "category": "magnetic_tile",
         "dataset": "mvtec",
-        "foreground_probability": 0.5,
-        "steps": 400,
-        "validate_every": 200,
+        # At 0.001 an fp32 net found no defect at all in 1200 steps.
+        "foreground_probability": 0.9,
+        "learning_rate": 0.0003,
+        "steps": 2400,
+        "validate_every": 800,
     },
     "mvtec_screw_fp16_vs_nvfp4_s025": {
         "category": "screw",
         "dataset": "mvtec",
-        "foreground_probability": 0.5,
-        "steps": 400,
-        "validate_every": 200,
+        "foreground_probability": 0.9,
+        "learning_rate": 0.0005,
+        "steps": 1000,
+        "validate_every": 500,
     },
 }
 

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Makes the virtual environment with the libraries and runs conformance.py.
+# Makes the virtual environment with the libraries and runs a script in it.
 #
 # usage: bazel run //tools/conformance -- [--output=FILE]
+#        bazel run //tools/conformance:speed -- [--output=FILE]
 #
 # The environment is ${XDG_CACHE_HOME:-~/.cache}/cnn_fp4_emulation/conformance-*,
 # one for each requirements.txt; 5 GB with PyTorch. CONFORMANCE_PYTHON names an
@@ -14,8 +15,11 @@ die() {
   exit 1
 }
 
-fp4="$(realpath -- "$1")"
-here="$(dirname -- "$(realpath -- "$2")")"
+# From BUILD.bazel: FLAG=PROGRAM SCRIPT.
+flag="${1%%=*}"
+program="$(realpath -- "${1#*=}")"
+script="$(realpath -- "$2")"
+here="$(dirname -- "${script}")"
 shift 2
 readonly requirements="${here}/requirements.txt"
 
@@ -42,4 +46,4 @@ make_environment() {
 python="${CONFORMANCE_PYTHON:-}"
 [[ -n "${python}" ]] || python="$(make_environment)"
 cd -- "${BUILD_WORKING_DIRECTORY:-.}"
-exec "${python}" -B "${here}/conformance.py" --fp4="${fp4}" "$@"
+exec "${python}" -B "${script}" "${flag}=${program}" "$@"
