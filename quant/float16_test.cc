@@ -104,9 +104,9 @@ std::vector<uint16_t> NarrowValues(int64_t size, bool half) {
   return x;
 }
 
-void ExpectEqualToWidened(const Recipe& recipe, int64_t cols, bool half,
-                          const std::string& where) {
-  const BlockGrid grid = BlockGrid::Along({21, cols}, 1, recipe).value();
+void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
+                          bool half, const std::string& where) {
+  const BlockGrid grid = BlockGrid::Along({rows, cols}, 1, recipe).value();
   std::vector<uint16_t> x = NarrowValues(grid.size(), half);
   std::vector<float> wide(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
@@ -151,11 +151,19 @@ TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
     for (const Recipe& recipe : recipes) {
       for (const int64_t cols : {64, 48, 50, 2048}) {
         for (const bool half : {false, true}) {
-          ExpectEqualToWidened(recipe, cols, half,
+          ExpectEqualToWidened(recipe, 21, cols, half,
                                absl::StrCat(set.name, " ", recipe.name, " ",
                                             cols, half ? " FP16" : " BF16"));
         }
       }
+    }
+  }
+}
+
+TEST(NarrowTensors, MoreThanOneThread) {
+  for (const char* name : {"nvfp4", "mxfp4", "nvfp4_four_over_six"}) {
+    for (const bool half : {false, true}) {
+      ExpectEqualToWidened(FindRecipe(name).value(), 40, 2048, half, name);
     }
   }
 }

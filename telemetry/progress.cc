@@ -44,6 +44,7 @@ Progress::Progress(ProgressMode mode, absl::string_view description,
       next_line_(start_ + options_.line_interval) {
   state_.description = std::string(description);
   state_.unit = options_.unit;
+  state_.unit_scale = options_.unit_scale;
   state_.total = total;
   state_.done = options_.initial;
   if (mode_ == ProgressMode::kOff) return;

@@ -54,6 +54,8 @@ ProgressMode ResolveProgressMode(ProgressMode mode, const Console& console);
 struct ProgressOptions {
   // Of one item: "step", "image", "B".
   std::string unit = "step";
+  // Counts and rate with SI prefixes: "412MB/s".
+  bool unit_scale = false;
   // Items done before this process started (a resumed run): not part of the
   // rate.
   int64_t initial = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -81,13 +82,24 @@ std::string DrawBlocks(double share, int width, bool utf8) {
   return bar + std::string(std::max(0, width - used), ' ');
 }
 
+// Three digits and the prefix of a power of 1000; value >= 0.
+std::string FormatScaled(double value) {
+  static constexpr const char* kPrefixes[] = {"", "k", "M", "G", "T", "P", "E"};
+  size_t i = 0;
+  // What would round to 1000 takes the next prefix.
+  for (; value >= 999.5 && i + 1 < std::size(kPrefixes); ++i) value /= 1000.0;
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return absl::StrFormat("%.*f%s", decimals, value, kPrefixes[i]);
+}
+
 std::string Tail(const ProgressState& state, size_t num_fields) {
-  std::string tail =
-      absl::StrCat(state.done, state.total > 0 ? "/" : " ",
-                   state.total > 0 ? absl::StrCat(state.total) : state.unit,
-                   " [", FormatClock(state.elapsed));
+  std::string tail = absl::StrCat(
+      FormatCount(state.done, state.unit_scale), state.total > 0 ? "/" : " ",
+      state.total > 0 ? FormatCount(state.total, state.unit_scale) : state.unit,
+      " [", FormatClock(state.elapsed));
   if (state.total > 0) absl::StrAppend(&tail, "<", Eta(state));
-  absl::StrAppend(&tail, ", ", FormatRate(state.rate, state.unit));
+  absl::StrAppend(&tail, ", ",
+                  FormatRate(state.rate, state.unit, state.unit_scale));
   for (size_t i = 0; i < num_fields; ++i) {
     absl::StrAppend(&tail, ", ", FormatField(state.fields[i]));
   }
@@ -106,8 +118,14 @@ std::string FormatClock(absl::Duration duration) {
   return absl::StrFormat("%02d:%02d", minutes, seconds % 60);
 }
 
-std::string FormatRate(double rate, const std::string& unit) {
+std::string FormatCount(int64_t count, bool unit_scale) {
+  return unit_scale ? FormatScaled(static_cast<double>(count))
+                    : absl::StrCat(count);
+}
+
+std::string FormatRate(double rate, const std::string& unit, bool unit_scale) {
   if (rate <= 0.0) return absl::StrCat("?", unit, "/s");
+  if (unit_scale) return absl::StrCat(FormatScaled(rate), unit, "/s");
   if (rate < 1.0) return absl::StrFormat("%.2fs/%s", 1.0 / rate, unit);
   return absl::StrFormat("%.2f%s/s", rate, unit);
 }
@@ -158,14 +176,16 @@ std::string FormatLine(const ProgressState& state, absl::Time now) {
       absl::FormatTime("%Y-%m-%d %H:%M:%S", now, absl::LocalTimeZone())};
   if (!state.description.empty()) words.push_back(state.description);
   if (state.total > 0) {
-    words.push_back(absl::StrCat(state.done, "/", state.total));
+    words.push_back(absl::StrCat(FormatCount(state.done, state.unit_scale), "/",
+                                 FormatCount(state.total, state.unit_scale)));
     words.push_back(absl::StrCat(Percent(state), "%"));
   } else {
-    words.push_back(absl::StrCat(state.done));
+    words.push_back(FormatCount(state.done, state.unit_scale));
   }
   words.push_back(absl::StrCat("elapsed=", FormatClock(state.elapsed)));
   if (state.total > 0) words.push_back(absl::StrCat("eta=", Eta(state)));
-  words.push_back(absl::StrCat("rate=", FormatRate(state.rate, state.unit)));
+  words.push_back(absl::StrCat(
+      "rate=", FormatRate(state.rate, state.unit, state.unit_scale)));
   for (const ProgressField& field : state.fields) {
     words.push_back(FormatField(field));
   }

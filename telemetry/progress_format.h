@@ -19,7 +19,8 @@ using ProgressField = std::pair<std::string, double>;
 struct ProgressState {
   std::string description;
   std::string unit = "step";
-  int64_t total = 0;  // <= 0: unknown.
+  bool unit_scale = false;  // Counts and rate with SI prefixes, as tqdm's.
+  int64_t total = 0;        // <= 0: unknown.
   int64_t done = 0;
   absl::Duration elapsed;
   double rate = 0.0;  // Items a second; <= 0: not known yet.
@@ -43,8 +44,13 @@ std::string FormatLine(const ProgressState& state, absl::Time now);
 // 12 s -> "00:12", 3725 s -> "1:02:05".
 std::string FormatClock(absl::Duration duration);
 
+// "17", or with SI prefixes three digits: "17.0", "999k", "1.07G".
+std::string FormatCount(int64_t count, bool unit_scale);
+
 // "2.31step/s", or "4.20s/step" below one a second; "?step/s" when unknown.
-std::string FormatRate(double rate, const std::string& unit);
+// With SI prefixes "412MB/s".
+std::string FormatRate(double rate, const std::string& unit,
+                       bool unit_scale = false);
 
 // Items a second: exponential moving averages of items and of time, corrected
 // for their start as tqdm's are.

@@ -116,6 +116,31 @@ TEST(FormatRateTest, TurnsOverBelowOneASecond) {
   EXPECT_EQ(FormatRate(0.0, "B"), "?B/s");
 }
 
+TEST(FormatCountTest, SiPrefixesHaveThreeDigits) {
+  EXPECT_EQ(FormatCount(1234567, /*unit_scale=*/false), "1234567");
+  EXPECT_EQ(FormatCount(17, /*unit_scale=*/true), "17.0");
+  EXPECT_EQ(FormatCount(999, /*unit_scale=*/true), "999");
+  EXPECT_EQ(FormatCount(999499, /*unit_scale=*/true), "999k");
+  EXPECT_EQ(FormatCount(999500, /*unit_scale=*/true), "1.00M");
+  EXPECT_EQ(FormatCount(int64_t{1} << 30, /*unit_scale=*/true), "1.07G");
+  EXPECT_EQ(FormatRate(4.12e8, "B", /*unit_scale=*/true), "412MB/s");
+}
+
+TEST(FormatCountTest, BarAndLineScale) {
+  ProgressState state;
+  state.description = "x";
+  state.unit = "B";
+  state.unit_scale = true;
+  state.total = 2'000'000'000;
+  state.done = 500'000'000;
+  state.rate = 1e9;
+  EXPECT_NE(FormatBar(state, {}).find("500M/2.00G [00:00<00:01, 1.00GB/s]"),
+            std::string::npos)
+      << FormatBar(state, {});
+  EXPECT_NE(FormatLine(state, absl::UnixEpoch()).find("x 500M/2.00G 25%"),
+            std::string::npos);
+}
+
 TEST(RateEstimateTest, IsExactAtConstantSpeedAndFollowsAChange) {
   RateEstimate rate;
   rate.Add(1, absl::Milliseconds(500));

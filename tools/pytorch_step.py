@@ -6,6 +6,8 @@ The same net, loss, optimiser and data: UNet of 64..1024 channels times
 the comparison in the README):
 
   python3 tools/pytorch_step.py --steps=30 --threads=2
+
+bazel run //tools:compare_step runs both in turn.
 """
 
 import argparse

@@ -54,10 +54,12 @@ HWY_INLINE VU RoundBfloat16Bits(VF v) {
   return hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
 }
 
-// An element type: its bits to FP32 and back, kLanes at a time. Store is for
-// numbers and infinities, StoreAny for NaN too.
+// An element type: its bits to FP32 and back, kLanes at a time, or twice as
+// many where kInPairs. Load, Store and Round are for numbers and infinities,
+// LoadAny and StoreAny for NaN too.
 struct Float32Lanes {
   using Bits = float;
+  static constexpr bool kInPairs = false;
   static HWY_INLINE VF Load(const float* x) { return hn::LoadU(Floats(), x); }
   static HWY_INLINE void Store(VF v, float* y) { hn::StoreU(v, Floats(), y); }
 };
@@ -77,29 +79,43 @@ struct Bfloat16Lanes {
     const VU quiet = hn::Or(hn::BitCast(Words(), v), SetWords(0x00400000));
     return hn::IfThenElse(hn::IsNaN(v), hn::BitCast(d, quiet), v);
   }
-  static HWY_INLINE void Store(VF v, uint16_t* y) {
-    StoreUpper(RoundNumberToBfloat16(v), y);
-  }
   static HWY_INLINE void StoreAny(VF v, uint16_t* y) {
-    StoreUpper(RoundBfloat16Bits(v), y);
-  }
-  static HWY_INLINE void StoreUpper(VU bits, uint16_t* y) {
     const Halves d16;
-    hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(bits)), d16, y);
+    const VU bits = hn::ShiftRight<16>(RoundBfloat16Bits(v));
+    hn::StoreU(hn::TruncateTo(d16, bits), d16, y);
+  }
+
+  // Two elements a word, the even one below: both are FP32 numbers after one
+  // operation, without moving anything between lanes.
+  static constexpr bool kInPairs = true;
+  static HWY_INLINE VU LoadPairs(const uint16_t* x) {
+    const hn::Repartition<uint16_t, Words> d16;
+    return hn::BitCast(Words(), hn::LoadU(d16, x));
+  }
+  static HWY_INLINE VF Even(VU pairs) { return OfWords(pairs); }
+  static HWY_INLINE VF Odd(VU pairs) {
+    return hn::BitCast(Floats(), hn::And(pairs, SetWords(0xFFFF0000)));
+  }
+  static HWY_INLINE VU Round(VF v) { return RoundNumberToBfloat16(v); }
+  // Of rounded elements.
+  static HWY_INLINE void StorePairs(VU even, VU odd, uint16_t* y) {
+    const hn::Repartition<uint16_t, Words> d16;
+    const VU pairs =
+        hn::Or(hn::ShiftRight<16>(even), hn::And(odd, SetWords(0xFFFF0000)));
+    hn::StoreU(hn::BitCast(d16, pairs), d16, y);
   }
 };
 
 // For values that BF16 holds exactly.
 struct ExactBfloat16Lanes : Bfloat16Lanes {
-  static HWY_INLINE void Store(VF v, uint16_t* y) {
-    StoreUpper(hn::BitCast(Words(), v), y);
-  }
+  static HWY_INLINE VU Round(VF v) { return hn::BitCast(Words(), v); }
 };
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 // F16C, whose conversions are those of formats/float16.h.
 struct HalfLanes {
   using Bits = uint16_t;
+  static constexpr bool kInPairs = false;
   static HWY_INLINE VF OfHalves(hn::Vec<Halves> bits) {
     const hn::Rebind<hwy::float16_t, Floats> df16;
     return hn::PromoteTo(Floats(), hn::BitCast(df16, bits));
@@ -121,6 +137,7 @@ struct HalfLanes {
 #else
 struct HalfLanes {
   using Bits = uint16_t;
+  static constexpr bool kInPairs = false;
   static HWY_INLINE VF Load(const uint16_t* x) { return LoadAny(x); }
   static HWY_INLINE VF LoadAny(const uint16_t* x) {
     return OfWords(hn::PromoteTo(Words(), hn::LoadU(Halves(), x)));

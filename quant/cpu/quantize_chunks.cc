@@ -168,6 +168,34 @@ HWY_INLINE void ApplyVector(const UnitFactors& f,
   }
 }
 
+// A number a unit as lanes of the units that 2 * kLanes elements from i lie in.
+HWY_INLINE VF SpreadToPairs(const float* of_units, size_t i) {
+  const Floats d;
+  const float* unit = of_units + i / kUnit;
+#if HWY_MAX_BYTES >= 64
+  const hn::Half<Floats> half;
+  return hn::Combine(d, hn::Set(half, unit[1]), hn::Set(half, unit[0]));
+#else
+  return hn::Set(d, *unit);
+#endif
+}
+
+// Elements i .. i + 2 * kLanes - 1 to values.
+template <class Lanes, Rounding kRounding, bool kDivide>
+HWY_INLINE void ApplyPairs(const UnitFactors& f, const uint16_t* HWY_RESTRICT x,
+                           size_t i, uint16_t* HWY_RESTRICT values) {
+  const VF factor = SpreadToPairs(f.factor, i);
+  const VF value_factor = SpreadToPairs(f.value_factor, i);
+  const auto apply = [&](VF v) HWY_ATTR {
+    const VF r =
+        QuantizeLanes<kRounding, kDivide>(v, factor, hn::Zero(Words()));
+    return Lanes::Round(ValueOf(r, v, value_factor));
+  };
+  const VU pairs = Lanes::LoadPairs(x + i);
+  Lanes::StorePairs(apply(Lanes::Even(pairs)), apply(Lanes::Odd(pairs)),
+                    values + i);
+}
+
 // The elements of a chunk: values, or bytes of one or two codes.
 template <class Lanes, Rounding kRounding, bool kDivide, Want kWant>
 HWY_INLINE void ApplyChunk(const UnitFactors& f,
@@ -182,6 +210,9 @@ HWY_INLINE void ApplyChunk(const UnitFactors& f,
                    CodesAt<Lanes, kRounding, kDivide>(f, x, j + kLanes),
                    bytes + j / 2);
       }
+    } else if constexpr (Lanes::kInPairs) {
+      ApplyPairs<Lanes, kRounding, kDivide>(f, x, i, values);
+      ApplyPairs<Lanes, kRounding, kDivide>(f, x, i + 2 * kLanes, values);
     } else {
       const auto apply = [&](size_t j) HWY_ATTR {
         ApplyVector<Lanes, kRounding, kDivide, kWant>(f, x, j, values, bytes);

@@ -78,6 +78,7 @@ class LateProgress {
       if (absl::Now() - start_ < kQuiet) return;
       telemetry::ProgressOptions options;
       options.unit = "B";
+      options.unit_scale = true;
       options.initial = done;
       progress_ =
           std::make_unique<telemetry::Progress>(mode_, what_, total, options);
