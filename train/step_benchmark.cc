@@ -17,6 +17,7 @@ namespace {
 
 constexpr int64_t kBatch = 4;
 constexpr int64_t kCrop = 128;
+constexpr int kWarmUpSteps = 3;
 
 void BM_TrainingStep(benchmark::State& state, const std::string& policy,
                      double model_scale_factor) {
@@ -33,13 +34,16 @@ void BM_TrainingStep(benchmark::State& state, const std::string& policy,
   torch::manual_seed(2);
   const at::Tensor images = at::randn({kBatch, 3, kCrop, kCrop});
   const at::Tensor target = at::randint(0, 2, {kBatch, kCrop, kCrop});
-  for (auto _ : state) {
+  const auto step = [&] {
     const at::Tensor loss = SegmentationLoss(net->Forward(images), target, 1.0);
     adam.zero_grad();
     loss.backward();
     adam.step();
     benchmark::DoNotOptimize(loss.item<float>());
-  }
+  };
+  // The first steps allocate, and compile oneDNN's kernels.
+  for (int i = 0; i < kWarmUpSteps; ++i) step();
+  for (auto _ : state) step();
   state.SetItemsProcessed(state.iterations() * kBatch);
   state.counters["threads"] = at::get_num_threads();
 }

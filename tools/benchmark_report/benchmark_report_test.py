@@ -246,6 +246,11 @@ class RenderTest(unittest.TestCase):
         self.assertEqual(render.time_text(3.25e-7), "325 ns")
         self.assertEqual(render.time_text(5e-10), "0.5 ns")
 
+    def test_rates_have_prefixes(self):
+        self.assertEqual(render._rate_text([2.5e9], "B"), "2.5 GB/s")
+        self.assertEqual(render._rate_text([30.0, 31.0, 29.0], "item"), "30 item/s")
+        self.assertEqual(render._rate_text([], "B"), "")
+
 
 if __name__ == "__main__":
     sys.exit(unittest.main())

@@ -17,7 +17,10 @@ def _rate_text(values: list[float], unit: str) -> str:
     if not values:
         return ""
     median = sorted(values)[len(values) // 2]
-    return f"{median / 1e9:.3g} G{unit}/s"
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if median >= factor:
+            return f"{median / factor:.3g} {prefix}{unit}/s"
+    return f"{median:.3g} {unit}/s"
 
 
 def _row_cells(row: dict[str, Any]) -> list[str]:
