@@ -62,8 +62,7 @@ void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
   for (; j + kLanes <= width; j += kLanes) {
     VI max = hn::Zero(di);
     for (size_t r = 0; r < rows; ++r) {
-      max = hn::Max(max,
-                    hn::BitCast(di, hn::Abs(hn::LoadU(d, x + r * stride + j))));
+      max = hn::Max(max, AbsBits(hn::LoadU(d, x + r * stride + j)));
     }
     hn::StoreU(hn::BitCast(dw, max), dw, amax_bits + j);
   }
