@@ -121,6 +121,25 @@ void BM_FakeQuantizeGivenAmax(benchmark::State& state,
   RunFake(state, name, Layout::kFlat, true);
 }
 
+void BM_FakeQuantizeGivenScales(benchmark::State& state,
+                                const std::string& name) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
+  const std::vector<float> scales(grid.num_blocks(), 64.0f);
+  QuantizeOptions options;
+  options.tensor_amax = 5.0f;
+  options.block_scales = scales;
+  for (auto _ : state) {
+    if (!FakeQuantize(recipe, grid, b.x, b.y, options).ok()) {
+      state.SkipWithError("refused");
+    }
+    benchmark::ClobberMemory();
+  }
+  Count(state, state.range(0), 8);
+}
+
 void BM_FakeQuantizeChannels(benchmark::State& state, const std::string& name) {
   RunFake(state, name, Layout::kStrided, false);
 }
@@ -257,6 +276,9 @@ BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_sr8, "nvfp4+sr8")
     ->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_rowscaled, "nvfp4_rowscaled")
+    ->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeGivenScales, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeTiles, nvfp4_2d, "nvfp4_2d")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeBaseline, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, nvfp4, "nvfp4")->Apply(OneSize);

@@ -171,6 +171,23 @@ CNN_FP4_HOST_DEVICE constexpr BlockFactors FactorsOfE4m3(ScaleRule rule,
   return FactorsOfStored(rule, t, code, DecodeE4m3(code));
 }
 
+// The factors of a block whose scale the caller gives, finite and not negative,
+// in units of the stored scale: rounded to E4M3 to nearest, to E8M0 up.
+CNN_FP4_HOST_DEVICE constexpr BlockFactors FactorsOfGivenScale(
+    ScaleRule rule, ScaleFormat format, const TensorFactors& t, float scale) {
+  switch (format) {
+    case ScaleFormat::kE4m3:
+      return FactorsOfE4m3(rule, t, EncodeE4m3(scale));
+    case ScaleFormat::kE8m0: {
+      const uint8_t code = EncodeE8m0RoundUp(scale);
+      return FactorsOfStored(rule, t, code, DecodeE8m0(code));
+    }
+    case ScaleFormat::kFloat32:
+      break;
+  }
+  return FactorsOfStored(rule, t, 0, scale);
+}
+
 // E8M0 bits of the scale of a block with amax a, 0 <= a <= FLT_MAX. The clamp
 // at 0 comes last, so subnormal a give 2^-127.
 CNN_FP4_HOST_DEVICE constexpr uint8_t E8m0ScaleCode(ScaleRule rule, float a) {

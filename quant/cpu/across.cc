@@ -2,11 +2,12 @@
 //
 // Three ways, by layout:
 //   columns  a block is a column of up to kMaxStridedRows rows: one kernel;
-//   tall     the same with more rows: amaxes, factors, then row by row;
-//   band     rows of a tile, or a short inner extent: amaxes over the rows,
-//   then
-//            over the columns of each block, factors spread to elements, then
-//            row by row.
+//   tall     the same with more rows, with scales that the caller gives or with
+//            row scales: amaxes, factors, then row by row;
+//   band     rows of a tile, or a short inner extent (1 included: contiguous
+//            blocks whose scales are given): amaxes over the rows, then over
+//            the columns of each block, factors spread to elements, then row
+//            by row.
 
 #include <algorithm>
 #include <cstring>
@@ -22,14 +23,17 @@ constexpr int64_t kBandWidth = 1024;
 
 enum class Way { kColumns, kTall, kBand };
 
-Way WayOf(const BlockGrid& grid) {
+Way WayOf(const Job& job) {
+  const BlockGrid& grid = job.grid;
   const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
   if (!one_dimensional || grid.inner() < static_cast<int64_t>(kUnit)) {
     return Way::kBand;
   }
-  return grid.block_cols() <= static_cast<int64_t>(kMaxStridedRows)
-             ? Way::kColumns
-             : Way::kTall;
+  // The kernel finds the factors itself, from amaxes and one tensor scale.
+  const bool one_kernel =
+      grid.block_cols() <= static_cast<int64_t>(kMaxStridedRows) &&
+      job.tensors.size() == 1 && !job.has_given_scales();
+  return one_kernel ? Way::kColumns : Way::kTall;
 }
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -115,19 +119,6 @@ bool AllFinite(const uint32_t* amax_bits, size_t n) {
                      [](uint32_t bits) { return bits < 0x7F800000u; });
 }
 
-// Factors of n blocks from amax_bits; scales go to the output.
-void Factors(const Job& job, const uint32_t* amax_bits, size_t n,
-             const KernelOutput& out, Scratch& scratch) {
-  uint8_t* codes = Grown(scratch.scale_codes, n);
-  float* stored = Grown(scratch.stored, n);
-  ComputeFactors(job.params, amax_bits, n, Grown(scratch.factors, n),
-                 Grown(scratch.value_factors, n), codes, stored);
-  if (out.scale_codes != nullptr) memcpy(out.scale_codes, codes, n);
-  if (out.stored_scales != nullptr) {
-    memcpy(out.stored_scales, stored, n * sizeof(float));
-  }
-}
-
 // Rows under factors that all rows share.
 void QuantizeRows(const Job& job, const Source& source, int64_t offset,
                   int64_t rows, int64_t row_stride, int64_t width,
@@ -152,8 +143,7 @@ void RunTall(const Job& job, int64_t task, Scratch& scratch) {
   if (!AllFinite(amax_bits, strip.width)) {
     return QuantizeSlowly(job, strip.first_block, strip.width, scratch);
   }
-  Factors(job, amax_bits, strip.width, OutputAt(job, strip.first_block, 0),
-          scratch);
+  FindFactors(job, strip.first_block, amax_bits, strip.width, scratch);
   QuantizeRows(job, source, strip.offset, strip.rows, inner, strip.width,
                scratch.factors.data(), scratch.value_factors.data(), scratch);
 }
@@ -243,7 +233,7 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
   if (!AllFinite(block_bits, blocks)) {
     return QuantizeSlowly(job, first_block, blocks, scratch);
   }
-  Factors(job, block_bits, blocks, OutputAt(job, first_block, 0), scratch);
+  FindFactors(job, first_block, block_bits, blocks, scratch);
   if (units) {
     for (int64_t r = 0; r < first.rows; ++r) {
       const int64_t at = first.offset + r * grid.row_stride();
@@ -265,7 +255,7 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
 
 int64_t AcrossTasks(const Job& job) {
   const BlockGrid& grid = job.grid;
-  switch (WayOf(grid)) {
+  switch (WayOf(job)) {
     case Way::kColumns:
       return grid.outer() * grid.block_count_cols() *
              CeilDiv(grid.inner(), kColumnsWidth);
@@ -280,7 +270,7 @@ int64_t AcrossTasks(const Job& job) {
 }
 
 void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch) {
-  switch (WayOf(job.grid)) {
+  switch (WayOf(job)) {
     case Way::kColumns:
       return RunColumns(job, task, scratch);
     case Way::kTall:

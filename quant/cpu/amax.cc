@@ -13,6 +13,9 @@ namespace {
 
 constexpr uint32_t kInfinityBits = 0x7F800000u;
 
+// Neighbouring rows that lie across memory and are gone through together.
+constexpr int64_t kRowStrip = 256;
+
 struct MaxState {
   uint32_t bits = 0;
   Scratch scratch;
@@ -93,51 +96,93 @@ TensorFactors MakeFactors(const Recipe& recipe, float amax) {
                            recipe.tensor_scale != TensorScale::kNone, amax);
 }
 
+// Rows row .. row + count - 1 of one outer position.
+struct RowStrip {
+  int64_t row = 0;
+  int64_t count = 0;
+};
+
+// bits[i] = the amax bits of row strip.row + i, transformed if the recipe says
+// so.
+void RowAmaxBits(const Job& job, const RowStrip& strip, Scratch& scratch,
+                 uint32_t* bits) {
+  const BlockGrid& grid = job.grid;
+  const int64_t inner = grid.inner();
+  const float* x =
+      job.x + strip.row / inner * grid.cols() * inner + strip.row % inner;
+  const int64_t groups = grid.cols() / kHadamardSize;
+  const uint16_t signs = job.options.hadamard_signs;
+  std::vector<float>& y = scratch.x;
+  if (inner == 1) {
+    if (job.recipe.hadamard) {
+      y.resize(grid.cols());
+      HadamardGroups(x, groups, signs, y.data());
+      x = y.data();
+    }
+    *bits = AmaxBits(x, grid.cols());
+    return;
+  }
+  if (!job.recipe.hadamard) {
+    ColumnAmaxBits(x, grid.cols(), inner, strip.count, bits);
+    return;
+  }
+  y.resize(kHadamardSize * strip.count);
+  std::vector<uint32_t> of_group(strip.count);
+  std::fill_n(bits, strip.count, 0);
+  for (int64_t g = 0; g < groups; ++g) {
+    HadamardRows(x + g * kHadamardSize * inner, inner, strip.count, signs,
+                 y.data(), strip.count);
+    ColumnAmaxBits(y.data(), kHadamardSize, strip.count, strip.count,
+                   of_group.data());
+    for (int64_t i = 0; i < strip.count; ++i) {
+      bits[i] = std::max(bits[i], of_group[i]);
+    }
+  }
+}
+
+// The amax of one row after policy and transform, of what is finite then.
+float PreparedRowAmax(const Job& job, int64_t row) {
+  const int64_t inner = job.grid.inner();
+  const int64_t blocks = job.grid.block_count_cols();
+  float amax = 0.0f;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t block = (row / inner * blocks + b) * inner + row % inner;
+    amax = std::max(amax, PreparedAmax(job, block, 1));
+  }
+  return amax;
+}
+
 absl::Status FindRowFactors(Job& job) {
   const BlockGrid& grid = job.grid;
   job.tensors.resize(grid.num_rows());
-  std::atomic<bool> refused{false};
-  const bool given = !job.options.row_amaxes.empty();
-  ParallelFor<Scratch>(
-      grid.num_rows(), grid.size() >= kParallelElements,
-      [&](int64_t row, Scratch& scratch) {
-        if (given) {
-          job.tensors[row] =
-              MakeFactors(job.recipe, job.options.row_amaxes[row]);
-          return;
-        }
-        float amax = 0.0f;
-        uint32_t bits = kInfinityBits;
-        const int64_t blocks = grid.block_count_cols();
-        if (grid.inner() == 1) {
-          const float* x = job.x + row * grid.cols();
-          if (job.recipe.hadamard) {
-            scratch.x.resize(grid.cols());
-            HadamardGroups(x, grid.cols() / kHadamardSize,
-                           job.options.hadamard_signs, scratch.x.data());
-            x = scratch.x.data();
+  if (!job.options.row_amaxes.empty()) {
+    for (int64_t row = 0; row < grid.num_rows(); ++row) {
+      job.tensors[row] = MakeFactors(job.recipe, job.options.row_amaxes[row]);
+    }
+  } else {
+    std::atomic<bool> not_finite{false};
+    const int64_t strips = (grid.inner() + kRowStrip - 1) / kRowStrip;
+    ParallelFor<Scratch>(
+        grid.outer() * strips, grid.size() >= kParallelElements,
+        [&](int64_t task, Scratch& scratch) {
+          const int64_t i = task % strips * kRowStrip;
+          const RowStrip strip{task / strips * grid.inner() + i,
+                               std::min(kRowStrip, grid.inner() - i)};
+          uint32_t bits[kRowStrip];
+          RowAmaxBits(job, strip, scratch, bits);
+          for (int64_t r = 0; r < strip.count; ++r) {
+            const bool finite = bits[r] < kInfinityBits;
+            if (!finite) not_finite = true;
+            job.tensors[strip.row + r] = MakeFactors(
+                job.recipe, finite ? BitCast<float>(bits[r])
+                                   : PreparedRowAmax(job, strip.row + r));
           }
-          bits = AmaxBits(x, grid.cols());
-          amax = BitCast<float>(bits);
-        }
-        if (bits >= kInfinityBits) {
-          const int64_t o = row / grid.inner();
-          const int64_t i = row % grid.inner();
-          amax = 0.0f;
-          for (int64_t b = 0; b < blocks; ++b) {
-            amax = std::max(
-                amax,
-                PreparedAmax(job, (o * blocks + b) * grid.inner() + i, 1));
-          }
-          if (grid.inner() == 1 &&
-              job.options.nonfinite == NonFinitePolicy::kRefuse) {
-            refused = true;
-          }
-        }
-        job.tensors[row] = MakeFactors(job.recipe, amax);
-      },
-      [](const Scratch&) {});
-  if (refused) return Refuse(job);
+        },
+        [](const Scratch&) {});
+    if (not_finite && job.options.nonfinite == NonFinitePolicy::kRefuse) {
+      return Refuse(job);
+    }
+  }
   // A tensor of one row is as good as one with a tensor scale.
   if (!job.tensors.empty()) job.params.tensor = job.tensors[0];
   return absl::OkStatus();

@@ -144,20 +144,15 @@ void RunLong(const Job& job, int64_t index, Scratch& scratch) {
   const float* x = Rotated(job, job.x + block.offset, block.cols, scratch);
   const uint32_t bits = AmaxBits(x, block.cols);
   if (bits >= 0x7F800000u) return QuantizeSlowly(job, index, 1, scratch);
-  float factor = 0.0f;
-  float value_factor = 0.0f;
-  float stored = 0.0f;
-  uint8_t code = 0;
-  const KernelParams params = ParamsOf(job, index);
-  ComputeFactors(params, &bits, 1, &factor, &value_factor, &code, &stored);
-  const KernelOutput out = OutputAt(job, index, block.offset);
-  if (out.scale_codes != nullptr) *out.scale_codes = code;
-  if (out.stored_scales != nullptr) *out.stored_scales = stored;
+  FindFactors(job, index, &bits, 1, scratch);
+  const float factor = scratch.factors[0];
+  const float value_factor = scratch.value_factors[0];
   scratch.factors.assign(kPiece, factor);
   scratch.value_factors.assign(kPiece, value_factor);
+  const KernelOutput out = OutputAt(job, index, block.offset);
   for (int64_t i = 0; i < block.cols; i += kPiece) {
     const size_t n = std::min<int64_t>(kPiece, block.cols - i);
-    QuantizeElements(params, x + i, n, scratch.factors.data(),
+    QuantizeElements(job.params, x + i, n, scratch.factors.data(),
                      scratch.value_factors.data(),
                      FillRandom(job, block.offset + i, n, scratch),
                      out.values == nullptr ? nullptr : out.values + i,
@@ -183,9 +178,17 @@ bool RowByRow(const Job& job) {
 
 }  // namespace
 
-bool CanPackDirectly(const BlockGrid& grid) {
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
-         HasChunkKernel(grid.block_cols()) && IsSeamless(grid);
+bool HasContiguousKernel(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  const bool contiguous =
+      grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
+  return contiguous &&
+         !(job.has_given_scales() && HasChunkKernel(grid.block_cols()));
+}
+
+bool CanPackDirectly(const Job& job) {
+  return HasContiguousKernel(job) && HasChunkKernel(job.grid.block_cols()) &&
+         IsSeamless(job.grid);
 }
 
 int64_t ContiguousTasks(const Job& job) {

@@ -16,16 +16,14 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-// What has no kernel: scales that the caller gives, and rows with scales of
-// their own that lie across memory.
-bool HasKernels(const Job& job) {
-  return job.options.block_scales.empty() &&
-         (job.tensors.size() == 1 ||
-          (job.grid.inner() == 1 && !ComparesErrors(job.recipe.scale_rule)));
+// Rules that try several scales: not under given ones, and one by one where
+// each row has its own tensor scale.
+bool TriesScales(const Job& job) {
+  return ComparesErrors(job.recipe.scale_rule) && !job.has_given_scales();
 }
 
-bool IsContiguous(const BlockGrid& grid) {
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
+bool HasKernels(const Job& job) {
+  return !TriesScales(job) || job.tensors.size() == 1;
 }
 
 absl::Status RunJob(const Job& job) {
@@ -46,7 +44,7 @@ absl::Status RunJob(const Job& job) {
                                           scratch);
                          },
                          merge);
-  } else if (ComparesErrors(job.recipe.scale_rule)) {
+  } else if (TriesScales(job)) {
     const int64_t blocks = grid.num_blocks();
     const int64_t unit = kUnit;
     ParallelFor<Scratch>(
@@ -56,7 +54,7 @@ absl::Status RunJob(const Job& job) {
           QuantizeByError(job, first, std::min(unit, blocks - first), scratch);
         },
         merge);
-  } else if (IsContiguous(grid)) {
+  } else if (HasContiguousKernel(job)) {
     ParallelFor<Scratch>(
         ContiguousTasks(job), parallel,
         [&](int64_t task, Scratch& scratch) {
@@ -185,7 +183,7 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
   for (const TensorFactors& tensor : job.tensors) {
     packed.tensor_scales.push_back(tensor.decode);
   }
-  if (CanPackDirectly(grid)) {
+  if (CanPackDirectly(job)) {
     job.output.packed = packed.codes.data();
     return RunJob(job);
   }

@@ -168,6 +168,37 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
   }
 }
 
+// Scales from far too small to far too large for the values, and zeros.
+std::vector<float> GivenScales(int64_t n) {
+  std::mt19937 engine(11);
+  std::normal_distribution<float> normal;
+  std::vector<float> scales(n);
+  for (float& scale : scales) {
+    scale = engine() % 8 == 0 ? 0.0f : std::exp(4.0f * normal(engine));
+  }
+  return scales;
+}
+
+TEST_P(CpuQuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    for (const Shape& shape : Shapes()) {
+      if (!Fits(recipe, shape)) continue;
+      const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+      const std::vector<float> scales = GivenScales(grid->num_blocks());
+      QuantizeOptions options;
+      options.block_scales = scales;
+      options.seed = 3;
+      SCOPED_TRACE(ToString(recipe) + " on " + set.name + " shape " +
+                   ::testing::PrintToString(shape.extents) + " axis " +
+                   std::to_string(shape.axis));
+      ExpectSame(recipe, *grid, Values(grid->size(), 7), options);
+      if (HasFailure()) return;
+    }
+  }
+}
+
 TEST_P(CpuQuantizerTest, TiesOfScalesAndElements) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   if (recipe.scale_rule == ScaleRule::kBestOf126) return;  // No such ties.

@@ -32,8 +32,9 @@ int64_t Alignment(RandomKind kind) {
 constexpr size_t kRandomSlack = 64;
 
 template <class T>
-void Grow(std::vector<T>& v, size_t n) {
+T* Grow(std::vector<T>& v, size_t n) {
   if (v.size() < n) v.resize(n);
+  return v.data();
 }
 
 }  // namespace
@@ -99,6 +100,42 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
   return random;
 }
 
+void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
+                 size_t n, Scratch& scratch) {
+  float* factors = Grow(scratch.factors, n);
+  float* value_factors = Grow(scratch.value_factors, n);
+  uint8_t* codes = Grow(scratch.scale_codes, n);
+  float* stored = Grow(scratch.stored, n);
+  const ScaleRule rule = job.params.rule;
+  const bool rows = job.tensors.size() > 1;
+  if (rows || job.has_given_scales()) {
+    const int64_t first_row = job.grid.block(first_block).row;
+    for (size_t i = 0; i < n; ++i) {
+      const TensorFactors& tensor =
+          job.tensors[rows ? first_row + i % job.grid.inner() : 0];
+      const BlockFactors block =
+          job.has_given_scales()
+              ? FactorsOfGivenScale(rule, job.recipe.scale_format, tensor,
+                                    job.options.block_scales[first_block + i])
+              : MakeBlockFactors(rule, tensor, BitCast<float>(amax_bits[i]));
+      factors[i] = block.factor;
+      value_factors[i] = job.params.operand ? block.stored : block.dequantize;
+      codes[i] = block.code;
+      stored[i] = block.stored;
+    }
+  } else {
+    ComputeFactors(job.params, amax_bits, n, factors, value_factors, codes,
+                   stored);
+  }
+  const KernelOutput& out = job.output;
+  if (out.scale_codes != nullptr) {
+    memcpy(out.scale_codes + first_block, codes, n);
+  }
+  if (out.stored_scales != nullptr) {
+    memcpy(out.stored_scales + first_block, stored, n * sizeof(float));
+  }
+}
+
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch) {
   const bool refuse = job.options.nonfinite == NonFinitePolicy::kRefuse;
@@ -131,7 +168,7 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
         continue;
       }
     }
-    if (!job.options.block_scales.empty()) {
+    if (job.has_given_scales()) {
       input.given_scale = job.options.block_scales[b];
     }
     const auto [factors, codes] = reference::QuantizeBlock(input);

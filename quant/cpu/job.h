@@ -42,6 +42,7 @@ struct Job {
   const TensorFactors& tensor_of(const BlockGrid::Block& block) const {
     return tensors[tensors.size() == 1 ? 0 : block.row];
   }
+  bool has_given_scales() const { return !options.block_scales.empty(); }
 };
 
 // What kRefuse has to report, of one thread: the smallest index of an element
@@ -73,6 +74,14 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
                           int64_t row_stride, size_t width,
                           size_t random_stride, Scratch& scratch);
 
+// The factors of blocks first_block .. first_block + n - 1, to scratch.factors
+// and scratch.value_factors, and their scales to the job's output: from their
+// amaxes, all finite, or from the scales that the caller gives. With row scales
+// the blocks are of one outer position and n <= inner, or whole columns of
+// blocks (the next block is of the next row, round and round).
+void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
+                 size_t n, Scratch& scratch);
+
 // Blocks one by one, by the reference's arithmetic: for rules without a kernel
 // and for blocks with values that are not finite.
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
@@ -82,9 +91,10 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 
-// 1-D blocks along contiguous memory (grid.inner() == 1). Tasks of whole
-// blocks.
-bool CanPackDirectly(const BlockGrid& grid);
+// 1-D blocks along contiguous memory (grid.inner() == 1), unless they are short
+// and their scales given. Tasks of whole blocks.
+bool HasContiguousKernel(const Job& job);
+bool CanPackDirectly(const Job& job);
 int64_t ContiguousTasks(const Job& job);
 void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
 

@@ -109,22 +109,6 @@ BlockFactors ChooseFactors(const BlockInput& input) {
   return MakeBlockFactors(rule, input.tensor, amax);
 }
 
-// A scale that the caller gave.
-BlockFactors GivenFactors(const BlockInput& input, float scale) {
-  const ScaleRule rule = input.recipe.scale_rule;
-  switch (input.recipe.scale_format) {
-    case ScaleFormat::kE4m3:
-      return FactorsOfE4m3(rule, input.tensor, EncodeE4m3(scale));
-    case ScaleFormat::kE8m0: {
-      const uint8_t code = EncodeE8m0RoundUp(scale);
-      return FactorsOfStored(rule, input.tensor, code, DecodeE8m0(code));
-    }
-    case ScaleFormat::kFloat32:
-      break;
-  }
-  return FactorsOfStored(rule, input.tensor, 0, scale);
-}
-
 BlockFactors NanFactors(ScaleFormat format) {
   BlockFactors factors;
   factors.code = format == ScaleFormat::kE8m0 ? kE8m0Nan : kE4m3Nan;
@@ -172,7 +156,9 @@ BlockOutput QuantizeBlock(const BlockInput& input) {
     return output;
   }
   output.factors = input.given_scale.has_value()
-                       ? GivenFactors(input, *input.given_scale)
+                       ? FactorsOfGivenScale(input.recipe.scale_rule,
+                                             input.recipe.scale_format,
+                                             input.tensor, *input.given_scale)
                        : ChooseFactors(input);
   output.codes = EncodeBlock(input, output.factors);
   return output;
