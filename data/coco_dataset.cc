@@ -127,7 +127,7 @@ class CocoDataset : public Dataset {
 absl::StatusOr<Classes> MakeClasses(const CocoOptions& options,
                                     const CocoInstances& instances) {
   Classes classes;
-  classes.names.push_back("background");
+  classes.names.emplace_back("background");
   for (const auto& [id, category] : instances.categories) {
     if (options.categories.empty()) {
       classes.of_category[id] = static_cast<uint8_t>(classes.names.size());

@@ -129,8 +129,10 @@ absl::Status ParseAnnotation(const Json& json, CocoAnnotation* annotation) {
   annotation->category_id = *category_id;
   const auto crowd = json.find("iscrowd");
   if (crowd != json.end()) {
-    if (*crowd != 0 && *crowd != 1) return Bad("\"iscrowd\" is not 0 or 1");
     annotation->is_crowd = *crowd == 1;
+    if (!annotation->is_crowd && *crowd != 0) {
+      return Bad("\"iscrowd\" is not 0 or 1");
+    }
   }
   const auto segmentation = json.find("segmentation");
   if (segmentation == json.end()) return Bad("\"segmentation\" is missing");

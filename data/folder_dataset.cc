@@ -193,8 +193,8 @@ absl::StatusOr<std::pair<MaskRule, std::vector<std::string>>> FindClasses(
         "--class_names has ", names.size(), " names; at most ", kMaxClasses));
   }
   if (names.empty()) {
-    names.push_back("background");
-    if (rule.kind == MaskRule::Kind::kBinary) names.push_back("foreground");
+    names.emplace_back("background");
+    if (rule.kind == MaskRule::Kind::kBinary) names.emplace_back("foreground");
     while (names.size() < found) {
       names.push_back(absl::StrCat("class_", names.size()));
     }

@@ -148,9 +148,8 @@ std::string PngThatDeclares(uint32_t width, uint32_t height) {
 
 std::string MakeTempDir() {
   static std::atomic<int> next{0};
-  const std::string path = ::testing::TempDir() + "dataset_" +
-                           std::to_string(::getpid()) + "_" +
-                           std::to_string(next++);
+  std::string path = ::testing::TempDir() + "dataset_" +
+                     std::to_string(::getpid()) + "_" + std::to_string(next++);
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path;

@@ -22,6 +22,7 @@ fi
 failed=0
 for file in "${files[@]}"; do
   clang-tidy --quiet "${file}" -- -std=c++17 -I. -Ibazel-bin -mssse3 -fopenmp \
+    -isystem "bazel-${PWD##*/}/external/bazel_tools" \
     -isystem /usr/include/eigen3 -isystem /usr/include/cairo \
     -Wno-unknown-pragmas 2>/dev/null || failed=$((failed + 1))
 done
