@@ -105,7 +105,8 @@ std::vector<uint16_t> NarrowValues(int64_t size, bool half) {
 }
 
 void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
-                          bool half, const std::string& where) {
+                          bool half, const std::string& where,
+                          const QuantizeOptions& options = {}) {
   const BlockGrid grid = BlockGrid::Along({rows, cols}, 1, recipe).value();
   std::vector<uint16_t> x = NarrowValues(grid.size(), half);
   std::vector<float> wide(x.size());
@@ -113,22 +114,24 @@ void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
     wide[i] = half ? DecodeHalf(x[i]) : DecodeBfloat16(x[i]);
   }
   std::vector<float> expected(x.size());
-  ASSERT_TRUE(FakeQuantize(recipe, grid, wide, absl::MakeSpan(expected)).ok());
+  ASSERT_TRUE(
+      FakeQuantize(recipe, grid, wide, absl::MakeSpan(expected), options).ok());
   const TensorView view =
       half ? TensorView::Float16(x) : TensorView::Bfloat16(x);
   std::vector<float> y(x.size());
   ASSERT_TRUE(FakeQuantize(recipe, grid, view,
-                           MutableTensorView::Float32(absl::MakeSpan(y)))
+                           MutableTensorView::Float32(absl::MakeSpan(y)),
+                           options)
                   .ok());
   EXPECT_EQ(y, expected) << where;
-  EXPECT_EQ(Quantize(recipe, grid, view)->codes,
-            Quantize(recipe, grid, wide)->codes);
+  EXPECT_EQ(Quantize(recipe, grid, view, options)->codes,
+            Quantize(recipe, grid, wide, options)->codes);
   EXPECT_EQ(Amax(view).value(), Amax(wide).value());
   // In place.
   const MutableTensorView out =
       half ? MutableTensorView::Float16(absl::MakeSpan(x))
            : MutableTensorView::Bfloat16(absl::MakeSpan(x));
-  ASSERT_TRUE(FakeQuantize(recipe, grid, view, out).ok());
+  ASSERT_TRUE(FakeQuantize(recipe, grid, view, out, options).ok());
   for (size_t i = 0; i < x.size(); ++i) {
     ASSERT_EQ(x[i],
               half ? EncodeHalf(expected[i]) : EncodeBfloat16(expected[i]))
@@ -164,6 +167,25 @@ TEST(NarrowTensors, MoreThanOneThread) {
   for (const char* name : {"nvfp4", "mxfp4", "nvfp4_four_over_six"}) {
     for (const bool half : {false, true}) {
       ExpectEqualToWidened(FindRecipe(name).value(), 40, 2048, half, name);
+    }
+  }
+}
+
+TEST(NarrowTensors, PiecesKnowWhereTheyAre) {
+  constexpr int64_t kRows = 40, kCols = 2048;
+  QuantizeOptions options;
+  options.first_element = 7;
+  std::vector<float> scales(kRows * kCols / 16);
+  for (size_t b = 0; b < scales.size(); ++b) {
+    scales[b] = static_cast<float>(1 + b % 97);
+  }
+  for (const char* name : {"nvfp4", "nvfp4+sr8", "nvfp4_1level+sr"}) {
+    for (const bool given : {false, true}) {
+      options.block_scales = given ? scales : absl::Span<const float>();
+      for (const bool half : {false, true}) {
+        ExpectEqualToWidened(FindRecipe(name).value(), kRows, kCols, half, name,
+                             options);
+      }
     }
   }
 }

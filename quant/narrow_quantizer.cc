@@ -47,18 +47,23 @@ std::vector<float> Widened(const TensorView& x) {
   return wide;
 }
 
-// Blocks that a piece holds a whole number of, in a recipe whose blocks do not
-// know their index.
-bool CanGoInPieces(const Recipe& recipe, const BlockGrid& grid,
-                   const QuantizeOptions& options) {
+// Blocks that a piece holds a whole number of.
+bool CanGoInPieces(const Recipe& recipe, const BlockGrid& grid) {
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
+         grid.cols() % grid.block_cols() == 0 &&
+         kPiece % grid.block_cols() == 0 &&
+         recipe.tensor_scale != TensorScale::kPerRow && !recipe.hadamard;
+}
+
+// Whether chunks need no FP32 copy.
+bool HasNarrowKernel(const Recipe& recipe, const BlockGrid& grid,
+                     const QuantizeOptions& options) {
   const bool random = recipe.rounding == Rounding::kStochastic8 ||
                       recipe.rounding == Rounding::kStochastic ||
                       recipe.rounding == Rounding::kStochasticUnbiased;
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
-         grid.cols() % grid.block_cols() == 0 &&
-         kPiece % grid.block_cols() == 0 && !random &&
-         recipe.tensor_scale != TensorScale::kPerRow &&
-         options.block_scales.empty() && !recipe.hadamard;
+  return !random && options.block_scales.empty() &&
+         cpu::HasChunkKernel(grid.block_cols()) &&
+         !ComparesErrors(recipe.scale_rule);
 }
 
 int64_t Pieces(int64_t size) { return size / kPiece + (size % kPiece != 0); }
@@ -152,9 +157,15 @@ bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
         cpu::Widen(x, first, n, state.x);
         const auto flat = BlockGrid::Along(
             {n / grid.block_cols(), grid.block_cols()}, 1, recipe);
+        QuantizeOptions of_piece = options;
+        of_piece.first_element += first;
+        if (!options.block_scales.empty()) {
+          of_piece.block_scales = options.block_scales.subspan(
+              first / grid.block_cols(), flat->num_blocks());
+        }
         const absl::Status status =
             FakeQuantize(recipe, *flat, absl::MakeConstSpan(state.x, n),
-                         absl::MakeSpan(state.y, n), options);
+                         absl::MakeSpan(state.y, n), of_piece);
         state.failed = state.failed || !status.ok();
         cpu::Narrow(state.y, n, y, first);
       },
@@ -189,7 +200,7 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
   if (!status.ok()) return status;
   QuantizeOptions with_amax = options;
-  bool in_pieces = CanGoInPieces(recipe, grid, options);
+  bool in_pieces = CanGoInPieces(recipe, grid);
   // Also where no amax is needed but x is overwritten: what is not finite must
   // be known before.
   const bool need_amax = recipe.tensor_scale != TensorScale::kNone &&
@@ -201,8 +212,7 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   }
   if (in_pieces) {
     const bool done =
-        x.dtype == y.dtype && cpu::HasChunkKernel(grid.block_cols()) &&
-                !ComparesErrors(recipe.scale_rule)
+        x.dtype == y.dtype && HasNarrowKernel(recipe, grid, options)
             ? FakeQuantizeChunks(recipe, grid, x, y,
                                  with_amax.tensor_amax.value_or(0.0f))
             : FakeQuantizePieces(recipe, grid, x, y, with_amax);

@@ -20,8 +20,9 @@ int64_t BlocksPerChunk(const BlockGrid& grid) {
 // A row's factors differ from the tensor's.
 KernelParams ParamsOf(const Job& job, int64_t block) {
   KernelParams params = job.params;
-  if (job.tensors.size() > 1)
+  if (job.tensors.size() > 1) {
     params.tensor = job.tensor_of(job.grid.block(block));
+  }
   return params;
 }
 

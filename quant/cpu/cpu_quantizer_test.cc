@@ -124,7 +124,7 @@ std::vector<std::string> RecipeNames() {
         "mxfp4+block=10", "nvfp4+block=128", "nvfp4+rht", "nvfp4_rowscaled+rht",
         "mxfp4+rht+sr8", "nvfp4_2d+sr", "nvfp4_four_over_six+sr8",
         "nvfp4_four_over_six_mae+sr_unbiased+rht"}) {
-    names.push_back(name);
+    names.emplace_back(name);
   }
   return names;
 }
