@@ -16,7 +16,7 @@ namespace {
 
 using Block = std::vector<float>;
 
-Block FromBfloat16(std::vector<uint16_t> halves) {
+Block FromBfloat16(const std::vector<uint16_t>& halves) {
   Block block;
   for (const uint16_t h : halves) {
     block.push_back(BitCast<float>(uint32_t{h} << 16));

@@ -164,7 +164,7 @@ absl::StatusOr<Recipe> FindRecipe(absl::string_view name) {
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '+');
   std::vector<absl::string_view> known;
   for (const NamedRecipe& named : RecipeRegistry()) {
-    known.push_back(named.recipe.name);
+    known.emplace_back(named.recipe.name);
     if (named.recipe.name != parts[0]) continue;
     Recipe recipe = named.recipe;
     for (size_t i = 1; i < parts.size(); ++i) {

@@ -1,12 +1,12 @@
 #include "telemetry/console.h"
 
-#include <errno.h>
 #include <langinfo.h>
-#include <locale.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <clocale>
+#include <cstdlib>
 #include <string>
 #include <utility>
 

@@ -1,9 +1,9 @@
 #include "telemetry/sinks/jsonl_sink.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <filesystem>

@@ -16,7 +16,6 @@
 namespace cnn_fp4::telemetry {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

@@ -76,8 +76,9 @@ void ElementStream::Skip(int64_t n) {
   position_ += n;
   const int64_t end = loaded_begin_ + static_cast<int64_t>(loaded_.size());
   CHECK_LE(position_, end);
-  if (plain_ && position_ == end)
+  if (plain_ && position_ == end) {
     plain_->Release(loaded_begin_, loaded_.size());
+  }
 }
 
 }  // namespace cnn_fp4::fp4

@@ -13,7 +13,6 @@
 namespace cnn_fp4::fp4 {
 namespace {
 
-using safetensors::DType;
 using safetensors::Reader;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -14,7 +14,8 @@ using ::testing::IsEmpty;
 
 quant::Recipe Find(const char* name) { return *quant::FindRecipe(name); }
 
-Geometry Make(std::vector<int64_t> shape, int64_t axis, const char* recipe) {
+Geometry Make(const std::vector<int64_t>& shape, int64_t axis,
+              const char* recipe) {
   return *Geometry::Create(shape, axis, Find(recipe));
 }
 
@@ -42,7 +43,7 @@ TEST(GeometryTest, ShapesOfThePartsFollowTheAxis) {
 }
 
 TEST(GeometryTest, RefusesWhatHasNoBlocks) {
-  const auto message = [](std::vector<int64_t> shape, int64_t axis,
+  const auto message = [](const std::vector<int64_t>& shape, int64_t axis,
                           const char* recipe) {
     return std::string(
         Geometry::Create(shape, axis, Find(recipe)).status().message());

@@ -27,6 +27,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 // Defined by the sanitizers' runtimes.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(
     void (*)());
 
@@ -121,8 +122,9 @@ class Mutator {
         const auto digit =
             std::find_if(input.begin() + at, input.end(),
                          [](uint8_t c) { return c >= '0' && c <= '9'; });
-        if (digit != input.end())
+        if (digit != input.end()) {
           *digit = static_cast<uint8_t>('0' + Below(10));
+        }
         break;
       }
       default:

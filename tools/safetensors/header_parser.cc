@@ -147,8 +147,9 @@ class Handler : public nlohmann::json_sax<Json> {
                            place_ != Place::kMetadata &&
                            place_ != Place::kWantMetadata &&
                            place_ != Place::kWantString;
-    if (in_tensor)
+    if (in_tensor) {
       return absl::StrCat("tensor ", QuoteName(tensor().name), ": ");
+    }
     if (place_ == Place::kStart || place_ == Place::kTop) return "";
     return absl::StrCat(kMetadataKey, ": ");
   }
@@ -182,7 +183,7 @@ class Handler : public nlohmann::json_sax<Json> {
     return Fail(
         absl::StrCat(Where(), "expected ", Wanted(), ", found ", found));
   }
-  bool Fail(std::string message) {
+  bool Fail(absl::string_view message) {
     status_ = absl::InvalidArgumentError(message);
     return false;
   }
