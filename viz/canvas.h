@@ -13,6 +13,8 @@
 #include "absl/strings/string_view.h"
 #include "viz/colormap.h"
 
+// As in cairo.h, which stays out of this header.
+// NOLINTNEXTLINE(modernize-use-using, bugprone-reserved-identifier)
 typedef struct _cairo cairo_t;
 
 namespace cnn_fp4::viz {

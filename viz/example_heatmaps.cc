@@ -23,16 +23,17 @@ std::vector<std::string> Layers() {
       layers.push_back(absl::StrCat("down", i, ".", part));
     }
   }
-  layers.push_back("bottleneck.conv1");
-  layers.push_back("bottleneck.conv2");
+  layers.emplace_back("bottleneck.conv1");
+  layers.emplace_back("bottleneck.conv2");
   for (int i = 4; i >= 1; --i) {
     for (const char* part : {"transpose", "conv1", "conv2"}) {
       layers.push_back(absl::StrCat("up", i, ".", part));
     }
   }
-  for (int i = 1; i <= 3; ++i)
+  for (int i = 1; i <= 3; ++i) {
     layers.push_back(absl::StrCat("head", i, ".conv"));
-  layers.push_back("output.conv");
+  }
+  layers.emplace_back("output.conv");
   return layers;
 }
 

@@ -166,7 +166,9 @@ void DrawColorBar(const Heatmap& heatmap, const ColorScale& scale, double x,
   }
   // One band a pixel.
   const double band = 1.0 / Canvas::kPixelsPerPoint;
-  for (double at = 0.0; at < height; at += band) {
+  const int bands = static_cast<int>(std::ceil(height / band));
+  for (int i = 0; i < bands; ++i) {
+    const double at = i * band;
     canvas->FillRect(x, y + at, kBarWidth, std::min(band, height - at),
                      scale.ColorAt(1.0 - (at + band / 2) / height));
   }
@@ -295,11 +297,13 @@ absl::Status WriteHeatmapPng(const HeatmapSet& set, absl::string_view path) {
   DrawLegend(width - kMargin, kMargin + 29.0, &canvas);
 
   for (size_t i = 0; i < set.statistics.size(); ++i) {
+    const size_t column = i % across;
+    const size_t row = i / across;
     DrawPanel(
         set.statistics[i],
-        kMargin + static_cast<double>(i % across) * (size.width() + kPanelGapX),
+        kMargin + static_cast<double>(column) * (size.width() + kPanelGapX),
         kMargin + kHeader +
-            static_cast<double>(i / across) * (size.height() + kPanelGapY),
+            static_cast<double>(row) * (size.height() + kPanelGapY),
         size, &canvas);
   }
   return canvas.WritePng(path);

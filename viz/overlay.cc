@@ -266,7 +266,7 @@ absl::Status WriteOverlaySheet(absl::Span<const OverlayRow> rows,
           Overlay(row.image, mask, classes), column_x(i + 2), y,
           std::isnan(iou)
               ? "no foreground"
-              : absl::StrFormat(num_classes > 2 ? "mean IoU %.3f" : "IoU %.3f",
+              : absl::StrFormat("%s %.3f", num_classes > 2 ? "mean IoU" : "IoU",
                                 iou),
           &canvas);
     }

@@ -124,7 +124,7 @@ TEST(WriteOverlaySheetTest, ShowsTheClassesOnTruthAndPredictionsOnly) {
 TEST(WriteOverlaySheetTest, NamesTheRowThatDoesNotFit) {
   const auto styles = DefaultClassStyles({"background", "nucleus"});
   const std::string path = Path("refused.png");
-  const auto message = [&](std::vector<OverlayRow> rows) {
+  const auto message = [&](const std::vector<OverlayRow>& rows) {
     const absl::Status status = WriteOverlaySheet(rows, styles, path);
     EXPECT_TRUE(absl::IsInvalidArgument(status));
     return std::string(status.message());
