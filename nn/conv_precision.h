@@ -17,7 +17,7 @@
 //   nvfp4_seed         fprop in pow2_1x16, activations in tiles along W and
 //                      weights flattened; straight-through backward
 //   nvfp4, mxfp4       fprop along the reduction axis; straight-through
-//   backward
+//                      backward
 //
 // A recipe for dgrad and wgrad is a field here and nothing else: the layer
 // quantises whatever the policy names, from the high-precision source and along

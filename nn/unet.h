@@ -5,10 +5,10 @@
 // in the formats of a ConvPrecision. UNetFP16 and UNetNVFP4 are this one class
 // with another policy, so precision is the only difference between two arms.
 //
-//   enc1..enc4   ConvBlock, then 2x2 max pooling      64, 128, 256, 512
-//   channels bottleneck   ConvBlock                            1024 dec4..dec1
-//   2x2 transposed conv of stride 2, skip concatenation, ConvBlock out 1x1 conv
-//   to the classes
+//   enc1..enc4   ConvBlock, then 2x2 max pooling; 64, 128, 256, 512 channels
+//   bottleneck   ConvBlock; 1024 channels
+//   dec4..dec1   2x2 transposed conv of stride 2, skip concatenation, ConvBlock
+//   out          1x1 conv to the classes
 //
 //   ConvBlock = (3x3 conv, GroupNorm of 8 groups, ReLU) twice
 //

@@ -19,6 +19,11 @@ namespace cnn_fp4::quant {
 
 inline constexpr int kHadamardSize = 16;
 
+// Largest error of an element of the transform, or of its inverse, in units of
+// FP32's epsilon times a quarter of the group's L1 norm: each of four stages
+// rounds by half an epsilon.
+inline constexpr double kHadamardTolerance = 2.0;
+
 // Signs as a mask: bit i set means s[i] = -1. This is TransformerEngine's
 // [1, 1, 1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, 1, -1, -1].
 inline constexpr uint16_t kDefaultHadamardSigns = 0xD7E8;

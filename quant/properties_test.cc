@@ -12,13 +12,17 @@
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e2m1_rounding.h"
 #include "quant/formats/host_device.h"
+#include "quant/hadamard.h"
 #include "quant/quantizer.h"
 #include "quant/random_hadamard.h"
+#include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant {
 namespace {
 
 using Values = std::vector<float>;
+
+constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 
 Values Gaussian(size_t n, uint32_t seed = 1) {
   std::mt19937 engine(seed);
@@ -166,8 +170,7 @@ TEST(Properties, FourOverSixIsNeverWorseThanStaticSixAtTheSameRange) {
       e6 += std::pow(static_cast<double>(y6[i]) - x[i], 2);
       e46 += std::pow(static_cast<double>(y46[i]) - x[i], 2);
     }
-    // The recipe compares sums of its own FP32 values.
-    EXPECT_LE(e46, e6 * (1.0 + 1e-5));
+    EXPECT_LE(e46, e6 * (1.0 + kComparedErrorTolerance * kEpsilon));
     better += e46 < e6;
   }
   EXPECT_GT(better, 50);
@@ -254,15 +257,35 @@ TEST(Properties, HadamardKeepsProductsAndHasAnInverse) {
     }
     return sum;
   };
+  // L1 norm of the group of 16 that element i is in.
+  const auto norm = [](const Values& u, size_t i) {
+    double sum = 0.0;
+    const size_t first = i - i % kHadamardSize;
+    for (size_t k = first; k < first + kHadamardSize; ++k) {
+      sum += std::fabs(u[k]);
+    }
+    return sum;
+  };
+  // Errors of both operands, each of up to 16 elements, a quarter each.
+  const auto product_tolerance = [&](const Values& u, const Values& v) {
+    double sum = 0.0;
+    for (size_t i = 0; i < u.size(); i += kHadamardSize) {
+      sum += norm(u, i) * norm(v, i);
+    }
+    return 2.0 * kHadamardTolerance * kEpsilon * sum;
+  };
   for (const uint16_t signs :
        {kDefaultHadamardSigns, DrawHadamardSigns({7, 1})}) {
     Values ra(a.size()), rb(b.size()), back(a.size());
     ASSERT_TRUE(RotateGroups(a, signs, absl::MakeSpan(ra)).ok());
     ASSERT_TRUE(RotateGroups(b, signs, absl::MakeSpan(rb)).ok());
     ASSERT_TRUE(UnrotateGroups(ra, signs, absl::MakeSpan(back)).ok());
-    EXPECT_NEAR(dot(ra, rb), dot(a, b), 1e-4);
-    EXPECT_NEAR(dot(ra, ra), dot(a, a), 1e-3);
-    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(back[i], a[i], 2e-6);
+    EXPECT_NEAR(dot(ra, rb), dot(a, b), product_tolerance(a, b));
+    EXPECT_NEAR(dot(ra, ra), dot(a, a), product_tolerance(a, a));
+    for (size_t i = 0; i < a.size(); ++i) {
+      EXPECT_NEAR(back[i], a[i],
+                  2.0 * kHadamardTolerance * kEpsilon * norm(a, i));
+    }
   }
   Values odd(17);
   EXPECT_FALSE(RotateGroups(odd, 0, absl::MakeSpan(odd)).ok());

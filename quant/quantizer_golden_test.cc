@@ -1,15 +1,24 @@
 // Golden vectors: blocks of BF16 values whose codes and scales were worked out
-// with the host conversions of cuda_fp4.h and cuda_fp8.h. BF16 inputs produce
-// exact ties and so tell the orders of operations apart.
+// with the host conversions of cuda_fp4.h and cuda_fp8.h (BF16 inputs produce
+// exact ties and so tell the orders of operations apart), and numbers that the
+// test suites of public implementations hold theirs to.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
+#include "quant/float16.h"
+#include "quant/formats/e2m1.h"
+#include "quant/formats/e4m3.h"
 #include "quant/formats/host_device.h"
 #include "quant/quantizer.h"
+#include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -79,6 +88,20 @@ TEST(Golden, Nvfp4IsTransformerEngines) {
   EXPECT_EQ(packed.tensor_scales, std::vector<float>{0x1.7ap+2f / 2688.0f});
 }
 
+// The steps between, to the bit.
+TEST(Golden, Nvfp4FactorsAreTransformerEngines) {
+  constexpr ScaleRule kRule = ScaleRule::kTransformerEngine;
+  const TensorFactors tensor = MakeTensorFactors(kRule, Rounding::kNearestEven,
+                                                 kE4m3Max, true, 0x1.7ap+2f);
+  EXPECT_EQ(BitCast<uint32_t>(tensor.encode), 0x43E38E39u);
+  const BlockFactors b0 = MakeBlockFactors(kRule, tensor, 0x1.7ap+2f);
+  EXPECT_EQ(b0.code, 0x7E);
+  EXPECT_EQ(b0.factor, 0x1.041042p+0f);
+  const BlockFactors b1 = MakeBlockFactors(kRule, tensor, 0x1.3ap-4f);
+  EXPECT_EQ(b1.code, 0x4C);
+  EXPECT_EQ(b1.factor, 0x1.2f684cp+6f);
+}
+
 TEST(Golden, FourOverSixTakesFour) {
   for (const char* name : {"nvfp4_four_over_six", "nvfp4_four_over_six_mae"}) {
     const PackedTensor packed = QuantizeFlat(name, Join({B0(), B1(), B2()}));
@@ -135,6 +158,87 @@ TEST(Golden, Mxfp4OfModelOptimizer) {
     Block y(x.size());
     ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(y)).ok());
     EXPECT_EQ(y, expected);
+  }
+}
+
+// Model-Optimizer's bounds of the stored scale: never above 448, never zero.
+TEST(Golden, ScaleClampOfModelOptimizer) {
+  const Recipe recipe = FindRecipe("nvfp4_modelopt").value();
+  // The ratio a / (6 * s2) is the block's amax: s2 = 1/6.
+  QuantizeOptions options;
+  options.tensor_amax = 448.0f;
+  for (const float ratio :
+       {100.0f, 448.0f, 1e3f, 1e6f, 0.0f, 1e-12f, 1e-6f, 0x1p-10f}) {
+    const Block x = {ratio};
+    const BlockGrid grid = BlockGrid::Flat(1, recipe).value();
+    const PackedTensor packed = Quantize(recipe, grid, x, options).value();
+    const float scale = DecodeE4m3(packed.scales[0]);
+    EXPECT_GT(scale, 0.0f) << ratio;
+    EXPECT_LE(scale, kE4m3Max) << ratio;
+  }
+}
+
+// Model-Optimizer's closed form of an MXFP4 tensor with block scales 2^k in
+// NVFP4: A = 6 * 448 * 2^m, m = max(k) - 8, block scales 2^(k - m). Exact where
+// E4M3 has that power of two, max(k) - k <= 17.
+TEST(Golden, Mxfp4BecomesNvfp4AsInModelOptimizer) {
+  const auto lossless = [](const std::vector<int>& exponents) {
+    const Recipe nvfp4 = FindRecipe("nvfp4+block=32").value();
+    const int m = *std::max_element(exponents.begin(), exponents.end()) - 8;
+    Block x;
+    std::vector<float> scales;
+    for (const int k : exponents) {
+      for (int i = 0; i < 32; ++i) {
+        x.push_back(std::ldexp(DecodeE2m1(i % 16), k));
+      }
+      scales.push_back(std::ldexp(1.0f, k - m));
+    }
+    QuantizeOptions options;
+    options.tensor_amax = std::ldexp(6.0f * kE4m3Max, m);
+    options.block_scales = scales;
+    const BlockGrid grid = BlockGrid::Flat(x.size(), nvfp4).value();
+    Block y(x.size());
+    EXPECT_TRUE(FakeQuantize(nvfp4, grid, x, absl::MakeSpan(y), options).ok());
+    int blocks = 0;
+    for (size_t b = 0; b < x.size(); b += 32) {
+      blocks += std::equal(&x[b], &x[b] + 32, &y[b]);
+    }
+    return blocks;
+  };
+  EXPECT_EQ(lossless({0, -3, 3, 1, -1, 2}), 6);
+  EXPECT_EQ(lossless({5, 5, -12}), 3);
+  EXPECT_EQ(lossless({5, 5, -13}), 2);
+}
+
+// fouroversix, test_stochastic_rounding: the L2 norm of the error on 1024^2
+// standard normal BF16 values, within 5 %.
+TEST(Golden, StochasticErrorsAreThoseOfFourOverSix) {
+  constexpr double kPublishedTolerance = 0.05;
+  constexpr size_t kSize = 1024 * 1024;
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  Block gaussian(kSize);
+  for (float& v : gaussian) v = normal(engine);
+  Block x(kSize);
+  RoundToBfloat16(gaussian, absl::MakeSpan(x));
+  const std::vector<std::pair<const char*, double>> published = {
+      {"nvfp4+sr", 141},
+      {"nvfp4+sr8", 141},
+      {"nvfp4+sr_unbiased", 158},
+      {"nvfp4_four_over_six+sr", 126},
+      {"nvfp4_four_over_six+sr_unbiased", 139},
+  };
+  for (const auto& [name, distance] : published) {
+    const Recipe recipe = FindRecipe(name).value();
+    const BlockGrid grid = BlockGrid::Flat(kSize, recipe).value();
+    Block y(kSize);
+    ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(y)).ok());
+    double square = 0;
+    for (size_t i = 0; i < kSize; ++i) {
+      square += std::pow(static_cast<double>(y[i]) - x[i], 2);
+    }
+    EXPECT_NEAR(std::sqrt(square), distance, kPublishedTolerance * distance)
+        << name;
   }
 }
 

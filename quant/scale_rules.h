@@ -63,6 +63,11 @@ CNN_FP4_HOST_DEVICE constexpr bool IsFourOverSix(ScaleRule rule) {
          rule == ScaleRule::kFourOverSixAbsMax;
 }
 
+// By how much the block error of the candidate taken may exceed the other's,
+// measured on de-quantised values, in units of FP32's epsilon times the error:
+// the sums compared are of FP32 values that are rounded in another order.
+inline constexpr double kComparedErrorTolerance = 64.0;
+
 // Rules that try several scales on the elements and keep the best.
 CNN_FP4_HOST_DEVICE constexpr bool ComparesErrors(ScaleRule rule) {
   return IsFourOverSix(rule) || rule == ScaleRule::kBestOf126;

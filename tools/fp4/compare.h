@@ -43,9 +43,8 @@ struct TensorComparison {
 };
 
 // All tensors that can be compared (F32, F16, BF16 and quantised; others are
-// equal or a problem),
-// by name, then those that only B has. Layouts
-// are for files without a record.
+// equal or a problem), by name, then those that only B has. The layout is for
+// files without a record.
 absl::StatusOr<std::vector<TensorComparison>> CompareFiles(
     const safetensors::Reader& a, const safetensors::Reader& b,
     std::optional<Layout> layout);
