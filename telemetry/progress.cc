@@ -80,6 +80,7 @@ void Progress::Milestone(std::vector<ProgressField> fields) {
     changed_ = true;
     if (mode_ != ProgressMode::kLines || finished_) return;
     next_line_ = absl::Now() + options_.line_interval;
+    changed_ = false;
     state = Snapshot();
   }
   WriteLine(state);
@@ -89,10 +90,12 @@ void Progress::Message(absl::string_view line) { console_->Line(line); }
 
 void Progress::Finish() {
   ProgressState state;
+  bool changed;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
     finished_ = true;
+    changed = changed_;
     state = Snapshot();
   }
   if (mode_ == ProgressMode::kOff) return;
@@ -100,7 +103,8 @@ void Progress::Finish() {
   if (mode_ == ProgressMode::kBar) {
     DrawBar(state);
     console_->EndStatus();
-  } else {
+  } else if (changed) {
+    // Else a milestone at the end has said it all.
     WriteLine(state);
   }
 }

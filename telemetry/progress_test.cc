@@ -153,6 +153,22 @@ TEST(ProgressTest, AMilestoneIsALineOfItsInterval) {
   EXPECT_THAT(lines, SizeIs(3));  // Start, milestone, end.
 }
 
+TEST(ProgressTest, AMilestoneAtTheEndIsNotSaidTwice) {
+  Stream stream = Stream::Pipe();
+  Console console(stream.fd(), Fake({}));
+  ProgressOptions options;
+  options.console = &console;
+  {
+    Progress progress(ProgressMode::kLines, "x", 2, options);
+    progress.Update(2);
+    progress.Milestone({{"mIoU", 0.5}});
+  }
+  const std::vector<std::string> lines =
+      absl::StrSplit(stream.Close(), '\n', absl::SkipEmpty());
+  ASSERT_THAT(lines, SizeIs(2));  // Start, milestone.
+  EXPECT_THAT(lines[1], HasSubstr("mIoU=0.5"));
+}
+
 TEST(ProgressTest, LinesComeAtTheInterval) {
   Stream stream = Stream::Pipe();
   Console console(stream.fd(), Fake({}));
