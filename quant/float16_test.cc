@@ -16,6 +16,7 @@
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/formats/float16.h"
 #include "quant/quantizer.h"
+#include "quant/testing/vector_state.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -132,6 +133,7 @@ void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
       half ? MutableTensorView::Float16(absl::MakeSpan(x))
            : MutableTensorView::Bfloat16(absl::MakeSpan(x));
   ASSERT_TRUE(FakeQuantize(recipe, grid, view, out, options).ok());
+  EXPECT_FALSE(UpperHalvesInUse()) << where;
   for (size_t i = 0; i < x.size(); ++i) {
     ASSERT_EQ(x[i],
               half ? EncodeHalf(expected[i]) : EncodeBfloat16(expected[i]))

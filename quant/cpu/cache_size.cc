@@ -2,17 +2,34 @@
 
 #include <unistd.h>
 
+#include <cstdio>
+
 namespace cnn_fp4::quant::cpu {
 namespace {
 
 constexpr size_t kDefaultStreamBytes = size_t{8} << 20;
 
-size_t FindStreamBytes() {
+// The last-level cache that CPU 0 shares; 0 if not known. The kernel's word
+// first: the C library's is the sum over the caches of a socket on CPUs that
+// have several.
+size_t LastLevelCacheBytes() {
+  unsigned long kilobytes = 0;  // NOLINT(google-runtime-int): fscanf's type.
+  FILE* file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+  if (file != nullptr) {
+    if (fscanf(file, "%luK", &kilobytes) != 1) kilobytes = 0;
+    fclose(file);
+  }
+  if (kilobytes > 0) return size_t{kilobytes} << 10;
 #ifdef _SC_LEVEL3_CACHE_SIZE
   const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);  // NOLINT: its type.
-  if (cache > 0) return static_cast<size_t>(cache) / 2;
+  if (cache > 0) return static_cast<size_t>(cache);
 #endif
-  return kDefaultStreamBytes;
+  return 0;
+}
+
+size_t FindStreamBytes() {
+  const size_t cache = LastLevelCacheBytes();
+  return cache > 0 ? cache / 2 : kDefaultStreamBytes;
 }
 
 }  // namespace

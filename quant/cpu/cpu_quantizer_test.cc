@@ -19,6 +19,7 @@
 #include "quant/formats/host_device.h"
 #include "quant/reference/reference_quantizer.h"
 #include "quant/testing/tie_values.h"
+#include "quant/testing/vector_state.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -62,6 +63,7 @@ void ExpectSame(const Recipe& recipe, const BlockGrid& grid,
   std::vector<float> y(x.size());
   const absl::Status status =
       cpu::FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
+  EXPECT_FALSE(UpperHalvesInUse());
   ASSERT_EQ(status, expected.status());
   if (!expected.ok()) {
     EXPECT_EQ(cpu::Quantize(recipe, grid, x, options).status(), status);
@@ -87,6 +89,7 @@ void ExpectSame(const Recipe& recipe, const BlockGrid& grid,
   EXPECT_EQ(expected->packed.tensor_scales, packed->tensor_scales);
   ASSERT_TRUE(cpu::Dequantize(*packed, absl::MakeSpan(y)).ok());
   EXPECT_TRUE(SameBits(expected->values, y)) << "dequantised";
+  EXPECT_FALSE(UpperHalvesInUse());
 }
 
 struct Shape {

@@ -239,15 +239,15 @@ size_t Run(const KernelParams& params, size_t block_units,
   // The scales of the next chunk are worked out before the current one is
   // written: their divisions overlap with its elements.
   ChunkFactors buffers[2];
-  if (chunks == 0 || !FindFactors<Lanes>(params, block_units, x, buffers[0])) {
-    return 0;
-  }
-  for (size_t c = 0; c < chunks; ++c) {
+  bool more =
+      chunks > 0 && FindFactors<Lanes>(params, block_units, x, buffers[0]);
+  size_t c = 0;
+  for (; more; ++c) {
     const ChunkFactors& f = buffers[c % 2];
     const size_t at = c * kChunk;
-    const bool more = c + 1 < chunks &&
-                      FindFactors<Lanes>(params, block_units, x + at + kChunk,
-                                         buffers[(c + 1) % 2]);
+    more = c + 1 < chunks &&
+           FindFactors<Lanes>(params, block_units, x + at + kChunk,
+                              buffers[(c + 1) % 2]);
     uint8_t* bytes = nullptr;
     if constexpr (kWant == Want::kCodes) bytes = output.codes + at;
     if constexpr (kWant == Want::kPacked) bytes = output.packed + at / 2;
@@ -255,9 +255,9 @@ size_t Run(const KernelParams& params, size_t block_units,
         {f.factor, f.value_factor, Advanced(random, at)}, x + at,
         values == nullptr ? nullptr : values + at, bytes);
     StoreScales(f, block_units, c * blocks, output);
-    if (!more) return c + 1;
   }
-  return chunks;
+  ClearUpperHalves();
+  return c;
 }
 
 // Vectors can be streamed to whole ones only.
