@@ -58,10 +58,7 @@ bool CanGoInPieces(const Recipe& recipe, const BlockGrid& grid) {
 // Whether chunks need no FP32 copy.
 bool HasNarrowKernel(const Recipe& recipe, const BlockGrid& grid,
                      const QuantizeOptions& options) {
-  const bool random = recipe.rounding == Rounding::kStochastic8 ||
-                      recipe.rounding == Rounding::kStochastic ||
-                      recipe.rounding == Rounding::kStochasticUnbiased;
-  return !random && options.block_scales.empty() &&
+  return !IsStochastic(recipe.rounding) && options.block_scales.empty() &&
          cpu::HasChunkKernel(grid.block_cols()) &&
          !ComparesErrors(recipe.scale_rule);
 }

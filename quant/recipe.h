@@ -60,6 +60,13 @@ enum class Rounding {
   kStochasticUnbiased,  // kStochastic with the range shrunk by 16/17.
 };
 
+// Whether it takes random bits.
+constexpr bool IsStochastic(Rounding rounding) {
+  return rounding == Rounding::kStochastic8 ||
+         rounding == Rounding::kStochastic ||
+         rounding == Rounding::kStochasticUnbiased;
+}
+
 // Extent over which amax A, and with it the tensor scale, is taken.
 enum class TensorScale {
   kNone,

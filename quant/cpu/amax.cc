@@ -67,16 +67,15 @@ uint32_t RotatedAmaxBits(const Job& job) {
       (groups + per_task - 1) / per_task, grid.size() >= kParallelElements,
       [&](int64_t task, MaxState& state) {
         const int64_t end = std::min(groups, (task + 1) * per_task);
-        std::vector<float>& y = state.scratch.x;
-        y.resize(std::max(per_task, int64_t{1}) * kHadamardSize * strip);
         if (inner == 1) {
           const int64_t first = task * per_task;
-          HadamardGroups(job.x + first * group, end - first,
-                         job.options.hadamard_signs, y.data());
           state.bits = std::max(
-              state.bits, AmaxBits(y.data(), (end - first) * kHadamardSize));
+              state.bits, HadamardAmaxBits(job.x + first * group, end - first,
+                                           job.options.hadamard_signs));
           return;
         }
+        std::vector<float>& y = state.scratch.x;
+        y.resize(kHadamardSize * strip);
         for (int64_t g = task * per_task; g < end; ++g) {
           for (int64_t j = 0; j < inner; j += strip) {
             const int64_t width = std::min(strip, inner - j);
@@ -112,20 +111,16 @@ void RowAmaxBits(const Job& job, const RowStrip& strip, Scratch& scratch,
       job.x + strip.row / inner * grid.cols() * inner + strip.row % inner;
   const int64_t groups = grid.cols() / kHadamardSize;
   const uint16_t signs = job.options.hadamard_signs;
-  std::vector<float>& y = scratch.x;
   if (inner == 1) {
-    if (job.recipe.hadamard) {
-      y.resize(grid.cols());
-      HadamardGroups(x, groups, signs, y.data());
-      x = y.data();
-    }
-    *bits = AmaxBits(x, grid.cols());
+    *bits = job.recipe.hadamard ? HadamardAmaxBits(x, groups, signs)
+                                : AmaxBits(x, grid.cols());
     return;
   }
   if (!job.recipe.hadamard) {
     ColumnAmaxBits(x, grid.cols(), inner, strip.count, bits);
     return;
   }
+  std::vector<float>& y = scratch.x;
   y.resize(kHadamardSize * strip.count);
   std::vector<uint32_t> of_group(strip.count);
   std::fill_n(bits, strip.count, 0);

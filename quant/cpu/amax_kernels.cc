@@ -27,13 +27,8 @@ uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
       max[k] = hn::Max(max[k], AbsBits(hn::LoadU(d, x + i + k * kLanes)));
     }
   }
-  const VI all = hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]));
-  HWY_ALIGN int32_t lanes[kLanes];
-  hn::Store(all, di, lanes);
-  uint32_t result = 0;
-  for (const int32_t lane : lanes) {
-    result = HWY_MAX(result, static_cast<uint32_t>(lane));
-  }
+  uint32_t result =
+      LargestLane(hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3])));
   for (; i < n; ++i) {
     result = HWY_MAX(result, BitCast<uint32_t>(x[i]) & 0x7FFFFFFFu);
   }
@@ -49,29 +44,45 @@ void UnitMaxBitsImpl(const uint32_t* HWY_RESTRICT bits, size_t units,
     for (size_t i = kLanes; i < kUnit; i += kLanes) {
       max = hn::Max(max, hn::LoadU(di, unit + i));
     }
-    maxima[u] = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, max)));
+    maxima[u] = LargestLane(max);
   }
 }
 
-void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
-                        size_t width, uint32_t* HWY_RESTRICT amax_bits) {
+// Maxima of kRows rows and of what amax_bits holds, unless these are the first.
+template <size_t kRows>
+HWY_INLINE void MergeRows(const float* HWY_RESTRICT x, size_t stride,
+                          size_t width, bool first,
+                          uint32_t* HWY_RESTRICT amax_bits) {
   const Floats d;
   const Ints di;
   const Words dw;
   size_t j = 0;
   for (; j + kLanes <= width; j += kLanes) {
-    VI max = hn::Zero(di);
-    for (size_t r = 0; r < rows; ++r) {
+    VI max =
+        first ? hn::Zero(di) : hn::BitCast(di, hn::LoadU(dw, amax_bits + j));
+    for (size_t r = 0; r < kRows; ++r) {
       max = hn::Max(max, AbsBits(hn::LoadU(d, x + r * stride + j)));
     }
     hn::StoreU(hn::BitCast(dw, max), dw, amax_bits + j);
   }
   for (; j < width; ++j) {
-    uint32_t max = 0;
-    for (size_t r = 0; r < rows; ++r) {
+    uint32_t max = first ? 0 : amax_bits[j];
+    for (size_t r = 0; r < kRows; ++r) {
       max = HWY_MAX(max, BitCast<uint32_t>(x[r * stride + j]) & 0x7FFFFFFFu);
     }
     amax_bits[j] = max;
+  }
+}
+
+// A few rows at a time: memory is gone through in its order.
+void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
+                        size_t width, uint32_t* HWY_RESTRICT amax_bits) {
+  size_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    MergeRows<4>(x + r * stride, stride, width, r == 0, amax_bits);
+  }
+  for (; r < rows; ++r) {
+    MergeRows<1>(x + r * stride, stride, width, r == 0, amax_bits);
   }
 }
 

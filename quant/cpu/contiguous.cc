@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "quant/cpu/job.h"
 
@@ -113,14 +114,24 @@ void RunGathered(const Job& job, int64_t first, int64_t count,
   }
 }
 
+constexpr int64_t kScratchChunks = 8;
+
+bool NeedsScratch(const Job& job) {
+  return job.recipe.hadamard || IsStochastic(job.recipe.rounding);
+}
+
 // Whole chunks of full blocks from `first`, then the rest.
 void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   const BlockGrid& grid = job.grid;
   const int64_t per_chunk = BlocksPerChunk(grid);
   const KernelParams params = ParamsOf(job, first);
   int64_t offset = grid.block(first).offset;
+  // What is put by for a piece, the transform and random bits, shall stay in
+  // the first-level cache.
+  const int64_t most =
+      NeedsScratch(job) ? kScratchChunks : std::numeric_limits<int64_t>::max();
   while (count >= per_chunk) {
-    const size_t chunks = count / per_chunk;
+    const size_t chunks = std::min(count / per_chunk, most);
     const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
     const size_t done =
         QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,

@@ -1,4 +1,4 @@
-// HadamardGroups and HadamardRows of quant/cpu/kernels.h: the order of
+// The Hadamard kernels of quant/cpu/kernels.h: the order of
 // operations of quant/hadamard.h, lane by lane.
 
 #include "quant/hadamard.h"
@@ -101,8 +101,11 @@ HWY_INLINE VF AllInside(VF v) {
   return v;
 }
 
-void HadamardGroupsImpl(const float* x, size_t groups, uint16_t signs,
-                        float* y) {
+// The transforms of contiguous groups, a vector at a time: use(v, i) gets those
+// of the elements from i on.
+template <class Use>
+HWY_INLINE void ForEachTransformed(const float* HWY_RESTRICT x, size_t groups,
+                                   uint16_t signs, const Use& use) {
   const Floats d;
   const Words dw;
   constexpr size_t kVectors = kUnit / kLanes;
@@ -124,10 +127,25 @@ void HadamardGroupsImpl(const float* x, size_t groups, uint16_t signs,
       }
     }
     for (size_t i = 0; i < kVectors; ++i) {
-      hn::StoreU(hn::Mul(v[i], hn::Set(d, 0.25f)), d,
-                 y + g * kUnit + i * kLanes);
+      use(hn::Mul(v[i], hn::Set(d, 0.25f)), g * kUnit + i * kLanes);
     }
   }
+}
+
+void HadamardGroupsImpl(const float* x, size_t groups, uint16_t signs,
+                        float* y) {
+  ForEachTransformed(x, groups, signs, [y](VF v, size_t i) HWY_ATTR {
+    hn::StoreU(v, Floats(), y + i);
+  });
+}
+
+uint32_t HadamardAmaxBitsImpl(const float* x, size_t groups, uint16_t signs) {
+  const Ints di;
+  VI max = hn::Zero(di);
+  ForEachTransformed(x, groups, signs, [&max](VF v, size_t) HWY_ATTR {
+    max = hn::Max(max, AbsBits(v));
+  });
+  return LargestLane(max);
 }
 
 }  // namespace
@@ -139,10 +157,15 @@ HWY_AFTER_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 
 HWY_EXPORT(HadamardGroupsImpl);
+HWY_EXPORT(HadamardAmaxBitsImpl);
 HWY_EXPORT(HadamardRowsImpl);
 
 void HadamardGroups(const float* x, size_t groups, uint16_t signs, float* y) {
   HWY_DYNAMIC_DISPATCH(HadamardGroupsImpl)(x, groups, signs, y);
+}
+
+uint32_t HadamardAmaxBits(const float* x, size_t groups, uint16_t signs) {
+  return HWY_DYNAMIC_DISPATCH(HadamardAmaxBitsImpl)(x, groups, signs);
 }
 
 void HadamardRows(const float* x, size_t stride, size_t width, uint16_t signs,

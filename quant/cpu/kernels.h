@@ -146,6 +146,9 @@ void HadamardGroups(const float* x, size_t groups, uint16_t signs, float* y);
 void HadamardRows(const float* x, size_t stride, size_t width, uint16_t signs,
                   float* y, size_t y_stride);
 
+// The amax bits of what HadamardGroups would write.
+uint32_t HadamardAmaxBits(const float* x, size_t groups, uint16_t signs);
+
 }  // namespace cnn_fp4::quant::cpu
 
 #endif  // QUANT_CPU_KERNELS_H_

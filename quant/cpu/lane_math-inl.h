@@ -47,6 +47,11 @@ HWY_INLINE VF FloatOfBits(uint32_t bits) {
 // The bits of |x|, ordered as integers as |x| is ordered; NaN above infinity.
 HWY_INLINE VI AbsBits(VF x) { return hn::BitCast(Ints(), hn::Abs(x)); }
 
+// The largest lane of non-negative ones.
+HWY_INLINE uint32_t LargestLane(VI v) {
+  return static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(Ints(), v)));
+}
+
 // 2^floor(log2(v)) for normal v >= 0: the exponent bits alone.
 HWY_INLINE VF PowerBelow(VF v) { return hn::And(v, FloatOfBits(0x7F800000)); }
 

@@ -59,13 +59,12 @@ struct ChunkFactors {
   HWY_ALIGN int32_t code[kUnits];
 };
 
-// False, and nothing but amax_bits written, if the chunk is not finite. Not
-// inlined: there are many callers, and a call for 256 elements is nothing.
+// amax_bits, of units. False if the chunk is not finite. This and the next one
+// are not inlined: there are many callers, and a call for 256 elements is
+// nothing.
 template <class Lanes>
-HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
-                              const typename Lanes::Bits* HWY_RESTRICT x,
-                              ChunkFactors& f) {
-  const Floats d;
+HWY_NOINLINE bool FindAmaxes(const typename Lanes::Bits* HWY_RESTRICT x,
+                             ChunkFactors& f) {
   const Ints di;
   VI largest = hn::Zero(di);
   for (size_t i = 0; i < kUnits; i += kLanes) {
@@ -73,8 +72,14 @@ HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
     largest = hn::Max(largest, max);
     hn::Store(max, di, f.amax_bits + i);
   }
-  const auto bad = hn::Gt(largest, hn::Set(di, 0x7F7FFFFF));
-  if (HWY_UNLIKELY(!hn::AllFalse(di, bad))) return false;
+  return hn::AllFalse(di, hn::Gt(largest, hn::Set(di, 0x7F7FFFFF)));
+}
+
+// Everything else, from amax_bits.
+HWY_NOINLINE void FindFactors(const KernelParams& params, size_t block_units,
+                              ChunkFactors& f) {
+  const Floats d;
+  const Ints di;
   if (block_units == 2) {
     for (size_t i = 0; i < kUnits; i += kLanes) {
       const VI max = hn::Load(di, f.amax_bits + i);
@@ -97,7 +102,6 @@ HWY_NOINLINE bool FindFactors(const KernelParams& params, size_t block_units,
     hn::Store(lanes.stored, d, f.stored + i);
     hn::Store(lanes.code, di, f.code + i);
   }
-  return true;
 }
 
 HWY_NOINLINE void StoreScales(const ChunkFactors& f, size_t block_units,
@@ -236,18 +240,28 @@ size_t Run(const KernelParams& params, size_t block_units,
            const RandomBits& random, typename Lanes::Bits* HWY_RESTRICT values,
            const KernelOutput& output) {
   const size_t blocks = kUnits / block_units;  // Of a chunk.
-  // The scales of the next chunk are worked out before the current one is
-  // written: their divisions overlap with its elements.
-  ChunkFactors buffers[2];
-  bool more =
-      chunks > 0 && FindFactors<Lanes>(params, block_units, x, buffers[0]);
-  size_t c = 0;
-  for (; more; ++c) {
-    const ChunkFactors& f = buffers[c % 2];
+  // Three chunks at a time: the elements of one while the scales of the next
+  // and the amaxes of the one after it are found. Each is a chain of operations
+  // that wait for one another; side by side they fill the pipelines.
+  ChunkFactors buffers[3];
+  size_t finite = 0;  // Chunks from the first on whose amaxes are found.
+  const auto find_amaxes = [&](size_t c) HWY_ATTR {
+    if (c < chunks && c == finite &&
+        FindAmaxes<Lanes>(x + c * kChunk, buffers[c % 3])) {
+      ++finite;
+    }
+  };
+  const auto find_factors = [&](size_t c) HWY_ATTR {
+    if (c < finite) FindFactors(params, block_units, buffers[c % 3]);
+  };
+  find_amaxes(0);
+  find_factors(0);
+  find_amaxes(1);
+  for (size_t c = 0; c < finite; ++c) {
+    find_factors(c + 1);
+    find_amaxes(c + 2);
+    const ChunkFactors& f = buffers[c % 3];
     const size_t at = c * kChunk;
-    more = c + 1 < chunks &&
-           FindFactors<Lanes>(params, block_units, x + at + kChunk,
-                              buffers[(c + 1) % 2]);
     uint8_t* bytes = nullptr;
     if constexpr (kWant == Want::kCodes) bytes = output.codes + at;
     if constexpr (kWant == Want::kPacked) bytes = output.packed + at / 2;
@@ -257,7 +271,7 @@ size_t Run(const KernelParams& params, size_t block_units,
     StoreScales(f, block_units, c * blocks, output);
   }
   ClearUpperHalves();
-  return c;
+  return finite;
 }
 
 // Vectors can be streamed to whole ones only.
