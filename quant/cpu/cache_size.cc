@@ -1,5 +1,6 @@
 #include "quant/cpu/cache_size.h"
 
+#include <omp.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -7,7 +8,7 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-constexpr size_t kDefaultStreamBytes = size_t{8} << 20;
+constexpr size_t kDefaultCacheBytes = size_t{16} << 20;
 
 // The last-level cache that CPU 0 shares; 0 if not known. The kernel's word
 // first: the C library's is the sum over the caches of a socket on CPUs that
@@ -27,16 +28,13 @@ size_t LastLevelCacheBytes() {
   return 0;
 }
 
-size_t FindStreamBytes() {
-  const size_t cache = LastLevelCacheBytes();
-  return cache > 0 ? cache / 2 : kDefaultStreamBytes;
-}
-
 }  // namespace
 
-bool ShouldStream(size_t bytes) {
-  static const size_t stream_bytes = FindStreamBytes();
-  return bytes > stream_bytes;
+bool ShouldStream(size_t read_bytes, size_t written_bytes) {
+  static const size_t known = LastLevelCacheBytes();
+  const size_t cache = known > 0 ? known : kDefaultCacheBytes;
+  const size_t caches = omp_get_max_threads() > 1 ? 2 : 1;
+  return read_bytes + written_bytes >= caches * cache;
 }
 
 }  // namespace cnn_fp4::quant::cpu

@@ -5,11 +5,12 @@
 
 namespace cnn_fp4::quant::cpu {
 
-// Whether an output of so many bytes leaves the caches before anyone reads it,
-// so that writing past them (streaming stores) saves fetching what is
-// overwritten: more than half of the last-level cache, of which other buffers
-// want a share, or 8 MiB where its size is not known.
-bool ShouldStream(size_t bytes);
+// Whether an output leaves the caches before anyone reads it, so that writing
+// past them (streaming stores) saves fetching what is overwritten: if it and
+// the input fill the last-level cache (16 MiB where its size is not known).
+// Several threads may have several such caches, and write as fast as memory
+// takes it without much help: twice as much then.
+bool ShouldStream(size_t read_bytes, size_t written_bytes);
 
 }  // namespace cnn_fp4::quant::cpu
 

@@ -76,7 +76,8 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
   const int64_t units = block / static_cast<int64_t>(kUnit);
   const int64_t blocks = packed.grid.num_blocks();
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / block);
-  const bool stream = ShouldStream(y.size() * sizeof(float));
+  const bool stream =
+      ShouldStream(packed.codes.size(), y.size() * sizeof(float));
   ParallelFor<Buffers>(
       (blocks + per_task - 1) / per_task,
       static_cast<int64_t>(y.size()) >= kParallelElements,

@@ -103,8 +103,9 @@ absl::StatusOr<TensorFactors> RunValues(
   Job job = MakeJob(recipe, grid, x, options);
   job.params.operand = operand;
   job.output.values = y.data();
-  job.output.stream = ShouldStream(y.size() * sizeof(float)) &&
-                      (x.end() <= y.begin() || y.end() <= x.begin());
+  job.output.stream =
+      ShouldStream(x.size() * sizeof(float), y.size() * sizeof(float)) &&
+      (x.end() <= y.begin() || y.end() <= x.begin());
   status = FindTensorFactors(job);
   if (status.ok()) status = RunJob(job);
   if (!status.ok()) return status;

@@ -71,6 +71,17 @@ TEST_P(Streaming, WritesTheSameValues) {
     EXPECT_NE(y_[kUnit], 0.0f);
     expect_same("QuantizeUnits");
 
+    // Rows of 48: three panels of whole lines each.
+    constexpr size_t kRows = 16, kColumns = kElements / kRows;
+    ASSERT_EQ(QuantizeColumns(params_, x_.data(), kRows, kColumns, kColumns, {},
+                              0, plain, kColumns),
+              kColumns);
+    ASSERT_EQ(QuantizeColumns(params_, x_.data(), kRows, kColumns, kColumns, {},
+                              0, stream, kColumns),
+              kColumns);
+    EXPECT_NE(y_[1], 0.0f);
+    expect_same("QuantizeColumns");
+
     std::vector<uint8_t> packed(kElements / 2);
     for (size_t i = 0; i < packed.size(); ++i) packed[i] = i % 256;
     DequantizeUnits(packed.data(), kFactors, dequantize.data(),

@@ -40,6 +40,13 @@ HWY_INLINE void ClearUpperHalves() {
 #endif
 }
 
+// Vectors can be streamed to whole ones only.
+HWY_INLINE bool CanStream(const KernelOutput& output) {
+  return output.stream && reinterpret_cast<uintptr_t>(output.values) %
+                                  (kLanes * sizeof(float)) ==
+                              0;
+}
+
 HWY_INLINE VF FloatOfBits(uint32_t bits) {
   return hn::BitCast(Floats(), hn::Set(Words(), bits));
 }
@@ -63,21 +70,22 @@ HWY_INLINE VF E2m1Aligner(VF v) {
                  hn::Set(d, 4194304.0f));  // 2^22
 }
 
-// The grid value at or below v, 0 <= v <= 6.
+// The grid value at or below v, 0 <= v <= 6: from 1 on what one mantissa bit
+// holds, below it .5 or 0.
 HWY_INLINE VF E2m1Floor(VF v) {
   const Floats d;
-  const VF c = E2m1Aligner(v);
-  const VF nearest = hn::Sub(hn::Add(v, c), c);
-  // Nearest went up: one step back. step = c * 2^-23.
-  const VF step = hn::Mul(c, hn::Set(d, 1.1920928955078125e-7f));
-  return hn::IfThenElse(hn::Gt(nearest, v), hn::Sub(nearest, step), nearest);
+  const VF kept =
+      hn::IfThenElse(hn::Lt(v, hn::Set(d, 1.0f)), FloatOfBits(0x7F800000),
+                     FloatOfBits(0x7FC00000));
+  return hn::IfThenElseZero(hn::Ge(v, hn::Set(d, 0.5f)), hn::And(v, kept));
 }
 
-// E2M1's step at v >= 0: E2m1Step of quant/formats/e2m1_rounding.h up to 6.
-HWY_INLINE VF E2m1StepAt(VF v) {
+// E2M1's step at v, 0 <= v <= 6, times `factor`, a power of two: E2m1Step of
+// quant/formats/e2m1_rounding.h.
+HWY_INLINE VF E2m1StepAt(VF v, float factor = 1.0f) {
   const Floats d;
-  const VF power = hn::Min(PowerBelow(v), hn::Set(d, 4.0f));
-  return hn::Mul(hn::Max(power, hn::Set(d, 1.0f)), hn::Set(d, 0.5f));
+  return hn::Mul(hn::Max(PowerBelow(v), hn::Set(d, 1.0f)),
+                 hn::Set(d, 0.5f * factor));
 }
 
 // The random bits of kLanes elements at `at`.
@@ -106,9 +114,10 @@ HWY_INLINE VF RoundMagnitude(VF v, VU random) {
     return hn::Sub(hn::Add(m, c), c);
   }
   if (kRounding == Rounding::kStochastic8) {
-    const VF u = hn::Mul(hn::ConvertTo(d, hn::BitCast(di, random)),
-                         hn::Set(d, 0.00390625f));
-    const VF t = hn::Add(m, hn::Mul(u, E2m1StepAt(m)));
+    // u * step, u = random / 256.
+    const VF rise = hn::Mul(hn::ConvertTo(d, hn::BitCast(di, random)),
+                            E2m1StepAt(m, 0.00390625f));
+    const VF t = hn::Add(m, rise);
     return E2m1Floor(hn::Min(t, six));
   }
   const VF low = E2m1Floor(m);

@@ -16,56 +16,58 @@ namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
 namespace {
 
-struct HighLow {
-  VU high;
-  VU low;
-};
+// A 32-bit word of a block in the lower half of each lane. The upper halves
+// hold anything: products are of lower halves, and nothing else looks at them.
+using Lanes64 = hn::Repartition<uint64_t, Words>;
+using V64 = hn::Vec<Lanes64>;
+constexpr size_t kBlocks = kLanes / 2;
 
-// The two halves of the 64-bit products.
-HWY_INLINE HighLow Multiply(VU a, VU b) {
+HWY_INLINE V64 Multiply(V64 a, uint32_t b) {
   const Words d;
-  const hn::Repartition<uint64_t, Words> d64;
-  const VU odd_a = hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(d64, a)));
-  const auto even = hn::MulEven(a, b);
-  const auto odd = hn::MulEven(odd_a, b);  // b is the same in every lane.
-  const VU high_even = hn::BitCast(d, hn::ShiftRight<32>(even));
-  const VU low_odd = hn::BitCast(d, hn::ShiftLeft<32>(odd));
-  return {hn::OddEven(hn::BitCast(d, odd), high_even),
-          hn::OddEven(low_odd, hn::BitCast(d, even))};
+  return hn::MulEven(hn::BitCast(d, a), hn::Set(d, b));
 }
 
-// Writes Philox blocks first .. first + kLanes - 1, words in element order.
+// Writes Philox blocks first .. first + kBlocks - 1, words in element order.
 HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t first, uint32_t* words) {
-  const Words d;
-  const VU multiplier0 = hn::Set(d, kPhiloxMultiplier0);
-  const VU multiplier1 = hn::Set(d, kPhiloxMultiplier1);
-  HWY_ALIGN uint32_t low[kLanes];
-  HWY_ALIGN uint32_t high[kLanes];
-  for (size_t i = 0; i < kLanes; ++i) {
-    low[i] = static_cast<uint32_t>(first + i);
-    high[i] = static_cast<uint32_t>((first + i) >> 32);
+  const Lanes64 d;
+  HWY_ALIGN uint64_t index[kBlocks];
+  for (size_t i = 0; i < kBlocks; ++i) {
+    // So that interleaving, which takes neighbouring lanes to different
+    // vectors, leaves the blocks in order.
+    index[i] = first + i % 2 * (kBlocks / 2) + i / 2;
   }
-  VU c0 = hn::Load(d, low);
-  VU c1 = hn::Load(d, high);
-  VU c2 = hn::Zero(d);
-  VU c3 = hn::Zero(d);
+  V64 c0 = hn::Load(d, index);
+  V64 c1 = hn::ShiftRight<32>(c0);
+  V64 c2 = hn::Zero(d);
+  V64 c3 = hn::Zero(d);
   for (int round = 0; round < kPhiloxRounds; ++round) {
-    const HighLow p0 = Multiply(c0, multiplier0);
-    const HighLow p1 = Multiply(c2, multiplier1);
-    c0 = hn::Xor(hn::Xor(p1.high, c1), hn::Set(d, key.seed));
-    c2 = hn::Xor(hn::Xor(p0.high, c3), hn::Set(d, key.stream));
-    c1 = p1.low;
-    c3 = p0.low;
+    const V64 p0 = Multiply(c0, kPhiloxMultiplier0);
+    const V64 p1 = Multiply(c2, kPhiloxMultiplier1);
+    c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, key.seed));
+    c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, key.stream));
+    c1 = p1;
+    c3 = p0;
     key.seed += kPhiloxWeyl0;
     key.stream += kPhiloxWeyl1;
   }
-  hn::StoreInterleaved4(c0, c1, c2, c3, d, words);
+  const Words dw;
+  const auto pair = [&](V64 even, V64 odd) HWY_ATTR {
+    return hn::BitCast(d, hn::OddEven(hn::BitCast(dw, hn::ShiftLeft<32>(odd)),
+                                      hn::BitCast(dw, even)));
+  };
+  const V64 low = pair(c0, c1);
+  const V64 high = pair(c2, c3);
+  const auto store = [&](V64 v, size_t i) HWY_ATTR {
+    hn::StoreU(hn::BitCast(dw, v), dw, words + i * kLanes);
+  };
+  store(hn::InterleaveLower(d, low, high), 0);
+  store(hn::InterleaveUpper(d, low, high), 1);
 }
 
 void FillRandomBlocksImpl(PhiloxKey key, uint64_t first, size_t blocks,
                           uint32_t* words) {
   size_t i = 0;
-  for (; i + kLanes <= blocks; i += kLanes) {
+  for (; i + kBlocks <= blocks; i += kBlocks) {
     PhiloxLanes(key, first + i, words + 4 * i);
   }
   for (; i < blocks; ++i) {

@@ -274,12 +274,6 @@ size_t Run(const KernelParams& params, size_t block_units,
   return finite;
 }
 
-// Vectors can be streamed to whole ones only.
-bool CanStream(const KernelOutput& output) {
-  return output.stream &&
-         reinterpret_cast<uintptr_t>(output.values) % (kLanes * 4) == 0;
-}
-
 size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
                           const float* x, size_t chunks,
                           const RandomBits& random,

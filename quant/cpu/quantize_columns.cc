@@ -69,34 +69,43 @@ HWY_NOINLINE bool LoadPanel(const KernelParams& params, const float* x,
   return true;
 }
 
-template <Rounding kRounding, bool kDivide, bool kCodes>
+// kStreamed: values that go past the caches.
+enum class Want { kValues, kStreamed, kCodes };
+
+template <Rounding kRounding, bool kDivide, Want kWant>
 HWY_NOINLINE void ApplyPanel(const Panel& panel, size_t rows, size_t stride,
                              const RandomBits& random, size_t random_stride,
                              size_t at, const KernelOutput& output) {
   const Floats d;
-  for (size_t j = 0; j < kUnit; j += kLanes) {
-    const VF factor = hn::Load(d, panel.factor + j);
-    const VF value_factor = hn::Load(d, panel.value_factor + j);
-    for (size_t r = 0; r < rows; ++r) {
+  for (size_t r = 0; r < rows; ++r) {
+    if constexpr (kWant == Want::kValues) {
+      hwy::Prefetch(output.values + r * stride + at + kAhead);
+    }
+    // A line of memory at once: else it would be streamed in parts.
+    for (size_t j = 0; j < kUnit; j += kLanes) {
+      const VF factor = hn::Load(d, panel.factor + j);
       const VF v = hn::Load(d, panel.x + r * kUnit + j);
       const VU bits = LoadRandom<kRounding>(random, r * random_stride + at + j);
-      if constexpr (kCodes) {
+      const size_t to = r * stride + at + j;
+      if constexpr (kWant == Want::kCodes) {
         const hn::Rebind<uint8_t, Words> d8;
         const VU codes = EncodeLanes<kRounding, kDivide>(v, factor, bits);
-        hn::StoreU(hn::TruncateTo(d8, codes), d8,
-                   output.codes + r * stride + at + j);
+        hn::StoreU(hn::TruncateTo(d8, codes), d8, output.codes + to);
       } else {
         const VF q = QuantizeLanes<kRounding, kDivide>(v, factor, bits);
-        float* const to = output.values + r * stride + at + j;
-        hwy::Prefetch(to + kAhead);
-        hn::StoreU(ValueOf(q, v, value_factor), d, to);
+        const VF y = ValueOf(q, v, hn::Load(d, panel.value_factor + j));
+        if constexpr (kWant == Want::kStreamed) {
+          hn::Stream(y, d, output.values + to);
+        } else {
+          hn::StoreU(y, d, output.values + to);
+        }
       }
     }
   }
 }
 
 // The last, narrow panel goes by way of buffers of full width.
-template <Rounding kRounding, bool kDivide, bool kCodes>
+template <Rounding kRounding, bool kDivide, Want kWant>
 void ApplyNarrowPanel(const Panel& panel, size_t rows, size_t stride,
                       const RandomBits& random, size_t random_stride, size_t at,
                       size_t width, const KernelOutput& output) {
@@ -118,11 +127,12 @@ void ApplyNarrowPanel(const Panel& panel, size_t rows, size_t stride,
   KernelOutput buffered;
   buffered.values = values;
   buffered.codes = codes;
-  ApplyPanel<kRounding, kDivide, kCodes>(
+  constexpr Want kBuffered = kWant == Want::kCodes ? kWant : Want::kValues;
+  ApplyPanel<kRounding, kDivide, kBuffered>(
       panel, rows, kUnit, {random_bytes, random_words}, kUnit, 0, buffered);
   for (size_t r = 0; r < rows; ++r) {
     for (size_t j = 0; j < width; ++j) {
-      if (kCodes) {
+      if (kWant == Want::kCodes) {
         output.codes[r * stride + at + j] = codes[r * kUnit + j];
       } else {
         output.values[r * stride + at + j] = values[r * kUnit + j];
@@ -131,7 +141,7 @@ void ApplyNarrowPanel(const Panel& panel, size_t rows, size_t stride,
   }
 }
 
-template <Rounding kRounding, bool kDivide, bool kCodes>
+template <Rounding kRounding, bool kDivide, Want kWant>
 size_t RunColumns(const KernelParams& params, const float* x, size_t rows,
                   size_t stride, size_t width, const RandomBits& random,
                   size_t random_stride, const KernelOutput& output,
@@ -149,12 +159,12 @@ size_t RunColumns(const KernelParams& params, const float* x, size_t rows,
     const size_t at = p * kUnit;
     const size_t columns = HWY_MIN(kUnit, width - at);
     if (columns == kUnit) {
-      ApplyPanel<kRounding, kDivide, kCodes>(panel, rows, output_stride, random,
-                                             random_stride, at, output);
+      ApplyPanel<kRounding, kDivide, kWant>(panel, rows, output_stride, random,
+                                            random_stride, at, output);
     } else {
-      ApplyNarrowPanel<kRounding, kDivide, kCodes>(panel, rows, output_stride,
-                                                   random, random_stride, at,
-                                                   columns, output);
+      ApplyNarrowPanel<kRounding, kDivide, kWant>(panel, rows, output_stride,
+                                                  random, random_stride, at,
+                                                  columns, output);
     }
     for (size_t j = 0; j < columns; ++j) {
       if (output.scale_codes != nullptr) {
@@ -177,12 +187,18 @@ size_t QuantizeColumnsImpl(const KernelParams& params, const float* x,
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
     constexpr bool kDivide = decltype(divide)::value;
-    done = output.codes != nullptr ? RunColumns<kRounding, kDivide, true>(
-                                         params, x, rows, stride, width, random,
-                                         random_stride, output, output_stride)
-                                   : RunColumns<kRounding, kDivide, false>(
-                                         params, x, rows, stride, width, random,
-                                         random_stride, output, output_stride);
+    const auto run = [&](auto want) {
+      done = RunColumns<kRounding, kDivide, decltype(want)::value>(
+          params, x, rows, stride, width, random, random_stride, output,
+          output_stride);
+    };
+    if (output.codes != nullptr) {
+      run(std::integral_constant<Want, Want::kCodes>());
+    } else if (CanStream(output) && output_stride % kLanes == 0) {
+      run(std::integral_constant<Want, Want::kStreamed>());
+    } else {
+      run(std::integral_constant<Want, Want::kValues>());
+    }
   });
   return done;
 }
