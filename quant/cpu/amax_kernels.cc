@@ -18,6 +18,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
+  const KernelScope scope;
   const Floats d;
   const Ints di;
   VI max[4] = {hn::Zero(di), hn::Zero(di), hn::Zero(di), hn::Zero(di)};
@@ -37,6 +38,7 @@ uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
 
 void UnitMaxBitsImpl(const uint32_t* HWY_RESTRICT bits, size_t units,
                      uint32_t* HWY_RESTRICT maxima) {
+  const KernelScope scope;
   const Ints di;
   for (size_t u = 0; u < units; ++u) {
     const int32_t* unit = reinterpret_cast<const int32_t*>(bits) + u * kUnit;
@@ -77,6 +79,7 @@ HWY_INLINE void MergeRows(const float* HWY_RESTRICT x, size_t stride,
 // A few rows at a time: memory is gone through in its order.
 void ColumnAmaxBitsImpl(const float* HWY_RESTRICT x, size_t rows, size_t stride,
                         size_t width, uint32_t* HWY_RESTRICT amax_bits) {
+  const KernelScope scope;
   size_t r = 0;
   for (; r + 4 <= rows; r += 4) {
     MergeRows<4>(x + r * stride, stride, width, r == 0, amax_bits);

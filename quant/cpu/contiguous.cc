@@ -162,13 +162,16 @@ void RunLong(const Job& job, int64_t index, Scratch& scratch) {
   scratch.factors.assign(kPiece, factor);
   scratch.value_factors.assign(kPiece, value_factor);
   const KernelOutput out = OutputAt(job, index, block.offset);
+  uint8_t to_be_packed[kPiece];
   for (int64_t i = 0; i < block.cols; i += kPiece) {
     const size_t n = std::min<int64_t>(kPiece, block.cols - i);
+    uint8_t* codes = out.codes == nullptr ? nullptr : out.codes + i;
+    if (out.packed != nullptr) codes = to_be_packed;
     QuantizeElements(job.params, x + i, n, scratch.factors.data(),
                      scratch.value_factors.data(),
                      FillRandom(job, block.offset + i, n, scratch),
-                     out.values == nullptr ? nullptr : out.values + i,
-                     out.codes == nullptr ? nullptr : out.codes + i);
+                     out.values == nullptr ? nullptr : out.values + i, codes);
+    if (out.packed != nullptr) PackCodes(codes, n, out.packed + i / 2);
   }
 }
 
@@ -199,8 +202,10 @@ bool HasContiguousKernel(const Job& job) {
 }
 
 bool CanPackDirectly(const Job& job) {
-  return HasContiguousKernel(job) && HasChunkKernel(job.grid.block_cols()) &&
-         IsSeamless(job.grid);
+  // No two blocks share a byte.
+  const BlockGrid& grid = job.grid;
+  return HasContiguousKernel(job) && IsSeamless(grid) &&
+         grid.block_cols() % 2 == 0;
 }
 
 int64_t ContiguousTasks(const Job& job) {

@@ -127,6 +127,7 @@ HWY_INLINE void ForEachVector(const uint8_t* packed, const Body& body) {
 void DequantizeUnitsImpl(const uint8_t* HWY_RESTRICT packed, size_t units,
                          const float* HWY_RESTRICT dequantize, bool stream,
                          float* HWY_RESTRICT values) {
+  const KernelScope scope;
   const Floats d;
   const auto run = [&](const auto& store) HWY_ATTR {
     for (size_t u = 0; u < units; ++u) {
@@ -148,6 +149,7 @@ void DequantizeUnitsImpl(const uint8_t* HWY_RESTRICT packed, size_t units,
 void DequantizeElementsImpl(const uint8_t* packed, size_t first, size_t n,
                             const float* HWY_RESTRICT dequantize,
                             float* HWY_RESTRICT values) {
+  const KernelScope scope;
   const Floats d;
   size_t i = 0;
   const auto scalar = [&] {
@@ -169,6 +171,7 @@ void DequantizeElementsImpl(const uint8_t* packed, size_t first, size_t n,
 
 void PackCodesImpl(const uint8_t* HWY_RESTRICT codes, size_t n,
                    uint8_t* HWY_RESTRICT packed) {
+  const KernelScope scope;
   const hn::CappedTag<uint8_t, 32> d;
   const hn::Repartition<uint16_t, decltype(d)> d16;
   const hn::Rebind<uint8_t, decltype(d16)> d8;

@@ -54,6 +54,7 @@ HWY_INLINE void HadamardLanes(const float* x, size_t stride,
 
 void HadamardRowsImpl(const float* x, size_t stride, size_t width,
                       uint16_t signs, float* y, size_t y_stride) {
+  const KernelScope scope;
   const SignMask mask(signs);
   size_t j = 0;
   for (; j + kLanes <= width; j += kLanes) {
@@ -134,12 +135,14 @@ HWY_INLINE void ForEachTransformed(const float* HWY_RESTRICT x, size_t groups,
 
 void HadamardGroupsImpl(const float* x, size_t groups, uint16_t signs,
                         float* y) {
+  const KernelScope scope;
   ForEachTransformed(x, groups, signs, [y](VF v, size_t i) HWY_ATTR {
     hn::StoreU(v, Floats(), y + i);
   });
 }
 
 uint32_t HadamardAmaxBitsImpl(const float* x, size_t groups, uint16_t signs) {
+  const KernelScope scope;
   const Ints di;
   VI max = hn::Zero(di);
   ForEachTransformed(x, groups, signs, [&max](VF v, size_t) HWY_ATTR {

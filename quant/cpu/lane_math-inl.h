@@ -30,15 +30,18 @@ using VU = hn::Vec<Words>;
 
 inline constexpr size_t kLanes = hn::MaxLanes(Floats());
 
-// Clears the upper halves of the vector registers. While they are in use, code
-// of older instruction sets, whoever's, runs at a fraction of its speed. The
-// compiler does this at the end of functions, but g++ 12 not of those that call
-// others that are not inlined.
-HWY_INLINE void ClearUpperHalves() {
+// Every kernel has one: clears the upper halves of the vector registers when it
+// returns. While they are in use, code of older instruction sets, whoever's,
+// runs at a fraction of its speed. The compiler does this itself, but g++ 12
+// not in functions that call others that are not inlined.
+struct KernelScope {
+  HWY_INLINE KernelScope() {}
+  HWY_INLINE ~KernelScope() {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-  _mm256_zeroupper();
+    _mm256_zeroupper();
 #endif
-}
+  }
+};
 
 // Vectors can be streamed to whole ones only.
 HWY_INLINE bool CanStream(const KernelOutput& output) {

@@ -85,31 +85,38 @@ void NarrowBits(const float* HWY_RESTRICT x, size_t n,
 }
 
 void RoundToHalfGridImpl(const float* x, size_t n, float* y) {
+  const KernelScope scope;
   Map(x, n, y, RoundHalf());
 }
 
 void RoundToBfloat16GridImpl(const float* x, size_t n, float* y) {
+  const KernelScope scope;
   Map(x, n, y, RoundBfloat16());
 }
 
 void HalfToFloatImpl(const uint16_t* x, size_t n, float* y) {
+  const KernelScope scope;
   WidenBits<HalfLanes>(x, n, y);
 }
 
 void Bfloat16ToFloatImpl(const uint16_t* x, size_t n, float* y) {
+  const KernelScope scope;
   WidenBits<Bfloat16Lanes>(x, n, y);
 }
 
 void FloatToHalfImpl(const float* x, size_t n, uint16_t* y) {
+  const KernelScope scope;
   NarrowBits<HalfLanes>(x, n, y);
 }
 
 void FloatToBfloat16Impl(const float* x, size_t n, uint16_t* y) {
+  const KernelScope scope;
   NarrowBits<Bfloat16Lanes>(x, n, y);
 }
 
 // Signs aside, both types are ordered as their bits are.
 uint16_t MaxMagnitudeBitsImpl(const uint16_t* HWY_RESTRICT x, size_t n) {
+  const KernelScope scope;
   const hn::ScalableTag<int16_t> d;
   const size_t lanes = hn::Lanes(d);
   const auto mask = hn::Set(d, 0x7FFF);

@@ -66,6 +66,7 @@ HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t first, uint32_t* words) {
 
 void FillRandomBlocksImpl(PhiloxKey key, uint64_t first, size_t blocks,
                           uint32_t* words) {
+  const KernelScope scope;
   size_t i = 0;
   for (; i + kBlocks <= blocks; i += kBlocks) {
     PhiloxLanes(key, first + i, words + 4 * i);

@@ -270,7 +270,6 @@ size_t Run(const KernelParams& params, size_t block_units,
         values == nullptr ? nullptr : values + at, bytes);
     StoreScales(f, block_units, c * blocks, output);
   }
-  ClearUpperHalves();
   return finite;
 }
 
@@ -278,6 +277,7 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
                           const float* x, size_t chunks,
                           const RandomBits& random,
                           const KernelOutput& output) {
+  const KernelScope scope;
   size_t done = 0;
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
@@ -303,6 +303,7 @@ size_t QuantizeChunksImpl(const KernelParams& params, size_t block_units,
 void QuantizeUnitsImpl(const KernelParams& params, const float* x, size_t units,
                        const float* factors, const float* dequantize,
                        const RandomBits& random, const KernelOutput& output) {
+  const KernelScope scope;
   const UnitFactors f{factors, dequantize, random};
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
@@ -342,12 +343,14 @@ size_t QuantizeNarrowChunksImpl(const KernelParams& params, size_t block_units,
 
 size_t QuantizeHalfChunksImpl(const KernelParams& params, size_t block_units,
                               const uint16_t* x, size_t chunks, uint16_t* y) {
+  const KernelScope scope;
   return QuantizeNarrowChunksImpl<HalfLanes>(params, block_units, x, chunks, y);
 }
 
 size_t QuantizeBfloat16ChunksImpl(const KernelParams& params,
                                   size_t block_units, const uint16_t* x,
                                   size_t chunks, uint16_t* y) {
+  const KernelScope scope;
   // An E2M1 value times a power of two.
   if (HasPowerOfTwoScales(params.rule)) {
     return QuantizeNarrowChunksImpl<ExactBfloat16Lanes>(params, block_units, x,

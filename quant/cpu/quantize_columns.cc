@@ -183,6 +183,7 @@ size_t QuantizeColumnsImpl(const KernelParams& params, const float* x,
                            size_t rows, size_t stride, size_t width,
                            const RandomBits& random, size_t random_stride,
                            const KernelOutput& output, size_t output_stride) {
+  const KernelScope scope;
   size_t done = 0;
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
@@ -206,6 +207,7 @@ size_t QuantizeColumnsImpl(const KernelParams& params, const float* x,
 void ComputeFactorsImpl(const KernelParams& params, const uint32_t* amax_bits,
                         size_t n, float* factors, float* dequantize,
                         uint8_t* scale_codes, float* stored) {
+  const KernelScope scope;
   const Floats d;
   const Words dw;
   const Ints di;
@@ -283,6 +285,7 @@ void QuantizeElementsImpl(const KernelParams& params, const float* x, size_t n,
                           const float* factors, const float* dequantize,
                           const RandomBits& random, float* values,
                           uint8_t* codes) {
+  const KernelScope scope;
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
     constexpr bool kDivide = decltype(divide)::value;

@@ -157,6 +157,7 @@ bool Run(const KernelParams& params, const float* x, size_t elements,
 bool QuantizePanelImpl(const KernelParams& params, const float* x,
                        size_t elements, const RandomBits& random,
                        const PanelOutput& output) {
+  const KernelScope scope;
   bool finite = false;
   DispatchElement(params, [&](auto rounding, auto divide) {
     // None of these rules divides.

@@ -6,14 +6,13 @@
 //
 // For a tensor of shape S, blocks of B along axis a, in row-major order:
 //   codes          S with the last extent n replaced by ceil(n / 2): two codes
-//   a
-//                  byte, even index in the low nibble, an odd row is padded
+//                  a byte, even index in the low nibble, an odd row is padded
 //                  with a zero nibble
 //   scales         S with extent a replaced by ceil(S[a] / B); for 2-D tiles
 //                  both of the last two extents, and a scalar for
 //                  fp4_per_tensor
-//   tensor scales  one, or for a row-scaled recipe S with extent a replaced by
-//   1
+//   tensor scales  one, or for a row-scaled recipe S with extent a replaced
+//                  by 1
 //
 // A chunk is a contiguous range of the tensor's elements whose blocks are all
 // its own; its scales are contiguous too. Hence a file larger than memory can
