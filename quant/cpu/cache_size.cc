@@ -1,9 +1,10 @@
 #include "quant/cpu/cache_size.h"
 
-#include <omp.h>
 #include <unistd.h>
 
 #include <cstdio>
+
+#include "quant/cpu/parallel.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -33,7 +34,7 @@ size_t LastLevelCacheBytes() {
 bool ShouldStream(size_t read_bytes, size_t written_bytes) {
   static const size_t known = LastLevelCacheBytes();
   const size_t cache = known > 0 ? known : kDefaultCacheBytes;
-  const size_t caches = omp_get_max_threads() > 1 ? 2 : 1;
+  const size_t caches = MaxThreads() > 1 ? 2 : 1;
   return read_bytes + written_bytes >= caches * cache;
 }
 

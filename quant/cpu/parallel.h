@@ -3,7 +3,9 @@
 
 // A loop over tasks, shared among OpenMP's threads.
 
+#ifdef _OPENMP
 #include <omp.h>
+#endif
 
 #include <atomic>
 #include <cstdint>
@@ -11,8 +13,25 @@
 
 namespace cnn_fp4::quant::cpu {
 
+// Threads that a parallel region gets at most, and the number in it of the one
+// that asks. A build without OpenMP (libFuzzer's compiler has none) has one.
+inline int MaxThreads() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+inline int ThreadNumber() {
+#ifdef _OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
 // Calls run(task, state) for task = 0 .. tasks - 1, in any order, on up to
-// omp_get_max_threads() threads, each with its own State, and then
+// MaxThreads() threads, each with its own State, and then
 // merge(state) for each state, one at a time.
 //
 // Neighbouring tasks go to the same thread, and the same tasks to it in the
@@ -28,7 +47,7 @@ void ParallelFor(int64_t tasks, bool parallel, const Run& run,
     std::atomic<int64_t> next{0};
     int64_t end = 0;
   };
-  const int threads = parallel && tasks > 1 ? omp_get_max_threads() : 1;
+  const int threads = parallel && tasks > 1 ? MaxThreads() : 1;
   const std::unique_ptr<Share[]> shares(new Share[threads]);
   for (int t = 0; t < threads; ++t) {
     shares[t].next = tasks * t / threads;
@@ -37,7 +56,7 @@ void ParallelFor(int64_t tasks, bool parallel, const Run& run,
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     State state;
-    const int own = omp_get_thread_num();
+    const int own = ThreadNumber();
     for (int t = 0; t < threads; ++t) {
       Share& share = shares[(own + t) % threads];
       for (;;) {
