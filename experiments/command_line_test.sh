@@ -21,6 +21,17 @@ expect() {
   fi
 }
 
+# --help shows the flags of all files, not of main's own alone.
+for flag in --data_root --logf --resume; do
+  for program in "${pinned}" "${free}"; do
+    help="$("${program}" --help)"
+    [[ "${help}" == *"${flag} ("* ]] || {
+      echo "FAILED: ${program} --help does not know ${flag}"
+      failed=1
+    }
+  done
+done
+
 expect 2 "//experiments:train" "${pinned}" --model_scale_factor=0.5
 expect 2 "unknown flag --stepz" "${free}" --stepz=3
 expect 2 "unexpected argument 'nvfp4'" "${free}" nvfp4

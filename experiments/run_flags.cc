@@ -7,6 +7,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "experiments/run_directory.h"
@@ -71,6 +72,12 @@ void ParseFlags(int argc, char** argv, const std::string& usage,
     std::exit(kExitUsage);
   }
   absl::SetProgramUsageMessage(usage);
+  // --help: not the flags of main's own file alone, but all of this directory.
+  absl::FlagsUsageConfig help;
+  help.contains_help_flags = [](absl::string_view file) {
+    return absl::StrContains(file, "experiments/");
+  };
+  absl::SetFlagsUsageConfig(help);
   const std::vector<char*> positional = absl::ParseCommandLine(argc, argv);
   if (positional.size() > 1) {
     PrintError(absl::StrCat("unexpected argument '", positional[1],
