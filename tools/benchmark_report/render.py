@@ -138,7 +138,7 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 75em;
        padding: 0 1em; color: #1a1a1a; background: #fff; }
 table { border-collapse: collapse; margin: 1em 0; }
-th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
+th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child, td:last-child { text-align: left; }
 td:first-child, code { font-family: ui-monospace, monospace; font-size: 13px; }
 .bar { display: inline-block; height: .7em; background: #4477aa; margin-right: .5em; }
