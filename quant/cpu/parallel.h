@@ -31,14 +31,13 @@ inline int ThreadNumber() {
 }
 
 // Calls run(task, state) for task = 0 .. tasks - 1, in any order, on up to
-// MaxThreads() threads, each with its own State, and then
-// merge(state) for each state, one at a time.
+// MaxThreads() threads, each with its own State, and then merge(state) for each
+// state, one at a time.
 //
-// Neighbouring tasks go to the same thread, and the same tasks to it in the
-// next loop over as many: where each core has a cache of its own that keeps
-// half of the work from moving between them. A thread that is done takes over
-// what another one has not come to, so one that shares its core with another
-// program does not make all wait.
+// Neighbouring tasks go to the same thread, and the same ones to it in the next
+// loop over as many: data stays in the cache of the core that it is in. A
+// thread that is done takes over what another one has not come to, so one that
+// shares its core with another program does not make all wait.
 template <class State, class Run, class Merge>
 void ParallelFor(int64_t tasks, bool parallel, const Run& run,
                  const Merge& merge) {
