@@ -245,8 +245,8 @@ void Sizes(benchmark::internal::Benchmark* b) {
 }
 
 // One thread, in the caches and out of them.
-void TwoSizes(benchmark::internal::Benchmark* b) {
-  for (const int64_t size : {4 << 20, 64 << 20}) b->Args({size, 1});
+void OneThread(benchmark::internal::Benchmark* b) {
+  for (const int64_t size : {64 << 10, 4 << 20, 64 << 20}) b->Args({size, 1});
   b->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 
@@ -266,10 +266,10 @@ BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenAmax, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Quantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Dequantize, nvfp4, "nvfp4")->Apply(Sizes);
-BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, nvfp4, "nvfp4")->Apply(TwoSizes);
-BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, nvfp4, "nvfp4")->Apply(TwoSizes);
-BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, mxfp4, "mxfp4")->Apply(TwoSizes);
-BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, mxfp4, "mxfp4")->Apply(TwoSizes);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, nvfp4, "nvfp4")->Apply(OneThread);
+BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, nvfp4, "nvfp4")->Apply(OneThread);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16, mxfp4, "mxfp4")->Apply(OneThread);
+BENCHMARK_CAPTURE(BM_FakeQuantizeFloat16, mxfp4, "mxfp4")->Apply(OneThread);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr8, "nvfp4+sr8")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr, "nvfp4+sr")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);

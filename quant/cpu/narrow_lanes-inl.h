@@ -196,16 +196,20 @@ struct HalfLanes {
 };
 #endif
 
+// The maxima of the halves of lanes, each of which is a 16-bit number >= 0.
+HWY_INLINE VI MaxOfHalves(VI a, VI b) {
+  const hn::Repartition<int16_t, Ints> d16;
+  return hn::BitCast(Ints(),
+                     hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
+}
+
 // Element maxima without signs, which are ordered as the bits are: lane
-// i * (kLanes / kCount) and the following ones hold, in their lower halves,
-// partial maxima of unit i. The upper halves hold anything.
+// i * (kLanes / kCount) and the following ones hold partial maxima of unit i,
+// one in each half.
 template <size_t kCount>
-HWY_INLINE VI NarrowUnitMaxima(const uint16_t* HWY_RESTRICT x) {
+HWY_INLINE VI HalvesOfUnits(const uint16_t* HWY_RESTRICT x) {
   const Ints di;
   const hn::Repartition<int16_t, Ints> d16;
-  const auto max = [&](VI a, VI b) HWY_ATTR {
-    return hn::BitCast(di, hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
-  };
   // Units in a vector of 16-bit lanes.
   constexpr size_t kUnitsLoaded = HWY_MAX(2 * kLanes / kUnit, 1);
   if constexpr (kCount == kUnitsLoaded) {
@@ -216,14 +220,22 @@ HWY_INLINE VI NarrowUnitMaxima(const uint16_t* HWY_RESTRICT x) {
     };
     VI m = load(0);
     for (size_t i = 2 * kLanes; i < kCount * kUnit; i += 2 * kLanes) {
-      m = max(m, load(i));
+      m = MaxOfHalves(m, load(i));
     }
-    return max(m, hn::ShiftRight<16>(m));
+    return m;
   } else {
-    const VI low = NarrowUnitMaxima<kCount / 2>(x);
-    const VI high = NarrowUnitMaxima<kCount / 2>(x + kCount / 2 * kUnit);
-    return max(hn::ConcatEven(di, high, low), hn::ConcatOdd(di, high, low));
+    const VI low = HalvesOfUnits<kCount / 2>(x);
+    const VI high = HalvesOfUnits<kCount / 2>(x + kCount / 2 * kUnit);
+    return MaxOfHalves(hn::ConcatEven(di, high, low),
+                       hn::ConcatOdd(di, high, low));
   }
+}
+
+// Lane i: the maximum of unit i of kLanes successive ones, in the lower half;
+// the upper one holds anything.
+HWY_INLINE VI NarrowUnitMaxima(const uint16_t* HWY_RESTRICT x) {
+  const VI halves = HalvesOfUnits<kLanes>(x);
+  return MaxOfHalves(halves, hn::ShiftRight<16>(halves));
 }
 
 }  // namespace HWY_NAMESPACE
