@@ -73,6 +73,35 @@ HWY_INLINE VF E2m1Aligner(VF v) {
                  hn::Set(d, 4194304.0f));  // 2^22
 }
 
+// |v|, at most 6. v is not NaN.
+HWY_INLINE VF CappedMagnitude(VF v) {
+  const VF six = hn::Set(Floats(), 6.0f);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return VF{_mm512_range_ps(v.raw, six.raw, 10)};  // The smaller |v|, sign 0.
+#else
+  return hn::Min(hn::Abs(v), six);
+#endif
+}
+
+// The grid value nearest to m, 0 <= m <= 6, of two the even one.
+HWY_INLINE VF NearestE2m1(VF m) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  // E2m1Aligner by the low bits of the exponent, one operation less: 0 for
+  // [2, 4), 1 for [4, 8). Other numbers with these bits are so far below .25
+  // that they become zero with any step.
+  constexpr float kOne = 4194304.0f;  // 2^22
+  HWY_ALIGN static constexpr float kAligners[16] = {
+      2 * kOne, 4 * kOne, kOne, kOne, kOne, kOne, kOne, kOne,
+      kOne,     kOne,     kOne, kOne, kOne, kOne, kOne, kOne};
+  const VU exponent = hn::ShiftRight<23>(hn::BitCast(Words(), m));
+  const VF c{
+      _mm512_permutexvar_ps(exponent.raw, hn::Load(Floats(), kAligners).raw)};
+#else
+  const VF c = E2m1Aligner(m);
+#endif
+  return hn::Sub(hn::Add(m, c), c);
+}
+
 // The grid value at or below v, 0 <= v <= 6: from 1 on what one mantissa bit
 // holds, below it .5 or 0.
 HWY_INLINE VF E2m1Floor(VF v) {
@@ -111,10 +140,9 @@ HWY_INLINE VF RoundMagnitude(VF v, VU random) {
   const Floats d;
   const Ints di;
   const VF six = hn::Set(d, 6.0f);
-  const VF m = hn::Min(hn::Abs(v), six);
+  const VF m = CappedMagnitude(v);
   if (kRounding == Rounding::kNearestEven) {
-    const VF c = E2m1Aligner(m);
-    return hn::Sub(hn::Add(m, c), c);
+    return NearestE2m1(m);
   }
   if (kRounding == Rounding::kStochastic8) {
     // u * step, u = random / 256.
@@ -347,7 +375,7 @@ template <Rounding kRounding, bool kDivide>
 HWY_INLINE VU EncodeLanes(VF x, VF factor, VU random) {
   if (kRounding == Rounding::kNearestEven) {
     const VF scaled = kDivide ? hn::Div(x, factor) : hn::Mul(x, factor);
-    return CodeOf(hn::Min(hn::Abs(scaled), hn::Set(Floats(), 6.0f)), x);
+    return CodeOf(CappedMagnitude(scaled), x);
   }
   return CodeOf(QuantizeLanes<kRounding, kDivide>(x, factor, random), x);
 }

@@ -199,8 +199,7 @@ struct HalfLanes {
 // The maxima of the halves of lanes, each of which is a 16-bit number >= 0.
 HWY_INLINE VI MaxOfHalves(VI a, VI b) {
   const hn::Repartition<int16_t, Ints> d16;
-  return hn::BitCast(Ints(),
-                     hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
+  return hn::BitCast(Ints(), hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
 }
 
 // Element maxima without signs, which are ordered as the bits are: lane

@@ -44,8 +44,8 @@ HWY_INLINE VI AmaxBitsOfUnits(const typename Lanes::Bits* HWY_RESTRICT x) {
     return UnitMaxima<kLanes>(x);
   } else {
     const Words d;
-    const VU bits = hn::And(hn::BitCast(d, NarrowUnitMaxima(x)),
-                            hn::Set(d, 0x7FFFu));
+    const VU bits =
+        hn::And(hn::BitCast(d, NarrowUnitMaxima(x)), hn::Set(d, 0x7FFFu));
     return hn::BitCast(Ints(), Lanes::OfWords(bits));
   }
 }
