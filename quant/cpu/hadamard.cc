@@ -1,5 +1,5 @@
-// The Hadamard kernels of quant/cpu/kernels.h: the order of
-// operations of quant/hadamard.h, lane by lane.
+// The Hadamard kernels of quant/cpu/kernels.h: the order of operations of
+// quant/hadamard.h, lane by lane.
 
 #include "quant/hadamard.h"
 

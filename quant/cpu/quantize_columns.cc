@@ -56,7 +56,7 @@ HWY_NOINLINE bool LoadPanel(const KernelParams& params, const float* x,
       hwy::Prefetch(x + r * stride + j + kAhead);
       const VF v = hn::LoadU(d, x + r * stride + j);
       hn::Store(v, d, panel.x + r * kUnit + j);
-      max = hn::Max(max, hn::BitCast(di, hn::Abs(v)));
+      max = hn::Max(max, AbsBits(v));
     }
     const auto bad = hn::Gt(max, hn::Set(di, 0x7F7FFFFF));
     if (HWY_UNLIKELY(!hn::AllFalse(di, bad))) return false;
