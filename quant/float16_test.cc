@@ -3,6 +3,7 @@
 
 #include "quant/float16.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -105,11 +106,12 @@ std::vector<uint16_t> NarrowValues(int64_t size, bool half) {
   return x;
 }
 
-void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
-                          bool half, const std::string& where,
+std::string TypeName(bool half) { return half ? " FP16" : " BF16"; }
+
+void ExpectEqualToWidened(const Recipe& recipe, const BlockGrid& grid,
+                          std::vector<uint16_t> x, bool half,
+                          const std::string& where,
                           const QuantizeOptions& options = {}) {
-  const BlockGrid grid = BlockGrid::Along({rows, cols}, 1, recipe).value();
-  std::vector<uint16_t> x = NarrowValues(grid.size(), half);
   std::vector<float> wide(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
     wide[i] = half ? DecodeHalf(x[i]) : DecodeBfloat16(x[i]);
@@ -141,6 +143,14 @@ void ExpectEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
   }
 }
 
+void ExpectRowsEqualToWidened(const Recipe& recipe, int64_t rows, int64_t cols,
+                              bool half, const std::string& where,
+                              const QuantizeOptions& options = {}) {
+  const BlockGrid grid = BlockGrid::Along({rows, cols}, 1, recipe).value();
+  ExpectEqualToWidened(recipe, grid, NarrowValues(grid.size(), half), half,
+                       where + TypeName(half), options);
+}
+
 TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
   std::vector<Recipe> recipes;
   for (const NamedRecipe& named : RecipeRegistry()) {
@@ -156,9 +166,69 @@ TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
     for (const Recipe& recipe : recipes) {
       for (const int64_t cols : {64, 48, 50, 2048}) {
         for (const bool half : {false, true}) {
-          ExpectEqualToWidened(recipe, 21, cols, half,
-                               absl::StrCat(set.name, " ", recipe.name, " ",
-                                            cols, half ? " FP16" : " BF16"));
+          ExpectRowsEqualToWidened(
+              recipe, 21, cols, half,
+              absl::StrCat(set.name, " ", recipe.name, " ", cols));
+        }
+      }
+    }
+  }
+}
+
+// Blocks of 16 for amaxes of every exponent, subnormal ones too, and mantissas
+// around those where scale rules turn: together they hold all numbers down to
+// 2^-10 of the amax, some below, and zero. Chunks have one amax.
+std::vector<uint16_t> BlocksOfEveryScale(bool half) {
+  const int mantissa_bits = half ? 10 : 7;
+  const int one = 1 << mantissa_bits;
+  const int infinity = half ? 0x7C00 : 0x7F80;
+  std::vector<uint16_t> x;
+  std::minstd_rand engine(1);
+  for (int exponent = 0; exponent < infinity; exponent += one) {
+    for (const int mantissa : {0, one / 4, one / 2, one / 2 + 1, one * 3 / 4,
+                               one * 3 / 4 + 1, one - 1}) {
+      const int amax = exponent + mantissa;
+      const int least = std::max(0, amax - 10 * one);
+      // Of FP16's many mantissas some.
+      int magnitude = amax;
+      while (magnitude >= least) {
+        const uint16_t sign = engine() % 2 << 15;
+        x.push_back(x.size() % 16 == 0 ? amax : magnitude | sign);
+        magnitude -= half ? 1 + engine() % 8 : 1;
+      }
+      while (x.size() % 256 != 0) {
+        x.push_back(x.size() % 7 == 0 ? 0x8000 : engine() % (amax + 1));
+      }
+    }
+  }
+  return x;
+}
+
+TEST_F(EveryInstructionSet, NarrowBlocksOfEveryScale) {
+  for (const bool half : {false, true}) {
+    const std::vector<uint16_t> x = BlocksOfEveryScale(half);
+    for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+      cpu::UseInstructionSet(set.id);
+      for (const char* name :
+           {"mxfp4", "mxfp4_ceil", "mxfp4_rceil", "mxfp4_even", "mxfp4_midmax",
+            "pow2_1x16", "nvfp4_1level"}) {
+        const Recipe recipe = FindRecipe(name).value();
+        ExpectEqualToWidened(recipe, BlockGrid::Flat(x.size(), recipe).value(),
+                             x, half,
+                             absl::StrCat(set.name, " ", name, TypeName(half)));
+      }
+      // Most blocks' scales vanish or saturate, those around an amax do not.
+      for (const char* name : {"nvfp4", "nvfp4_torchao"}) {
+        const Recipe recipe = FindRecipe(name).value();
+        for (const float amax :
+             {0x1p-120f, 0x1p-100f, 0x1p-30f, 0x1p-14f, 0x1p-5f, 1.0f, 0x1p12f,
+              0x1p60f, std::numeric_limits<float>::max()}) {
+          QuantizeOptions options;
+          options.tensor_amax = amax;
+          ExpectEqualToWidened(
+              recipe, BlockGrid::Flat(x.size(), recipe).value(), x, half,
+              absl::StrCat(set.name, " ", name, TypeName(half), " ", amax),
+              options);
         }
       }
     }
@@ -168,7 +238,7 @@ TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
 TEST(NarrowTensors, MoreThanOneThread) {
   for (const char* name : {"nvfp4", "mxfp4", "nvfp4_four_over_six"}) {
     for (const bool half : {false, true}) {
-      ExpectEqualToWidened(FindRecipe(name).value(), 40, 2048, half, name);
+      ExpectRowsEqualToWidened(FindRecipe(name).value(), 40, 2048, half, name);
     }
   }
 }
@@ -185,8 +255,8 @@ TEST(NarrowTensors, PiecesKnowWhereTheyAre) {
     for (const bool given : {false, true}) {
       options.block_scales = given ? scales : absl::Span<const float>();
       for (const bool half : {false, true}) {
-        ExpectEqualToWidened(FindRecipe(name).value(), kRows, kCols, half, name,
-                             options);
+        ExpectRowsEqualToWidened(FindRecipe(name).value(), kRows, kCols, half,
+                                 name, options);
       }
     }
   }

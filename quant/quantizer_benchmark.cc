@@ -26,16 +26,19 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
+// The first element of a whole cache line, as allocators of tensors give it.
+template <class T>
+T* Aligned(std::vector<T>& v) {
+  const auto address = reinterpret_cast<uintptr_t>(v.data());
+  return v.data() + (kAlignment - address % kAlignment) / sizeof(T);
+}
+
 // One pair of buffers for all benchmarks, so that all see the same memory.
 struct Buffers {
   explicit Buffers(int64_t size)
       : storage_x(size + kAlignment), storage_y(size + kAlignment) {
-    const auto align = [](std::vector<float>& v) {
-      const auto address = reinterpret_cast<uintptr_t>(v.data());
-      return v.data() + (kAlignment - address % kAlignment) / sizeof(float);
-    };
-    x = absl::MakeSpan(align(storage_x), size);
-    y = absl::MakeSpan(align(storage_y), size);
+    x = absl::MakeSpan(Aligned(storage_x), size);
+    y = absl::MakeSpan(Aligned(storage_y), size);
     std::minstd_rand engine(1);
     std::normal_distribution<float> normal;
     // Long enough a period that branches cannot learn it.
@@ -182,15 +185,17 @@ void RunNarrow(benchmark::State& state, const std::string& name, DType dtype) {
   const Recipe recipe = FindRecipe(name).value();
   const int64_t n = state.range(0);
   const BlockGrid grid = GridOf(recipe, n, Layout::kFlat);
-  std::vector<uint16_t> x(n, 0), y(n);
-  const MutableTensorView narrow{dtype, x.data(), n};
+  std::vector<uint16_t> storage_x(n + kAlignment), storage_y(n + kAlignment);
+  uint16_t* const x = Aligned(storage_x);
+  uint16_t* const y = Aligned(storage_y);
+  const MutableTensorView narrow{dtype, x, n};
   // An FP4 tensor in the narrow type: any values do.
   if (!Dequantize(Quantize(recipe, grid, b.x).value(), narrow).ok()) {
     state.SkipWithError("refused");
   }
-  const TensorView input{dtype, x.data(), n};
+  const TensorView input{dtype, x, n};
   for (auto _ : state) {
-    if (!FakeQuantize(recipe, grid, input, {dtype, y.data(), n}).ok()) {
+    if (!FakeQuantize(recipe, grid, input, {dtype, y, n}).ok()) {
       state.SkipWithError("refused");
     }
     benchmark::ClobberMemory();

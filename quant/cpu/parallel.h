@@ -47,12 +47,19 @@ void ParallelFor(int64_t tasks, bool parallel, const Run& run,
     int64_t end = 0;
   };
   const int threads = parallel && tasks > 1 ? MaxThreads() : 1;
+  if (threads == 1) {
+    // Without a parallel region: one of a single thread costs a microsecond.
+    State state;
+    for (int64_t task = 0; task < tasks; ++task) run(task, state);
+    merge(state);
+    return;
+  }
   const std::unique_ptr<Share[]> shares(new Share[threads]);
   for (int t = 0; t < threads; ++t) {
     shares[t].next = tasks * t / threads;
     shares[t].end = tasks * (t + 1) / threads;
   }
-#pragma omp parallel num_threads(threads) if (threads > 1)
+#pragma omp parallel num_threads(threads)
   {
     State state;
     const int own = ThreadNumber();

@@ -1,0 +1,144 @@
+// The amaxes and factors of chunks, and the pipeline of those that quantise
+// them. Included once for each instruction set by way of hwy/foreach_target.h.
+
+#if defined(QUANT_CPU_CHUNK_FACTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QUANT_CPU_CHUNK_FACTORS_INL_H_
+#undef QUANT_CPU_CHUNK_FACTORS_INL_H_
+#else
+#define QUANT_CPU_CHUNK_FACTORS_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "hwy/highway.h"
+#include "quant/cpu/lane_math-inl.h"
+#include "quant/cpu/narrow_lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace cnn_fp4::quant::cpu {
+namespace HWY_NAMESPACE {
+
+// Maxima of kCount successive units, by a tree of pairwise reductions: lane
+// i * (kLanes / kCount) and the following ones hold partial maxima of unit i.
+template <size_t kCount>
+HWY_INLINE VI UnitMaxima(const float* HWY_RESTRICT x) {
+  const Ints di;
+  if constexpr (kCount == 1) {
+    VI max = AbsBits(hn::LoadU(Floats(), x));
+    for (size_t i = kLanes; i < kUnit; i += kLanes) {
+      max = hn::Max(max, AbsBits(hn::LoadU(Floats(), x + i)));
+    }
+    return max;
+  } else {
+    const VI low = UnitMaxima<kCount / 2>(x);
+    const VI high = UnitMaxima<kCount / 2>(x + kCount / 2 * kUnit);
+    return hn::Max(hn::ConcatEven(di, high, low), hn::ConcatOdd(di, high, low));
+  }
+}
+
+// The FP32 bits of the amaxes of kLanes successive units.
+template <class Lanes>
+HWY_INLINE VI AmaxBitsOfUnits(const typename Lanes::Bits* HWY_RESTRICT x) {
+  if constexpr (std::is_same_v<typename Lanes::Bits, float>) {
+    return UnitMaxima<kLanes>(x);
+  } else {
+    const Words d;
+    const VU bits =
+        hn::And(hn::BitCast(d, NarrowUnitMaxima(x)), hn::Set(d, 0x7FFFu));
+    return hn::BitCast(Ints(), Lanes::OfWords(bits));
+  }
+}
+
+// The factors of a chunk, a value for each unit.
+struct ChunkFactors {
+  HWY_ALIGN int32_t amax_bits[kUnits];
+  HWY_ALIGN float factor[kUnits];
+  HWY_ALIGN float value_factor[kUnits];
+  HWY_ALIGN float stored[kUnits];
+  HWY_ALIGN int32_t code[kUnits];
+};
+
+// amax_bits, of units. False if the chunk is not finite. This and the next one
+// are not inlined: there are many callers, and a call for 256 elements is
+// nothing.
+template <class Lanes>
+HWY_NOINLINE bool FindAmaxes(const typename Lanes::Bits* HWY_RESTRICT x,
+                             ChunkFactors& f) {
+  const Ints di;
+  VI largest = hn::Zero(di);
+  for (size_t i = 0; i < kUnits; i += kLanes) {
+    const VI max = AmaxBitsOfUnits<Lanes>(x + i * kUnit);
+    largest = hn::Max(largest, max);
+    hn::Store(max, di, f.amax_bits + i);
+  }
+  return hn::AllFalse(di, hn::Gt(largest, hn::Set(di, 0x7F7FFFFF)));
+}
+
+// Everything else, from amax_bits.
+HWY_NOINLINE inline void FindFactors(const KernelParams& params,
+                                     size_t block_units, ChunkFactors& f) {
+  const Floats d;
+  const Ints di;
+  if (block_units == 2) {
+    for (size_t i = 0; i < kUnits; i += kLanes) {
+      const VI max = hn::Load(di, f.amax_bits + i);
+      hn::Store(hn::Max(max, hn::Reverse2(di, max)), di, f.amax_bits + i);
+    }
+  } else if (block_units > 2) {
+    for (size_t i = 0; i < kUnits; i += block_units) {
+      int32_t max = 0;
+      for (size_t j = 0; j < block_units; ++j) {
+        max = HWY_MAX(max, f.amax_bits[i + j]);
+      }
+      for (size_t j = 0; j < block_units; ++j) f.amax_bits[i + j] = max;
+    }
+  }
+  for (size_t i = 0; i < kUnits; i += kLanes) {
+    const LaneFactors lanes =
+        FactorsOfAmax(params, hn::BitCast(d, hn::Load(di, f.amax_bits + i)));
+    hn::Store(lanes.factor, d, f.factor + i);
+    hn::Store(ValueFactor(params, lanes), d, f.value_factor + i);
+    hn::Store(lanes.stored, d, f.stored + i);
+    hn::Store(lanes.code, di, f.code + i);
+  }
+}
+
+// Calls apply(factors, c) for chunks c = 0, 1, .. until one is not finite or
+// apply returns false. Returns the number of those before it. x may be what
+// apply writes to.
+template <class Lanes, class Apply>
+HWY_INLINE size_t ForEachChunk(const KernelParams& params, size_t block_units,
+                               const typename Lanes::Bits* x, size_t chunks,
+                               const Apply& apply) {
+  // Three chunks at a time: the elements of one while the scales of the next
+  // and the amaxes of the one after it are found. Each is a chain of operations
+  // that wait for one another; side by side they fill the pipelines.
+  ChunkFactors buffers[3];
+  size_t finite = 0;  // Chunks from the first on whose amaxes are found.
+  const auto find_amaxes = [&](size_t c) HWY_ATTR {
+    if (c < chunks && c == finite &&
+        FindAmaxes<Lanes>(x + c * kChunk, buffers[c % 3])) {
+      ++finite;
+    }
+  };
+  const auto find_factors = [&](size_t c) HWY_ATTR {
+    if (c < finite) FindFactors(params, block_units, buffers[c % 3]);
+  };
+  find_amaxes(0);
+  find_factors(0);
+  find_amaxes(1);
+  for (size_t c = 0; c < finite; ++c) {
+    find_factors(c + 1);
+    find_amaxes(c + 2);
+    if (!apply(buffers[c % 3], c)) return c;
+  }
+  return finite;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace cnn_fp4::quant::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
