@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "quant/cpu/cache_size.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/narrow_kernels.h"
@@ -117,6 +118,8 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
   params.tensor =
       MakeTensorFactors(recipe.scale_rule, recipe.rounding, recipe.scale_max,
                         recipe.tensor_scale != TensorScale::kNone, amax);
+  const size_t bytes = x.size * sizeof(uint16_t);
+  const bool stream = x.data != y.data && cpu::ShouldStream(bytes, bytes);
   bool failed = false;
   cpu::ParallelFor<State>(
       Pieces(x.size), x.size >= kParallelElements,
@@ -126,13 +129,15 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
         const int64_t chunks = n / chunk;
         const uint16_t* from = BitsOf(x) + first;
         uint16_t* to = static_cast<uint16_t*>(y.data) + first;
-        const size_t done = quantize(params, block_units, from, chunks, to);
+        const size_t done =
+            quantize(params, block_units, from, chunks, stream, to);
+        if (stream) cpu::FlushStreams();
         state.failed = state.failed || static_cast<int64_t>(done) < chunks;
         const int64_t rest = n % chunk;
         if (rest == 0) return;
         uint16_t last[cpu::kChunk] = {};
         std::copy_n(from + chunks * chunk, rest, last);
-        if (quantize(params, block_units, last, 1, last) == 0) {
+        if (quantize(params, block_units, last, 1, false, last) == 0) {
           state.failed = true;
         }
         std::copy_n(last, rest, to + chunks * chunk);

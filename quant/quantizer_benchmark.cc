@@ -14,6 +14,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "benchmark/benchmark.h"
@@ -151,23 +152,6 @@ void BM_FakeQuantizeTiles(benchmark::State& state, const std::string& name) {
   RunFake(state, name, Layout::kTiles, false);
 }
 
-// The best instruction set of a CPU without AVX2.
-void BM_FakeQuantizeBaseline(benchmark::State& state, const std::string& name) {
-  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
-    if (set.name == "SSE4") cpu::UseInstructionSet(set.id);
-  }
-  RunFake(state, name, Layout::kFlat, false);
-  cpu::UseInstructionSet(0);
-}
-
-void BM_FakeQuantizeAvx2(benchmark::State& state, const std::string& name) {
-  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
-    if (set.name == "AVX2") cpu::UseInstructionSet(set.id);
-  }
-  RunFake(state, name, Layout::kFlat, false);
-  cpu::UseInstructionSet(0);
-}
-
 void BM_Reference(benchmark::State& state, const std::string& name) {
   Buffers& b = BuffersOf(state.range(0));
   const Recipe recipe = FindRecipe(name).value();
@@ -209,6 +193,34 @@ void BM_FakeQuantizeBfloat16(benchmark::State& state, const std::string& name) {
 
 void BM_FakeQuantizeFloat16(benchmark::State& state, const std::string& name) {
   RunNarrow(state, name, DType::kFloat16);
+}
+
+// As if the CPU had no better one.
+class OnlyInstructionSet {
+ public:
+  explicit OnlyInstructionSet(std::string_view name) {
+    for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+      if (set.name == name) cpu::UseInstructionSet(set.id);
+    }
+  }
+  ~OnlyInstructionSet() { cpu::UseInstructionSet(0); }
+};
+
+// The best instruction set of a CPU without AVX2.
+void BM_FakeQuantizeBaseline(benchmark::State& state, const std::string& name) {
+  const OnlyInstructionSet sse4("SSE4");
+  RunFake(state, name, Layout::kFlat, false);
+}
+
+void BM_FakeQuantizeAvx2(benchmark::State& state, const std::string& name) {
+  const OnlyInstructionSet avx2("AVX2");
+  RunFake(state, name, Layout::kFlat, false);
+}
+
+void BM_FakeQuantizeBfloat16Avx2(benchmark::State& state,
+                                 const std::string& name) {
+  const OnlyInstructionSet avx2("AVX2");
+  RunNarrow(state, name, DType::kBfloat16);
 }
 
 void BM_Quantize(benchmark::State& state, const std::string& name) {
@@ -287,6 +299,9 @@ BENCHMARK_CAPTURE(BM_FakeQuantizeGivenScales, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeTiles, nvfp4_2d, "nvfp4_2d")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeBaseline, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, mxfp4, "mxfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16Avx2, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16Avx2, mxfp4, "mxfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, four_over_six, "nvfp4_four_over_six")
     ->Apply(SmallSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_mse, "nvfp4_mse")->Apply(SmallSize);

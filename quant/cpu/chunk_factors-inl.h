@@ -10,46 +10,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
-#include "quant/cpu/narrow_lanes-inl.h"
+#include "quant/cpu/unit_maxima-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
-
-// Maxima of kCount successive units, by a tree of pairwise reductions: lane
-// i * (kLanes / kCount) and the following ones hold partial maxima of unit i.
-template <size_t kCount>
-HWY_INLINE VI UnitMaxima(const float* HWY_RESTRICT x) {
-  const Ints di;
-  if constexpr (kCount == 1) {
-    VI max = AbsBits(hn::LoadU(Floats(), x));
-    for (size_t i = kLanes; i < kUnit; i += kLanes) {
-      max = hn::Max(max, AbsBits(hn::LoadU(Floats(), x + i)));
-    }
-    return max;
-  } else {
-    const VI low = UnitMaxima<kCount / 2>(x);
-    const VI high = UnitMaxima<kCount / 2>(x + kCount / 2 * kUnit);
-    return hn::Max(hn::ConcatEven(di, high, low), hn::ConcatOdd(di, high, low));
-  }
-}
-
-// The FP32 bits of the amaxes of kLanes successive units.
-template <class Lanes>
-HWY_INLINE VI AmaxBitsOfUnits(const typename Lanes::Bits* HWY_RESTRICT x) {
-  if constexpr (std::is_same_v<typename Lanes::Bits, float>) {
-    return UnitMaxima<kLanes>(x);
-  } else {
-    const Words d;
-    const VU bits =
-        hn::And(hn::BitCast(d, NarrowUnitMaxima(x)), hn::Set(d, 0x7FFFu));
-    return hn::BitCast(Ints(), Lanes::OfWords(bits));
-  }
-}
 
 // The factors of a chunk, a value for each unit.
 struct ChunkFactors {

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "quant/cpu/instruction_sets.h"
+#include "quant/cpu/narrow_kernels.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -32,6 +35,29 @@ class Streaming : public ::testing::TestWithParam<size_t> {
     const auto address = reinterpret_cast<uintptr_t>(storage_.data());
     const size_t misplaced = address / sizeof(float) % kVectorFloats;
     return storage_.data() + (kVectorFloats - misplaced) + GetParam();
+  }
+
+  // FP16 or BF16.
+  void ExpectSameNarrow(ScaleRule rule, bool half, const std::string& where) {
+    std::vector<uint16_t> x(kElements), y(kElements);
+    if (half) {
+      FloatToHalf(x_.data(), kElements, x.data());
+    } else {
+      FloatToBfloat16(x_.data(), kElements, x.data());
+    }
+    KernelParams params;
+    params.rule = rule;
+    params.tensor.encode = 512.0f;
+    params.tensor.decode = 1.0f / 512.0f;
+    auto* const streamed = reinterpret_cast<uint16_t*>(Streamed());
+    const auto quantize = half ? QuantizeHalfChunks : QuantizeBfloat16Chunks;
+    ASSERT_EQ(quantize(params, 1, x.data(), kChunks, false, y.data()), kChunks);
+    ASSERT_EQ(quantize(params, 1, x.data(), kChunks, true, streamed), kChunks);
+    FlushStreams();
+    EXPECT_NE(y[0], 0);
+    for (size_t i = 0; i < kElements; ++i) {
+      ASSERT_EQ(streamed[i], y[i]) << where << " " << i;
+    }
   }
 
   std::vector<float> storage_;
@@ -90,6 +116,17 @@ TEST_P(Streaming, WritesTheSameValues) {
                     /*stream=*/true, streamed);
     EXPECT_NE(y_[kUnit + 2], 0.0f);
     expect_same("DequantizeUnits");
+  }
+}
+
+TEST_P(Streaming, WritesTheSameNarrowValues) {
+  for (const InstructionSet& set : SupportedInstructionSets()) {
+    UseInstructionSet(set.id);
+    for (const ScaleRule rule :
+         {ScaleRule::kPow2Floor, ScaleRule::kTransformerEngine}) {
+      ExpectSameNarrow(rule, true, absl::StrCat(set.name, " FP16"));
+      ExpectSameNarrow(rule, false, absl::StrCat(set.name, " BF16"));
+    }
   }
 }
 

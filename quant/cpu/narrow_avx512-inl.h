@@ -24,6 +24,7 @@
 #include "hwy/highway.h"
 #include "quant/cpu/chunk_factors-inl.h"
 #include "quant/cpu/narrow_lanes-inl.h"
+#include "quant/cpu/unit_maxima-inl.h"
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 HWY_BEFORE_NAMESPACE();
@@ -42,7 +43,6 @@ struct FloatTable {
 
 // For each pair of a chunk, which of 16 units' numbers its lanes take.
 struct PairIndices {
-  alignas(64) uint16_t shorts[kPairs][kShorts];
   alignas(64) uint32_t floats[kPairs][kLanes];
   // Eight codes of each unit: its first number, or its second one, 16 further
   // on, for the codes whose values are 1.5 times a power of two.
@@ -51,9 +51,6 @@ struct PairIndices {
 inline constexpr PairIndices kPairIndices = [] {
   PairIndices indices{};
   for (size_t i = 0; i < kPairs; ++i) {
-    for (size_t j = 0; j < kShorts; ++j) {
-      indices.shorts[i][j] = static_cast<uint16_t>(2 * i + j / kUnit);
-    }
     for (size_t j = 0; j < kLanes; ++j) {
       const size_t unit = 2 * i + j / 8;
       const bool three_halves = j % 8 == 3 || j % 8 == 5 || j % 8 == 7;
@@ -72,6 +69,19 @@ HWY_INLINE __m512i WithSignsOf(__m512i magnitudes, __m512i x) {
                                    kFirstOrSecondAndThird);
 }
 
+// Vectors of elements to whole cache lines past the caches, or as usual.
+HWY_INLINE bool CanStreamShorts(const uint16_t* y) {
+  return reinterpret_cast<uintptr_t>(y) % sizeof(__m512i) == 0;
+}
+template <bool kStream>
+HWY_INLINE void StoreShorts(__m512i v, uint16_t* y) {
+  if constexpr (kStream) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(y), v);
+  } else {
+    _mm512_storeu_si512(y, v);
+  }
+}
+
 // The bits of a narrow type, and the least E8M0 code under which numbers that
 // matter are normal ones: elements from a quarter of the scale on, and values,
 // half of it and more.
@@ -80,14 +90,17 @@ struct NarrowBits {
   static constexpr bool kHalf = std::is_same_v<Lanes, HalfLanes>;
   static constexpr int kMantissa = kHalf ? 10 : 7;
   static constexpr int kBias = kHalf ? 15 : 127;
+  static constexpr int kInfinity = (2 * kBias + 1) << kMantissa;
   static constexpr int kMinExponent = 1 - kBias;
   static constexpr int kMinScaleCode = 127 + kMinExponent + 2;
 
   // By the two leading mantissa bits of |v| and the three last ones of its
   // exponent, 2^-5 <= |v| < 8: the bits of |v| rounded to E2M1. Ties are
   // resolved before: a number here is at or above a midpoint if it rounds up.
+  // For zero a number that stays negative whatever offset is added.
   static constexpr ShortTable MakeRoundingTable() {
     ShortTable table{};
+    for (uint16_t& bits : table.values) bits = 0xC000;
     const auto set = [&](int exponent, int quarter, int steps, int exponent2) {
       table.values[(exponent + kBias) % 8 * 4 + quarter] =
           static_cast<uint16_t>(((exponent2 + kBias) << kMantissa) +
@@ -104,76 +117,103 @@ struct NarrowBits {
   }
 };
 
-// The exponents of a chunk's scales, in place, 16-bit; or that it is not for
-// this kernel.
-struct PowerChunk {
-  __m512i offsets;
-  bool fits;
+// The exponents of a chunk's scales, in place in both halves, a number a unit.
+struct PowerOffsets {
+  alignas(64) int32_t units[kUnits];
+
+  // For the elements of a pair of units. kSame: a block has both.
+  template <bool kSame>
+  HWY_INLINE __m512i OfPair(size_t i) const {
+    const __m512i first = _mm512_set1_epi32(units[2 * i]);
+    constexpr __mmask16 kSecond = 0xFF00;
+    return kSame ? first
+                 : _mm512_mask_set1_epi32(first, kSecond, units[2 * i + 1]);
+  }
 };
 
+// False if the chunk is not for QuantizeWithPowers.
 template <class Lanes>
-HWY_INLINE PowerChunk FindPowers(const KernelParams& params, size_t block_units,
-                                 const uint16_t* HWY_RESTRICT x) {
+HWY_INLINE bool FindPowers(const KernelParams& params, size_t block_units,
+                           const uint16_t* HWY_RESTRICT x,
+                           PowerOffsets& offsets) {
   using Type = NarrowBits<Lanes>;
   const Ints di;
-  VI amax = AmaxBitsOfUnits<Lanes>(x);
+  VI amax = hn::And(UnitMaxima(x), hn::Set(di, 0x7FFF));
   if (block_units >= 2) amax = hn::Max(amax, hn::Reverse2(di, amax));
   if (block_units >= 4) amax = hn::Max(amax, hn::Reverse4(di, amax));
   if (block_units >= 8) amax = hn::Max(amax, hn::Reverse8(di, amax));
   if (block_units >= 16) amax = hn::Max(amax, hn::Reverse(di, amax));
+  // As FP32. Zero and subnormal numbers become too small a number.
+  const VI wide = hn::Add(hn::ShiftLeft<23 - Type::kMantissa>(amax),
+                          hn::Set(di, (127 - Type::kBias) << 23));
   const __m512i codes =
-      E8m0ScaleCodes(params.rule, hn::BitCast(Floats(), amax)).raw;
+      E8m0ScaleCodes(params.rule, hn::BitCast(Floats(), wide)).raw;
   const __m512i least = _mm512_set1_epi32(Type::kMinScaleCode);
   const __mmask16 small = _mm512_cmplt_epi32_mask(codes, least);
   const __mmask16 too_small =
       _mm512_mask_test_epi32_mask(small, amax.raw, amax.raw);
   const __mmask16 not_finite =
-      _mm512_cmpgt_epi32_mask(amax.raw, _mm512_set1_epi32(0x7F7FFFFF));
+      _mm512_cmpgt_epi32_mask(amax.raw, _mm512_set1_epi32(Type::kInfinity - 1));
   // Blocks of zeros get the least offset: any will do.
   const __m512i exponents =
       _mm512_sub_epi32(_mm512_max_epi32(codes, least), _mm512_set1_epi32(127));
-  const __m256i offsets =
-      _mm512_cvtepi32_epi16(_mm512_slli_epi32(exponents, Type::kMantissa));
-  return {_mm512_castsi256_si512(offsets), (too_small | not_finite) == 0};
+  const __m512i low = _mm512_and_si512(
+      _mm512_slli_epi32(exponents, Type::kMantissa), _mm512_set1_epi32(0xFFFF));
+  _mm512_store_si512(offsets.units,
+                     _mm512_or_si512(low, _mm512_slli_epi32(low, 16)));
+  return (too_small | not_finite) == 0;
 }
 
-// QuantizeHalfChunks and QuantizeBfloat16Chunks for power-of-two scales. Stops
-// at a chunk that is not finite or whose scales are too small.
-template <class Lanes>
-HWY_INLINE size_t QuantizeWithPowers(const KernelParams& params,
-                                     size_t block_units,
-                                     const uint16_t* HWY_RESTRICT x,
-                                     size_t chunks, uint16_t* HWY_RESTRICT y) {
+// The elements of a chunk; kSame as for OfPair.
+template <class Lanes, bool kStream, bool kSame>
+HWY_INLINE void ApplyPowers(const PowerOffsets& offsets,
+                            const uint16_t* HWY_RESTRICT x,
+                            uint16_t* HWY_RESTRICT y) {
   using Type = NarrowBits<Lanes>;
   static constexpr ShortTable kRounded = Type::MakeRoundingTable();
   const __m512i rounded = _mm512_load_si512(kRounded.values);
   // 2^-4: what is below would find another binade's entries.
   const __m512i floor = _mm512_set1_epi16((Type::kBias - 4) << Type::kMantissa);
-  PowerChunk next = FindPowers<Lanes>(params, block_units, x);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kPairs; ++i) {
+    const __m512i v = _mm512_loadu_si512(x + i * kShorts);
+    const __m512i offset = offsets.OfPair<kSame>(i);
+    const __m512i magnitude = _mm512_and_si512(v, _mm512_set1_epi16(0x7FFF));
+    const __m512i scaled =
+        _mm512_max_epi16(_mm512_sub_epi16(magnitude, offset), floor);
+    // Midpoints whose even neighbour is below, those with a leading mantissa
+    // bit of 0, shall not reach the next quarter of a binade.
+    const __m512i even = _mm512_andnot_si512(
+        _mm512_srli_epi16(scaled, Type::kMantissa - 1), _mm512_set1_epi16(1));
+    const __m512i index =
+        _mm512_srli_epi16(_mm512_sub_epi16(scaled, even), Type::kMantissa - 2);
+    const __m512i r = _mm512_permutexvar_epi16(index, rounded);
+    const __m512i value =
+        _mm512_max_epi16(_mm512_add_epi16(r, offset), _mm512_setzero_si512());
+    StoreShorts<kStream>(WithSignsOf(value, v), y + i * kShorts);
+  }
+}
+
+// QuantizeHalfChunks and QuantizeBfloat16Chunks for power-of-two scales. Stops
+// at a chunk that is not finite or whose scales are too small.
+template <class Lanes, bool kStream>
+HWY_INLINE size_t QuantizeWithPowers(const KernelParams& params,
+                                     size_t block_units, const uint16_t* x,
+                                     size_t chunks, uint16_t* y) {
+  // The elements of one chunk while the scales of the next are found.
+  PowerOffsets offsets[2];
+  bool fits = FindPowers<Lanes>(params, block_units, x, offsets[0]);
   for (size_t c = 0; c < chunks; ++c) {
-    const PowerChunk chunk = next;
-    if (!chunk.fits) return c;
+    if (!fits) return c;
     if (c + 1 < chunks) {
-      next = FindPowers<Lanes>(params, block_units, x + (c + 1) * kChunk);
+      fits = FindPowers<Lanes>(params, block_units, x + (c + 1) * kChunk,
+                               offsets[(c + 1) % 2]);
     }
-    for (size_t i = 0; i < kPairs; ++i) {
-      const size_t at = c * kChunk + i * kShorts;
-      const __m512i v = _mm512_loadu_si512(x + at);
-      const __m512i offset = _mm512_permutexvar_epi16(
-          _mm512_load_si512(kPairIndices.shorts[i]), chunk.offsets);
-      const __m512i magnitude = _mm512_and_si512(v, _mm512_set1_epi16(0x7FFF));
-      const __m512i scaled =
-          _mm512_max_epi16(_mm512_sub_epi16(magnitude, offset), floor);
-      // Midpoints whose even neighbour is below, those with a leading mantissa
-      // bit of 0, shall not reach the next quarter of a binade.
-      const __m512i even = _mm512_andnot_si512(
-          _mm512_srli_epi16(scaled, Type::kMantissa - 1), _mm512_set1_epi16(1));
-      const __m512i index = _mm512_srli_epi16(_mm512_sub_epi16(scaled, even),
-                                              Type::kMantissa - 2);
-      const __m512i r = _mm512_permutexvar_epi16(index, rounded);
-      const __mmask32 not_zero = _mm512_test_epi16_mask(r, r);
-      _mm512_storeu_si512(
-          y + at, WithSignsOf(_mm512_maskz_add_epi16(not_zero, r, offset), v));
+    const size_t at = c * kChunk;
+    if (block_units > 1) {
+      ApplyPowers<Lanes, kStream, true>(offsets[c % 2], x + at, y + at);
+    } else {
+      ApplyPowers<Lanes, kStream, false>(offsets[c % 2], x + at, y + at);
     }
   }
   return chunks;
@@ -212,6 +252,7 @@ HWY_INLINE bool AllBelowSeven(const ChunkFactors& f, __m512 factors) {
 }
 
 // One chunk of FP16; false if it is not for this kernel.
+template <bool kStream>
 HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f,
                             const uint16_t* HWY_RESTRICT x,
                             uint16_t* HWY_RESTRICT y) {
@@ -247,14 +288,15 @@ HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f,
         codes(2 * i, first), low_halves, codes(2 * i + 1, second));
     const __m512i magnitude =
         _mm512_permutexvar_epi16(index, _mm512_castsi256_si512(table));
-    _mm512_storeu_si512(
-        y + i * kShorts,
-        WithSignsOf(magnitude, _mm512_loadu_si512(x + i * kShorts)));
+    StoreShorts<kStream>(
+        WithSignsOf(magnitude, _mm512_loadu_si512(x + i * kShorts)),
+        y + i * kShorts);
   }
   return true;
 }
 
 // One chunk of BF16; false if it is not for this kernel.
+template <bool kStream>
 HWY_INLINE bool ApplyTables(Bfloat16Lanes, const ChunkFactors& f,
                             const uint16_t* HWY_RESTRICT x,
                             uint16_t* HWY_RESTRICT y) {
@@ -313,9 +355,9 @@ HWY_INLINE bool ApplyTables(Bfloat16Lanes, const ChunkFactors& f,
     // The aligners' upper halves have no bits among the five of an index.
     const __m512i index = _mm512_ternarylogic_epi32(
         even, _mm512_slli_epi32(odd, 16), second, kOrOfThree);
-    _mm512_storeu_si512(
-        y + i * kShorts,
-        WithSignsOf(_mm512_permutexvar_epi16(index, table), pairs));
+    StoreShorts<kStream>(
+        WithSignsOf(_mm512_permutexvar_epi16(index, table), pairs),
+        y + i * kShorts);
   }
   return true;
 }

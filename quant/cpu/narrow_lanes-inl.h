@@ -196,47 +196,6 @@ struct HalfLanes {
 };
 #endif
 
-// The maxima of the halves of lanes, each of which is a 16-bit number >= 0.
-HWY_INLINE VI MaxOfHalves(VI a, VI b) {
-  const hn::Repartition<int16_t, Ints> d16;
-  return hn::BitCast(Ints(), hn::Max(hn::BitCast(d16, a), hn::BitCast(d16, b)));
-}
-
-// Element maxima without signs, which are ordered as the bits are: lane
-// i * (kLanes / kCount) and the following ones hold partial maxima of unit i,
-// one in each half.
-template <size_t kCount>
-HWY_INLINE VI HalvesOfUnits(const uint16_t* HWY_RESTRICT x) {
-  const Ints di;
-  const hn::Repartition<int16_t, Ints> d16;
-  // Units in a vector of 16-bit lanes.
-  constexpr size_t kUnitsLoaded = HWY_MAX(2 * kLanes / kUnit, 1);
-  if constexpr (kCount == kUnitsLoaded) {
-    const auto load = [&](size_t i) HWY_ATTR {
-      const auto* bits = reinterpret_cast<const int16_t*>(x) + i;
-      return hn::BitCast(di,
-                         hn::And(hn::LoadU(d16, bits), hn::Set(d16, 0x7FFF)));
-    };
-    VI m = load(0);
-    for (size_t i = 2 * kLanes; i < kCount * kUnit; i += 2 * kLanes) {
-      m = MaxOfHalves(m, load(i));
-    }
-    return m;
-  } else {
-    const VI low = HalvesOfUnits<kCount / 2>(x);
-    const VI high = HalvesOfUnits<kCount / 2>(x + kCount / 2 * kUnit);
-    return MaxOfHalves(hn::ConcatEven(di, high, low),
-                       hn::ConcatOdd(di, high, low));
-  }
-}
-
-// Lane i: the maximum of unit i of kLanes successive ones, in the lower half;
-// the upper one holds anything.
-HWY_INLINE VI NarrowUnitMaxima(const uint16_t* HWY_RESTRICT x) {
-  const VI halves = HalvesOfUnits<kLanes>(x);
-  return MaxOfHalves(halves, hn::ShiftRight<16>(halves));
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace cnn_fp4::quant::cpu
 HWY_AFTER_NAMESPACE();

@@ -1,6 +1,7 @@
 // QuantizeHalfChunks and QuantizeBfloat16Chunks of quant/cpu/kernels.h.
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "quant/cpu/kernels.h"
@@ -87,31 +88,46 @@ size_t QuantizeWidened(const KernelParams& params, size_t block_units,
 
 // What AVX-512 has for rounding to nearest even; may stop at any chunk.
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-template <class Lanes>
-size_t QuantizeNearestEven(const KernelParams& params, size_t block_units,
-                           const uint16_t* x, size_t chunks, uint16_t* y) {
+template <class Lanes, bool kStream>
+size_t QuantizeNearestEvenTo(const KernelParams& params, size_t block_units,
+                             const uint16_t* x, size_t chunks, uint16_t* y) {
   if (HasPowerOfTwoScales(params.rule)) {
-    return QuantizeWithPowers<Lanes>(params, block_units, x, chunks, y);
+    return QuantizeWithPowers<Lanes, kStream>(params, block_units, x, chunks,
+                                              y);
   }
   return ForEachChunk<Lanes>(params, block_units, x, chunks,
                              [&](const ChunkFactors& f, size_t c) HWY_ATTR {
-                               return ApplyTables(Lanes(), f, x + c * kChunk,
-                                                  y + c * kChunk);
+                               return ApplyTables<kStream>(
+                                   Lanes(), f, x + c * kChunk, y + c * kChunk);
                              });
 }
+
+template <class Lanes>
+size_t QuantizeNearestEven(const KernelParams& params, size_t block_units,
+                           const uint16_t* x, size_t chunks, bool stream,
+                           uint16_t* y) {
+  return stream && CanStreamShorts(y) ? QuantizeNearestEvenTo<Lanes, true>(
+                                            params, block_units, x, chunks, y)
+                                      : QuantizeNearestEvenTo<Lanes, false>(
+                                            params, block_units, x, chunks, y);
+}
+
+// Chunks that these kernels do not take come together, if at all.
+constexpr size_t kWidenedAtOnce = 16;
 #else
 template <class Lanes>
 size_t QuantizeNearestEven(const KernelParams&, size_t, const uint16_t*, size_t,
-                           uint16_t*) {
+                           bool, uint16_t*) {
   return 0;
 }
-#endif
 
-constexpr size_t kWidenedAtOnce = 16;
+constexpr size_t kWidenedAtOnce = std::numeric_limits<size_t>::max();
+#endif
 
 template <class Lanes>
 size_t QuantizeNarrowChunks(const KernelParams& params, size_t block_units,
-                            const uint16_t* x, size_t chunks, uint16_t* y) {
+                            const uint16_t* x, size_t chunks, bool stream,
+                            uint16_t* y) {
   size_t done = 0;
   DispatchElement(params, [&](auto rounding, auto divide) {
     constexpr Rounding kRounding = decltype(rounding)::value;
@@ -121,11 +137,10 @@ size_t QuantizeNarrowChunks(const KernelParams& params, size_t block_units,
                   kRounding == Rounding::kTiesToZero) {
       while (done < chunks) {
         if constexpr (kNearestEven && !kDivide) {
-          done +=
-              QuantizeNearestEven<Lanes>(params, block_units, x + done * kChunk,
-                                         chunks - done, y + done * kChunk);
+          done += QuantizeNearestEven<Lanes>(params, block_units,
+                                             x + done * kChunk, chunks - done,
+                                             stream, y + done * kChunk);
         }
-        // Chunks that it does not take come together, if at all.
         const size_t some = std::min(chunks - done, kWidenedAtOnce);
         const size_t widened = QuantizeWidened<Lanes, kRounding, kDivide>(
             params, block_units, x + done * kChunk, some, y + done * kChunk);
@@ -138,21 +153,24 @@ size_t QuantizeNarrowChunks(const KernelParams& params, size_t block_units,
 }
 
 size_t QuantizeHalfChunksImpl(const KernelParams& params, size_t block_units,
-                              const uint16_t* x, size_t chunks, uint16_t* y) {
+                              const uint16_t* x, size_t chunks, bool stream,
+                              uint16_t* y) {
   const KernelScope scope;
-  return QuantizeNarrowChunks<HalfLanes>(params, block_units, x, chunks, y);
+  return QuantizeNarrowChunks<HalfLanes>(params, block_units, x, chunks, stream,
+                                         y);
 }
 
 size_t QuantizeBfloat16ChunksImpl(const KernelParams& params,
                                   size_t block_units, const uint16_t* x,
-                                  size_t chunks, uint16_t* y) {
+                                  size_t chunks, bool stream, uint16_t* y) {
   const KernelScope scope;
   // An E2M1 value times a power of two.
   if (HasPowerOfTwoScales(params.rule)) {
     return QuantizeNarrowChunks<ExactBfloat16Lanes>(params, block_units, x,
-                                                    chunks, y);
+                                                    chunks, stream, y);
   }
-  return QuantizeNarrowChunks<Bfloat16Lanes>(params, block_units, x, chunks, y);
+  return QuantizeNarrowChunks<Bfloat16Lanes>(params, block_units, x, chunks,
+                                             stream, y);
 }
 
 }  // namespace
@@ -167,15 +185,17 @@ HWY_EXPORT(QuantizeHalfChunksImpl);
 HWY_EXPORT(QuantizeBfloat16ChunksImpl);
 
 size_t QuantizeHalfChunks(const KernelParams& params, size_t block_units,
-                          const uint16_t* x, size_t chunks, uint16_t* y) {
+                          const uint16_t* x, size_t chunks, bool stream,
+                          uint16_t* y) {
   return HWY_DYNAMIC_DISPATCH(QuantizeHalfChunksImpl)(params, block_units, x,
-                                                      chunks, y);
+                                                      chunks, stream, y);
 }
 
 size_t QuantizeBfloat16Chunks(const KernelParams& params, size_t block_units,
-                              const uint16_t* x, size_t chunks, uint16_t* y) {
+                              const uint16_t* x, size_t chunks, bool stream,
+                              uint16_t* y) {
   return HWY_DYNAMIC_DISPATCH(QuantizeBfloat16ChunksImpl)(params, block_units,
-                                                          x, chunks, y);
+                                                          x, chunks, stream, y);
 }
 
 }  // namespace cnn_fp4::quant::cpu
