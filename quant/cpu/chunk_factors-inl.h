@@ -13,6 +13,7 @@
 
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
+#include "quant/cpu/lane_scales-inl.h"
 #include "quant/cpu/unit_maxima-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -23,6 +23,7 @@
 
 #include "hwy/highway.h"
 #include "quant/cpu/chunk_factors-inl.h"
+#include "quant/cpu/lane_scales-inl.h"
 #include "quant/cpu/narrow_lanes-inl.h"
 #include "quant/cpu/unit_maxima-inl.h"
 

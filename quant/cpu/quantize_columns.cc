@@ -14,6 +14,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
+#include "quant/cpu/lane_scales-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {

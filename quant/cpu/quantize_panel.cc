@@ -12,6 +12,7 @@
 // Must come after foreach_target.h.
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
+#include "quant/cpu/lane_scales-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
