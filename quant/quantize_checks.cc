@@ -1,5 +1,8 @@
 #include "quant/quantize_checks.h"
 
+#include <cmath>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 
@@ -14,6 +17,12 @@ absl::Status CheckAmounts(const char* name, absl::Span<const float> amounts,
         absl::StrCat("option ", name, " has ", amounts.size(),
                      " entries, the grid needs ", expected));
   }
+  // Without branches, for many: which one is asked only if there is one.
+  bool good = true;
+  for (const float amount : amounts) {
+    good &= amount >= 0.0f && amount <= std::numeric_limits<float>::max();
+  }
+  if (good) return absl::OkStatus();
   for (size_t i = 0; i < amounts.size(); ++i) {
     if (!(std::isfinite(amounts[i]) && amounts[i] >= 0.0f)) {
       return absl::InvalidArgumentError(

@@ -176,10 +176,12 @@ CNN_FP4_HOST_DEVICE constexpr BlockFactors FactorsOfE4m3(ScaleRule rule,
   return FactorsOfStored(rule, t, code, DecodeE4m3(code));
 }
 
-// The factors of a block whose scale the caller gives, finite and not negative,
-// in units of the stored scale: rounded to E4M3 to nearest, to E8M0 up.
+// The factors of a block whose scale the caller gives, finite and not negative
+// (-0 is 0), in units of the stored scale: rounded to E4M3 to nearest, to E8M0
+// up.
 CNN_FP4_HOST_DEVICE constexpr BlockFactors FactorsOfGivenScale(
-    ScaleRule rule, ScaleFormat format, const TensorFactors& t, float scale) {
+    ScaleRule rule, ScaleFormat format, const TensorFactors& t, float given) {
+  const float scale = given + 0.0f;
   switch (format) {
     case ScaleFormat::kE4m3:
       return FactorsOfE4m3(rule, t, EncodeE4m3(scale));

@@ -4,10 +4,9 @@
 //   columns  a block is a column of up to kMaxStridedRows rows: one kernel;
 //   tall     the same with more rows, with scales that the caller gives or with
 //            row scales: amaxes, factors, then row by row;
-//   band     rows of a tile, or a short inner extent (1 included: contiguous
-//            blocks whose scales are given): amaxes over the rows, then over
-//            the columns of each block, factors spread to elements, then row
-//            by row.
+//   band     rows of a tile, or a short inner extent: amaxes over the rows,
+//            then over the columns of each block, factors spread to elements,
+//            then row by row.
 
 #include <algorithm>
 #include <cstring>

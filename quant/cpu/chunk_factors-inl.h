@@ -45,12 +45,23 @@ HWY_NOINLINE bool FindAmaxes(const typename Lanes::Bits* HWY_RESTRICT x,
   return hn::AllFalse(di, hn::Gt(largest, hn::Set(di, 0x7F7FFFFF)));
 }
 
-// Everything else, from amax_bits.
+// Everything else of chunk c, from amax_bits or from the given scales.
 HWY_NOINLINE inline void FindFactors(const KernelParams& params,
-                                     size_t block_units, ChunkFactors& f) {
+                                     size_t block_units, size_t c,
+                                     ChunkFactors& f) {
   const Floats d;
   const Ints di;
-  if (block_units == 2) {
+  if (params.given_scales != nullptr) {
+    const size_t blocks = kUnits / block_units;
+    const float* given = params.given_scales + c * blocks;
+    if (block_units == 1) {
+      hwy::CopyBytes<sizeof(f.stored)>(given, f.stored);
+    } else {
+      for (size_t i = 0; i < kUnits; i += block_units, ++given) {
+        for (size_t j = i; j < i + block_units; ++j) f.stored[j] = *given;
+      }
+    }
+  } else if (block_units == 2) {
     for (size_t i = 0; i < kUnits; i += kLanes) {
       const VI max = hn::Load(di, f.amax_bits + i);
       hn::Store(hn::Max(max, hn::Reverse2(di, max)), di, f.amax_bits + i);
@@ -66,7 +77,10 @@ HWY_NOINLINE inline void FindFactors(const KernelParams& params,
   }
   for (size_t i = 0; i < kUnits; i += kLanes) {
     const LaneFactors lanes =
-        FactorsOfAmax(params, hn::BitCast(d, hn::Load(di, f.amax_bits + i)));
+        params.given_scales != nullptr
+            ? FactorsOfGiven(params, hn::Load(d, f.stored + i))
+            : FactorsOfAmax(params,
+                            hn::BitCast(d, hn::Load(di, f.amax_bits + i)));
     hn::Store(lanes.factor, d, f.factor + i);
     hn::Store(ValueFactor(params, lanes), d, f.value_factor + i);
     hn::Store(lanes.stored, d, f.stored + i);
@@ -93,7 +107,7 @@ HWY_INLINE size_t ForEachChunk(const KernelParams& params, size_t block_units,
     }
   };
   const auto find_factors = [&](size_t c) HWY_ATTR {
-    if (c < finite) FindFactors(params, block_units, buffers[c % 3]);
+    if (c < finite) FindFactors(params, block_units, c, buffers[c % 3]);
   };
   find_amaxes(0);
   find_factors(0);

@@ -21,6 +21,7 @@ int64_t BlocksPerChunk(const BlockGrid& grid) {
 // A row's factors differ from the tensor's.
 KernelParams ParamsOf(const Job& job, int64_t block) {
   KernelParams params = job.params;
+  params.given_scales = job.given_scales(block);
   if (job.tensors.size() > 1) {
     params.tensor = job.tensor_of(job.grid.block(block));
   }
@@ -90,8 +91,13 @@ void RunGathered(const Job& job, int64_t first, int64_t count,
   local.codes = want_codes ? codes : nullptr;
   local.scale_codes = scale_codes;
   local.stored_scales = stored;
-  if (QuantizeChunks(ParamsOf(job, first), block / kUnit, x, 1, {bytes, words},
-                     local) == 0) {
+  KernelParams params = ParamsOf(job, first);
+  float given[kUnits] = {};
+  if (params.given_scales != nullptr) {
+    memcpy(given, params.given_scales, count * sizeof(given[0]));
+    params.given_scales = given;
+  }
+  if (QuantizeChunks(params, block / kUnit, x, 1, {bytes, words}, local) == 0) {
     QuantizeSlowly(job, first, count, scratch);
     return;
   }
@@ -124,7 +130,7 @@ bool NeedsScratch(const Job& job) {
 void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   const BlockGrid& grid = job.grid;
   const int64_t per_chunk = BlocksPerChunk(grid);
-  const KernelParams params = ParamsOf(job, first);
+  KernelParams params = ParamsOf(job, first);
   int64_t offset = grid.block(first).offset;
   // What is put by for a piece, the transform and random bits, shall stay in
   // the first-level cache.
@@ -133,6 +139,7 @@ void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   while (count >= per_chunk) {
     const size_t chunks = std::min(count / per_chunk, most);
     const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
+    params.given_scales = job.given_scales(first);
     const size_t done =
         QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,
                        FillRandom(job, offset, chunks * kChunk, scratch),
@@ -195,10 +202,7 @@ bool RowByRow(const Job& job) {
 
 bool HasContiguousKernel(const Job& job) {
   const BlockGrid& grid = job.grid;
-  const bool contiguous =
-      grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
-  return contiguous &&
-         !(job.has_given_scales() && HasChunkKernel(grid.block_cols()));
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
 }
 
 bool CanPackDirectly(const Job& job) {

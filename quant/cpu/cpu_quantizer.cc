@@ -83,6 +83,7 @@ Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
   Job job{recipe, grid, options, x.data(), {}, {}, {}, {}};
   job.params.rule = recipe.scale_rule;
   job.params.rounding = recipe.rounding;
+  job.params.scale_format = recipe.scale_format;
   job.key = {options.seed, options.stream};
   return job;
 }

@@ -171,13 +171,24 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
   }
 }
 
-// Scales from far too small to far too large for the values, and zeros.
+// Scales from far too small to far too large for the values, zeros, and the
+// ends of FP32 and E8M0.
 std::vector<float> GivenScales(int64_t n) {
+  constexpr float kEnds[] = {std::numeric_limits<float>::max(),
+                             0x1.8p127f,
+                             0x1p127f,
+                             0x1p-126f,
+                             0x1.8p-127f,
+                             0x1p-127f,
+                             0x1p-149f};
   std::mt19937 engine(11);
   std::normal_distribution<float> normal;
   std::vector<float> scales(n);
   for (float& scale : scales) {
-    scale = engine() % 8 == 0 ? 0.0f : std::exp(4.0f * normal(engine));
+    scale = std::exp(4.0f * normal(engine));
+    if (engine() % 8 == 0) scale = 0.0f;
+    if (engine() % 8 == 0) scale = -0.0f;
+    if (engine() % 16 == 0) scale = kEnds[engine() % std::size(kEnds)];
   }
   return scales;
 }

@@ -107,12 +107,11 @@ void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
   uint8_t* codes = Grow(scratch.scale_codes, n);
   float* stored = Grow(scratch.stored, n);
   const ScaleRule rule = job.params.rule;
-  const bool rows = job.tensors.size() > 1;
-  if (rows || job.has_given_scales()) {
+  if (job.tensors.size() > 1) {
     const int64_t first_row = job.grid.block(first_block).row;
     for (size_t i = 0; i < n; ++i) {
       const TensorFactors& tensor =
-          job.tensors[rows ? first_row + i % job.grid.inner() : 0];
+          job.tensors[first_row + i % job.grid.inner()];
       const BlockFactors block =
           job.has_given_scales()
               ? FactorsOfGivenScale(rule, job.recipe.scale_format, tensor,
@@ -124,8 +123,9 @@ void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
       stored[i] = block.stored;
     }
   } else {
-    ComputeFactors(job.params, amax_bits, n, factors, value_factors, codes,
-                   stored);
+    KernelParams params = job.params;
+    params.given_scales = job.given_scales(first_block);
+    ComputeFactors(params, amax_bits, n, factors, value_factors, codes, stored);
   }
   const KernelOutput& out = job.output;
   if (out.scale_codes != nullptr) {

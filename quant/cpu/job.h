@@ -43,6 +43,10 @@ struct Job {
     return tensors[tensors.size() == 1 ? 0 : block.row];
   }
   bool has_given_scales() const { return !options.block_scales.empty(); }
+  // The scales given for `block` and those after it, or null.
+  const float* given_scales(int64_t block) const {
+    return has_given_scales() ? options.block_scales.data() + block : nullptr;
+  }
 };
 
 // What kRefuse has to report, of one thread: the smallest index of an element
@@ -91,8 +95,8 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 
-// 1-D blocks along contiguous memory (grid.inner() == 1), unless they are short
-// and their scales given. Tasks of whole blocks.
+// 1-D blocks along contiguous memory (grid.inner() == 1). Tasks of whole
+// blocks.
 bool HasContiguousKernel(const Job& job);
 bool CanPackDirectly(const Job& job);
 int64_t ContiguousTasks(const Job& job);

@@ -30,6 +30,10 @@ struct KernelParams {
   TensorFactors tensor;
   // Values are q * stored scale instead of q * dequantising factor.
   bool operand = false;
+  // Scales that the caller gives, one for each block of the call, and what they
+  // are rounded to; null: scales from amaxes.
+  const float* given_scales = nullptr;
+  ScaleFormat scale_format = ScaleFormat::kE4m3;
 };
 
 // The random bits of consecutive elements: bytes for kStochastic8, words for
@@ -104,7 +108,7 @@ bool QuantizePanel(const KernelParams& params, const float* x, size_t elements,
 void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
                     uint32_t* amax_bits);
 
-// Factors of n blocks from their amaxes, all finite.
+// Factors of n blocks from their amaxes, all finite, or the given scales.
 void ComputeFactors(const KernelParams& params, const uint32_t* amax_bits,
                     size_t n, float* factors, float* dequantize,
                     uint8_t* scale_codes, float* stored);

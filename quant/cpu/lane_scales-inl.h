@@ -45,6 +45,17 @@ HWY_INLINE VF E8m0Value(VI code) {
   return hn::BitCast(Floats(), bits);
 }
 
+// EncodeE8m0RoundUp of v >= 0, finite.
+HWY_INLINE VI E8m0RoundUp(VF v) {
+  const Ints di;
+  const VI bits = hn::BitCast(di, v);
+  const VI up = hn::ShiftRight<23>(hn::Add(bits, hn::Set(di, 0x7FFFFF)));
+  // Subnormal numbers: above 2^-127 `up` is 1, as it should be; at and below it
+  // is too, but for zero.
+  return hn::IfThenZeroElse(hn::Lt(bits, hn::Set(di, 0x00400001)),
+                            hn::Min(up, hn::Set(di, 254)));
+}
+
 HWY_INLINE VI E8m0ScaleCodes(ScaleRule rule, VF a) {
   const Floats d;
   const Ints di;
@@ -57,13 +68,8 @@ HWY_INLINE VI E8m0ScaleCodes(ScaleRule rule, VF a) {
     case ScaleRule::kPow2Ceil:
       code = hn::Add(code, hn::IfThenElseZero(hn::Gt(mantissa, zero), one));
       break;
-    case ScaleRule::kPow2RoundUp: {
-      const VI q = hn::BitCast(di, hn::Div(a, hn::Set(d, 6.0f)));
-      const VI up = hn::ShiftRight<23>(hn::Add(q, hn::Set(di, 0x7FFFFF)));
-      // Subnormal quotients: above 2^-127 `up` is 1, as it should be; at and
-      // below it is too, but for zero.
-      return hn::IfThenZeroElse(hn::Lt(q, hn::Set(di, 0x00400001)), up);
-    }
+    case ScaleRule::kPow2RoundUp:
+      return E8m0RoundUp(hn::Div(a, hn::Set(d, 6.0f)));
     case ScaleRule::kPow2Even:
       code = hn::Sub(hn::ShiftRight<23>(hn::Add(bits, hn::Set(di, 1 << 21))),
                      hn::Set(di, 2));
@@ -179,6 +185,24 @@ HWY_INLINE LaneFactors FactorsOfAmax(const KernelParams& p, VF a) {
   }
   const VF s8 = RoundE4m3(scale);
   return FactorsOfStoredLanes(p, E4m3Code(s8), s8);
+}
+
+// FactorsOfGivenScale of quant/scale_rules.h.
+HWY_INLINE LaneFactors FactorsOfGiven(const KernelParams& p, VF given) {
+  const VF scale = hn::Add(given, hn::Zero(Floats()));
+  switch (p.scale_format) {
+    case ScaleFormat::kE4m3: {
+      const VF s8 = RoundE4m3(scale);
+      return FactorsOfStoredLanes(p, E4m3Code(s8), s8);
+    }
+    case ScaleFormat::kE8m0: {
+      const VI code = E8m0RoundUp(scale);
+      return FactorsOfStoredLanes(p, code, E8m0Value(code));
+    }
+    case ScaleFormat::kFloat32:
+      break;
+  }
+  return FactorsOfStoredLanes(p, hn::Zero(Ints()), scale);
 }
 
 // What values are multiplied by.
