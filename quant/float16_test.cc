@@ -204,6 +204,50 @@ std::vector<uint16_t> BlocksOfEveryScale(bool half) {
   return x;
 }
 
+TEST_F(EveryInstructionSet, BlocksAcrossMemory) {
+  struct Shape {
+    std::vector<int64_t> extents;
+    int axis;
+  };
+  // Short last blocks; rows shorter and longer than a panel's.
+  const std::vector<Shape> shapes = {
+      {{2, 40, 5, 7}, 1}, {{37, 17}, 0}, {{3, 33, 3000}, 1}, {{50, 4, 3}, 0}};
+  std::vector<Recipe> recipes;
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    if (named.recipe.scale_rule == ScaleRule::kBestOf126) continue;  // Slow.
+    recipes.push_back(named.recipe);
+  }
+  for (const char* name : {"nvfp4+ties_away", "nvfp4+sr8"}) {
+    recipes.push_back(FindRecipe(name).value());
+  }
+  for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+    cpu::UseInstructionSet(set.id);
+    for (const Shape& shape : shapes) {
+      for (const Recipe& recipe : recipes) {
+        const absl::StatusOr<BlockGrid> grid =
+            BlockGrid::Along(shape.extents, shape.axis, recipe);
+        if (!grid.ok()) continue;  // Tiles need another axis before it.
+        std::vector<float> scales(grid->num_blocks());
+        for (size_t b = 0; b < scales.size(); ++b) {
+          scales[b] = static_cast<float>(1 + b % 97);
+        }
+        for (const bool half : {false, true}) {
+          for (const bool given : {false, true}) {
+            QuantizeOptions options;
+            if (given) options.block_scales = scales;
+            ExpectEqualToWidened(
+                recipe, *grid, NarrowValues(grid->size(), half), half,
+                absl::StrCat(set.name, " ", recipe.name, TypeName(half), " ",
+                             ::testing::PrintToString(shape.extents),
+                             given ? " given" : ""),
+                options);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_F(EveryInstructionSet, NarrowBlocksOfEveryScale) {
   for (const bool half : {false, true}) {
     const std::vector<uint16_t> x = BlocksOfEveryScale(half);

@@ -2,7 +2,8 @@
 //
 // Blocks that follow each other in memory are quantised in registers where a
 // kernel can, else through FP32 pieces that stay in the second-level cache;
-// other layouts go through a whole FP32 copy.
+// blocks across memory through FP32 panels that do. What is left, 2-D blocks,
+// row scales, transforms, goes through a whole FP32 copy.
 
 #include <algorithm>
 #include <cmath>
@@ -29,6 +30,11 @@ namespace {
 constexpr int64_t kPiece = 16384;
 constexpr int64_t kParallelElements = 65536;
 
+// Elements of a panel that stays in the first-level cache, and floats of a
+// cache line.
+constexpr int64_t kPanel = kPiece / 2;
+constexpr int64_t kLine = 16;
+
 struct PieceState {
   float x[kPiece];
   float y[kPiece];
@@ -54,6 +60,15 @@ bool CanGoInPieces(const Recipe& recipe, const BlockGrid& grid) {
          grid.cols() % grid.block_cols() == 0 &&
          kPiece % grid.block_cols() == 0 &&
          recipe.tensor_scale != TensorScale::kPerRow && !recipe.hadamard;
+}
+
+// Blocks across memory of which a panel holds a few. Random bits are counted
+// along memory, which a panel is not.
+bool CanGoInPanels(const Recipe& recipe, const BlockGrid& grid) {
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() >= kLine &&
+         grid.block_cols() <= kPanel / (2 * kLine) &&
+         recipe.tensor_scale != TensorScale::kPerRow && !recipe.hadamard &&
+         !IsStochastic(recipe.rounding);
 }
 
 // Whether chunks need no FP32 copy.
@@ -175,6 +190,74 @@ bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
   return !failed;
 }
 
+// Asks for elements first .. first + n - 1 of a tensor, as far as it has them,
+// ahead of time, to be read (0) or written (1).
+template <int kWrite>
+void Prefetch(const void* data, int64_t size, int64_t element_bytes,
+              int64_t first, int64_t n) {
+  constexpr int64_t kLineBytes = kLine * sizeof(float);
+  const char* bytes = static_cast<const char*>(data);
+  const int64_t end = std::min(first + n, size) * element_bytes;
+  for (int64_t i = first * element_bytes; i < end; i += kLineBytes) {
+    __builtin_prefetch(bytes + i, kWrite);
+  }
+}
+
+// Columns of a panel: about kPanel's share, and an odd number of cache lines,
+// so that its rows do not all fall on the same few sets. With kPanel / (2 *
+// kLine) rows or fewer that is at most kPiece in all.
+int64_t PanelWidth(const BlockGrid& grid) {
+  const int64_t most = std::max(kLine, kPanel / grid.block_cols());
+  const int64_t strips = (grid.inner() + most - 1) / most;
+  const int64_t even_share = (grid.inner() + strips - 1) / strips;
+  return ((even_share + kLine - 1) / kLine | 1) * kLine;
+}
+
+// The same for blocks across memory: panels of one block's rows.
+bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
+                        const TensorView& x, const MutableTensorView& y,
+                        const QuantizeOptions& options) {
+  const int64_t inner = grid.inner();
+  const int64_t width = PanelWidth(grid);
+  const int64_t strips = (inner + width - 1) / width;
+  bool failed = false;
+  cpu::ParallelFor<PieceState>(
+      grid.outer() * grid.block_count_cols() * strips,
+      x.size >= kParallelElements,
+      [&](int64_t panel, PieceState& state) {
+        const int64_t column = panel % strips * width;
+        const int64_t line = panel / strips;  // Over outer and blocks.
+        const int64_t outer = line / grid.block_count_cols();
+        const int64_t row = line % grid.block_count_cols() * grid.block_cols();
+        const int64_t rows = std::min(grid.block_cols(), grid.cols() - row);
+        const int64_t n = std::min(width, inner - column);
+        const int64_t first = (outer * grid.cols() + row) * inner + column;
+        for (int64_t r = 0; r < rows; ++r) {
+          const int64_t at = first + r * inner;
+          cpu::Widen(x, at, n, state.x + r * n);
+          // What is written in a moment, and read by the next panel: rows are
+          // too short for the CPU to guess.
+          Prefetch<1>(y.data, y.size, SizeOf(y.dtype), at, n);
+          Prefetch<0>(x.data, x.size, SizeOf(x.dtype), at + n, width);
+        }
+        const auto flat = BlockGrid::Along({rows, n}, 0, recipe);
+        QuantizeOptions of_panel = options;
+        if (!options.block_scales.empty()) {
+          of_panel.block_scales =
+              options.block_scales.subspan(line * inner + column, n);
+        }
+        const absl::Status status =
+            FakeQuantize(recipe, *flat, absl::MakeConstSpan(state.x, rows * n),
+                         absl::MakeSpan(state.y, rows * n), of_panel);
+        state.failed = state.failed || !status.ok();
+        for (int64_t r = 0; r < rows; ++r) {
+          cpu::Narrow(state.y + r * n, n, y, first + r * inner);
+        }
+      },
+      [&](const PieceState& state) { failed = failed || state.failed; });
+  return !failed;
+}
+
 }  // namespace
 
 absl::StatusOr<float> Amax(const TensorView& x) {
@@ -202,7 +285,8 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
   if (!status.ok()) return status;
   QuantizeOptions with_amax = options;
-  bool in_pieces = CanGoInPieces(recipe, grid);
+  const bool in_panels = CanGoInPanels(recipe, grid);
+  bool in_pieces = in_panels || CanGoInPieces(recipe, grid);
   // Also where no amax is needed but x is overwritten: what is not finite must
   // be known before.
   const bool need_amax = recipe.tensor_scale != TensorScale::kNone &&
@@ -213,12 +297,15 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
     if (need_amax) with_amax.tensor_amax = amax;
   }
   if (in_pieces) {
-    const bool done =
-        x.dtype == y.dtype && HasNarrowKernel(recipe, grid, options)
-            ? FakeQuantizeChunks(recipe, grid, x, y,
-                                 with_amax.tensor_amax.value_or(0.0f))
-            : FakeQuantizePieces(recipe, grid, x, y, with_amax);
-    if (done) return absl::OkStatus();
+    const auto run = [&] {
+      if (in_panels) return FakeQuantizePanels(recipe, grid, x, y, with_amax);
+      if (x.dtype == y.dtype && HasNarrowKernel(recipe, grid, options)) {
+        return FakeQuantizeChunks(recipe, grid, x, y,
+                                  with_amax.tensor_amax.value_or(0.0f));
+      }
+      return FakeQuantizePieces(recipe, grid, x, y, with_amax);
+    };
+    if (run()) return absl::OkStatus();
   }
   std::vector<float> wide = Widened(x);
   status = FakeQuantize(recipe, grid, wide, absl::MakeSpan(wide), options);

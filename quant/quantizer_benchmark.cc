@@ -163,12 +163,13 @@ void BM_Reference(benchmark::State& state, const std::string& name) {
 }
 
 // BF16 or FP16 in and out, in the same buffers.
-void RunNarrow(benchmark::State& state, const std::string& name, DType dtype) {
+void RunNarrow(benchmark::State& state, const std::string& name, DType dtype,
+               Layout layout = Layout::kFlat) {
   Buffers& b = BuffersOf(state.range(0));
   omp_set_num_threads(static_cast<int>(state.range(1)));
   const Recipe recipe = FindRecipe(name).value();
   const int64_t n = state.range(0);
-  const BlockGrid grid = GridOf(recipe, n, Layout::kFlat);
+  const BlockGrid grid = GridOf(recipe, n, layout);
   std::vector<uint16_t> storage_x(n + kAlignment), storage_y(n + kAlignment);
   uint16_t* const x = Aligned(storage_x);
   uint16_t* const y = Aligned(storage_y);
@@ -189,6 +190,11 @@ void RunNarrow(benchmark::State& state, const std::string& name, DType dtype) {
 
 void BM_FakeQuantizeBfloat16(benchmark::State& state, const std::string& name) {
   RunNarrow(state, name, DType::kBfloat16);
+}
+
+void BM_FakeQuantizeBfloat16Channels(benchmark::State& state,
+                                     const std::string& name) {
+  RunNarrow(state, name, DType::kBfloat16, Layout::kStrided);
 }
 
 void BM_FakeQuantizeFloat16(benchmark::State& state, const std::string& name) {
@@ -294,6 +300,8 @@ BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_sr8, "nvfp4+sr8")
     ->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_rowscaled, "nvfp4_rowscaled")
+    ->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16Channels, nvfp4, "nvfp4")
     ->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenScales, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeTiles, nvfp4_2d, "nvfp4_2d")->Apply(OneSize);
