@@ -306,6 +306,25 @@ TEST(NarrowTensors, PiecesKnowWhereTheyAre) {
   }
 }
 
+TEST(NarrowTensors, WithoutElements) {
+  std::vector<uint16_t> none;
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    for (const std::vector<int64_t>& extents :
+         {std::vector<int64_t>{0, 20}, {20, 0}, {0}}) {
+      for (int axis = 0; axis < static_cast<int>(extents.size()); ++axis) {
+        const absl::StatusOr<BlockGrid> grid =
+            BlockGrid::Along(extents, axis, named.recipe);
+        if (!grid.ok()) continue;  // Tiles need another axis before it.
+        EXPECT_TRUE(
+            FakeQuantize(named.recipe, *grid, TensorView::Float16(none),
+                         MutableTensorView::Float16(absl::MakeSpan(none)))
+                .ok())
+            << named.recipe.name;
+      }
+    }
+  }
+}
+
 TEST(NarrowTensors, RefuseNamesTheElement) {
   std::vector<uint16_t> x(100, EncodeHalf(1.0f));
   x[77] = 0x7C00;

@@ -154,6 +154,8 @@ absl::Status FindRowFactors(Job& job) {
     for (int64_t row = 0; row < grid.num_rows(); ++row) {
       job.tensors[row] = MakeFactors(job.recipe, job.options.row_amaxes[row]);
     }
+  } else if (grid.size() == 0) {  // Rows without elements.
+    job.tensors.assign(grid.num_rows(), MakeFactors(job.recipe, 0.0f));
   } else {
     std::atomic<bool> not_finite{false};
     const int64_t strips = (grid.inner() + kRowStrip - 1) / kRowStrip;
@@ -214,7 +216,7 @@ absl::Status FindTensorFactors(Job& job) {
   if (job.recipe.tensor_scale == TensorScale::kPerTensor) {
     if (job.options.tensor_amax.has_value()) {
       amax = *job.options.tensor_amax;
-    } else {
+    } else if (job.grid.size() > 0) {
       const uint32_t bits = job.recipe.hadamard
                                 ? RotatedAmaxBits(job)
                                 : ParallelAmaxBits(job.x, job.grid.size());

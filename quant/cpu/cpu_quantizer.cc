@@ -28,6 +28,7 @@ bool HasKernels(const Job& job) {
 
 absl::Status RunJob(const Job& job) {
   const BlockGrid& grid = job.grid;
+  if (grid.size() == 0) return absl::OkStatus();  // No layout to cut up.
   Refusals refusals;
   const auto merge = [&](const Scratch& s) { refusals.Merge(s.refusals); };
   const bool parallel = grid.size() >= kParallelElements;

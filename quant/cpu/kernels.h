@@ -31,7 +31,8 @@ struct KernelParams {
   // Values are q * stored scale instead of q * dequantising factor.
   bool operand = false;
   // Scales that the caller gives, one for each block of the call, and what they
-  // are rounded to; null: scales from amaxes.
+  // are rounded to; null: scales from amaxes. For QuantizeChunks and
+  // ComputeFactors only.
   const float* given_scales = nullptr;
   ScaleFormat scale_format = ScaleFormat::kE4m3;
 };

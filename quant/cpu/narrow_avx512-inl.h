@@ -220,10 +220,10 @@ HWY_INLINE size_t QuantizeWithPowers(const KernelParams& params,
   return chunks;
 }
 
-// What E2M1 code c counts from if m + aligner shall end in the bits of
-// first_code + code of m: c's last place is E2M1's step at m (E2m1Aligner of
-// lane_math-inl.h), and codes go on by two where the step doubles. By the low
-// bits of m's exponent, 2^-8 <= m < 7.
+// What m, 2^-8 <= m < 7, is added to so that the sum's last bits are first_code
+// and the E2M1 code of m, by the low bits of m's exponent. The sum's last place
+// is E2M1's step at m, as with E2m1Aligner of lane_math-inl.h, and the even
+// number of steps added to it makes codes go on where the step doubles.
 constexpr FloatTable CodeAligners(int first_code) {
   constexpr float kOne = 4194304.0f;  // 2^22: steps of .5.
   FloatTable table{};

@@ -82,7 +82,26 @@ absl::Status PackedWriter::Write(const Chunk& chunk,
                        AsBytes(scales));
 }
 
+absl::Status PackedWriter::WriteOnes(const std::string& name,
+                                     absl::Span<const int64_t> shape) {
+  int64_t count = 1;
+  for (const int64_t extent : shape) count *= extent;
+  return writer_.Write(name, 0, AsBytes(std::vector<float>(count, 1.0f)));
+}
+
 absl::Status PackedWriter::Finish(std::optional<float> amax) {
+  if (geometry_.size() == 0) {
+    absl::Status status;
+    // The one scale of one block for the whole tensor, or none.
+    if (recipe_.scale_format == quant::ScaleFormat::kFloat32) {
+      status = WriteOnes(scales_name_, geometry_.ScalesShape());
+    }
+    if (recipe_.tensor_scale == quant::TensorScale::kPerRow) {
+      status.Update(
+          WriteOnes(tensor_scale_name_, geometry_.TensorScalesShape()));
+    }
+    if (!status.ok()) return status;
+  }
   if (recipe_.tensor_scale != quant::TensorScale::kPerTensor) {
     return absl::OkStatus();
   }

@@ -37,11 +37,14 @@ class PackedWriter {
   // modelopt layout as the recipe computed it. The divisor of the
   // compressed-tensors layout is 2688/amax if the caller knows amax, else 1/s2;
   // under that library's own recipe it is the recipe's. (2688 is what the
-  // recipe has in its place.) A tensor without elements gets 1.
+  // recipe has in its place.) A tensor without elements has no chunk and gets
+  // 1, wherever its layout has a scale all the same.
   absl::Status Finish(std::optional<float> amax);
 
  private:
-  absl::Status WriteTensorScales(int64_t begin, absl::Span<const float> scales);
+  // Ones for all of a tensor of scales.
+  absl::Status WriteOnes(const std::string& name,
+                         absl::Span<const int64_t> shape);
 
   safetensors::Writer& writer_;
   const Layout layout_;

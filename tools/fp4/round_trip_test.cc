@@ -216,6 +216,35 @@ TEST_F(RoundTripTest, ZeroTensorsComeBackAsZeros) {
   }
 }
 
+TEST_F(RoundTripTest, TensorsWithoutElements) {
+  const std::string input = directory_.Write(
+      "in", {FloatTensor("a", {0, 16}, {}), FloatTensor("b", {16, 0}, {}),
+             FloatTensor("c", {2, 0, 16}, {})});
+  for (const auto& named : quant::RecipeRegistry()) {
+    for (const int64_t axis : {-1, 0}) {
+      if (named.recipe.block_rows > 1 && axis == 0) continue;
+      for (const Layout layout :
+           {Layout::kModelOpt, Layout::kCompressedTensors}) {
+        SCOPED_TRACE(testing::Message()
+                     << named.recipe.name << " axis " << axis);
+        QuantizeFileOptions options = Options(named.recipe.name);
+        options.layout = layout;
+        options.axis = axis;
+        options.dequantized = true;
+        const auto status = Quantize(input, options);
+        ASSERT_TRUE(status.ok()) << status;
+        Dequantize();
+        const auto reader = Reader::Open(back_);
+        for (const char* tensor : {"a", "b", "c"}) {
+          EXPECT_TRUE(Floats(*reader, tensor).empty());
+          EXPECT_EQ(reader->Find(tensor)->shape,
+                    Reader::Open(input)->Find(tensor)->shape);
+        }
+      }
+    }
+  }
+}
+
 TEST_F(RoundTripTest, TheRestIsCopied) {
   const std::vector<float> values = TestValues(32, 1);
   const std::string input = directory_.Write(
