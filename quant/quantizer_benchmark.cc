@@ -260,6 +260,15 @@ void BM_Dequantize(benchmark::State& state, const std::string& name) {
   Count(state, state.range(0), 4.5);
 }
 
+void BM_Amax(benchmark::State& state) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Amax(b.x));
+  }
+  Count(state, state.range(0), 4);
+}
+
 void Sizes(benchmark::internal::Benchmark* b) {
   for (const int64_t size : {64 << 10, 4 << 20, 64 << 20}) {
     for (const int threads : {1, 2}) b->Args({size, threads});
@@ -283,6 +292,7 @@ void SmallSize(benchmark::internal::Benchmark* b) {
 }
 
 BENCHMARK(BM_Memcpy)->Apply(Sizes);
+BENCHMARK(BM_Amax)->Apply(OneThread);
 BENCHMARK_CAPTURE(BM_FakeQuantize, pow2_1x16, "pow2_1x16")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantize, mxfp4, "mxfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
