@@ -165,10 +165,12 @@ TEST_F(EveryInstructionSet, NarrowTensorsEqualTheWidenedOnes) {
     cpu::UseInstructionSet(set.id);
     for (const Recipe& recipe : recipes) {
       for (const int64_t cols : {64, 48, 50, 2048}) {
-        for (const bool half : {false, true}) {
-          ExpectRowsEqualToWidened(
-              recipe, 21, cols, half,
-              absl::StrCat(set.name, " ", recipe.name, " ", cols));
+        for (const int64_t rows : {1, 21}) {
+          for (const bool half : {false, true}) {
+            ExpectRowsEqualToWidened(
+                recipe, rows, cols, half,
+                absl::StrCat(set.name, " ", recipe.name, " ", rows, "x", cols));
+          }
         }
       }
     }

@@ -161,10 +161,17 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
   return !failed;
 }
 
+// A recipe of tiles, which a tensor of one row has 1-D blocks of.
+Recipe OneDimensional(Recipe recipe) {
+  recipe.block_rows = 1;
+  return recipe;
+}
+
 // The same for any two types, in FP32 pieces.
 bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
                         const TensorView& x, const MutableTensorView& y,
                         const QuantizeOptions& options) {
+  const Recipe one_dimensional = OneDimensional(recipe);
   bool failed = false;
   cpu::ParallelFor<PieceState>(
       Pieces(x.size), x.size >= kParallelElements,
@@ -173,16 +180,16 @@ bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
         const int64_t n = std::min(kPiece, x.size - first);
         cpu::Widen(x, first, n, state.x);
         const auto flat = BlockGrid::Along(
-            {n / grid.block_cols(), grid.block_cols()}, 1, recipe);
+            {n / grid.block_cols(), grid.block_cols()}, 1, one_dimensional);
         QuantizeOptions of_piece = options;
         of_piece.first_element += first;
         if (!options.block_scales.empty()) {
           of_piece.block_scales = options.block_scales.subspan(
               first / grid.block_cols(), flat->num_blocks());
         }
-        const absl::Status status =
-            FakeQuantize(recipe, *flat, absl::MakeConstSpan(state.x, n),
-                         absl::MakeSpan(state.y, n), of_piece);
+        const absl::Status status = FakeQuantize(
+            one_dimensional, *flat, absl::MakeConstSpan(state.x, n),
+            absl::MakeSpan(state.y, n), of_piece);
         state.failed = state.failed || !status.ok();
         cpu::Narrow(state.y, n, y, first);
       },
@@ -220,6 +227,7 @@ bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
   const int64_t inner = grid.inner();
   const int64_t width = PanelWidth(grid);
   const int64_t strips = (inner + width - 1) / width;
+  const Recipe one_dimensional = OneDimensional(recipe);
   bool failed = false;
   cpu::ParallelFor<PieceState>(
       grid.outer() * grid.block_count_cols() * strips,
@@ -240,15 +248,15 @@ bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
           Prefetch<1>(y.data, y.size, SizeOf(y.dtype), at, n);
           Prefetch<0>(x.data, x.size, SizeOf(x.dtype), at + n, width);
         }
-        const auto flat = BlockGrid::Along({rows, n}, 0, recipe);
+        const auto flat = BlockGrid::Along({rows, n}, 0, one_dimensional);
         QuantizeOptions of_panel = options;
         if (!options.block_scales.empty()) {
           of_panel.block_scales =
               options.block_scales.subspan(line * inner + column, n);
         }
-        const absl::Status status =
-            FakeQuantize(recipe, *flat, absl::MakeConstSpan(state.x, rows * n),
-                         absl::MakeSpan(state.y, rows * n), of_panel);
+        const absl::Status status = FakeQuantize(
+            one_dimensional, *flat, absl::MakeConstSpan(state.x, rows * n),
+            absl::MakeSpan(state.y, rows * n), of_panel);
         state.failed = state.failed || !status.ok();
         for (int64_t r = 0; r < rows; ++r) {
           cpu::Narrow(state.y + r * n, n, y, first + r * inner);
@@ -278,7 +286,7 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   if (x.dtype == DType::kFloat32 && y.dtype == DType::kFloat32) {
     return FakeQuantize(recipe, grid, Float32Of(x), Float32Of(y), options);
   }
-  if (x.data == y.data && x.dtype != y.dtype) {
+  if (x.size > 0 && x.data == y.data && x.dtype != y.dtype) {
     return absl::InvalidArgumentError(
         "in place needs the same type for input and output");
   }
