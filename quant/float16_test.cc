@@ -308,6 +308,21 @@ TEST(NarrowTensors, PiecesKnowWhereTheyAre) {
   }
 }
 
+// Tiles whose blocks on a tensor of one row are a column of the recipe's.
+TEST(NarrowTensors, OtherSideOfTiles) {
+  const Recipe recipe = FindRecipe("nvfp4_2d+block=1").value();
+  const BlockGrid grid = BlockGrid::Tiles({1, 64}, 1, 0, recipe).value();
+  ASSERT_EQ(grid.block_cols(), 16);
+  std::vector<uint16_t> x = NarrowValues(64, true);
+  std::vector<float> wide(64), expected(64), y(64);
+  for (size_t i = 0; i < x.size(); ++i) wide[i] = DecodeHalf(x[i]);
+  ASSERT_TRUE(FakeQuantize(recipe, grid, wide, absl::MakeSpan(expected)).ok());
+  ASSERT_TRUE(FakeQuantize(recipe, grid, TensorView::Float16(x),
+                           MutableTensorView::Float32(absl::MakeSpan(y)))
+                  .ok());
+  EXPECT_EQ(y, expected);
+}
+
 TEST(NarrowTensors, WithoutElements) {
   std::vector<uint16_t> none;
   for (const NamedRecipe& named : RecipeRegistry()) {

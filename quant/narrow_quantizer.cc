@@ -161,9 +161,11 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
   return !failed;
 }
 
-// A recipe of tiles, which a tensor of one row has 1-D blocks of.
-Recipe OneDimensional(Recipe recipe) {
+// The recipe of a grid's blocks, which are 1-D: where tiles lie on a tensor of
+// one row, its blocks are one side of them, whichever runs along memory.
+Recipe OneDimensional(Recipe recipe, const BlockGrid& grid) {
   recipe.block_rows = 1;
+  recipe.block_cols = grid.block_cols();
   return recipe;
 }
 
@@ -171,7 +173,7 @@ Recipe OneDimensional(Recipe recipe) {
 bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
                         const TensorView& x, const MutableTensorView& y,
                         const QuantizeOptions& options) {
-  const Recipe one_dimensional = OneDimensional(recipe);
+  const Recipe one_dimensional = OneDimensional(recipe, grid);
   bool failed = false;
   cpu::ParallelFor<PieceState>(
       Pieces(x.size), x.size >= kParallelElements,
@@ -227,7 +229,7 @@ bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
   const int64_t inner = grid.inner();
   const int64_t width = PanelWidth(grid);
   const int64_t strips = (inner + width - 1) / width;
-  const Recipe one_dimensional = OneDimensional(recipe);
+  const Recipe one_dimensional = OneDimensional(recipe, grid);
   bool failed = false;
   cpu::ParallelFor<PieceState>(
       grid.outer() * grid.block_count_cols() * strips,

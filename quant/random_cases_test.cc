@@ -106,6 +106,20 @@ std::vector<float> RandomValues(Dice& dice, int64_t size, float scale) {
   return x;
 }
 
+absl::StatusOr<BlockGrid> RandomGrid(Dice& dice,
+                                     const std::vector<int64_t>& shape,
+                                     int axis, int64_t size,
+                                     const Recipe& recipe) {
+  if (recipe.block_rows > 1 && shape.size() > 1 && dice.OneIn(2)) {
+    const auto rank = static_cast<int64_t>(shape.size());
+    const int row_axis =
+        static_cast<int>((axis + dice.Between(1, rank - 1)) % rank);
+    return BlockGrid::Tiles(shape, row_axis, axis, recipe);
+  }
+  if (dice.OneIn(7)) return BlockGrid::Flat(size, recipe);
+  return BlockGrid::Along(shape, axis, recipe);
+}
+
 // Nothing if the dice gave what does not go together.
 std::optional<Case> RandomCase(Dice& dice) {
   Case c;
@@ -118,8 +132,7 @@ std::optional<Case> RandomCase(Dice& dice) {
   int64_t size = 1;
   for (const int64_t extent : shape) size *= extent;
   const absl::StatusOr<BlockGrid> grid =
-      dice.OneIn(7) ? BlockGrid::Flat(size, c.recipe)
-                    : BlockGrid::Along(shape, axis, c.recipe);
+      RandomGrid(dice, shape, axis, size, c.recipe);
   if (!grid.ok()) return std::nullopt;
   // The reference tries 126 scales for each block.
   if (c.recipe.scale_rule == ScaleRule::kBestOf126 && size > 2000) {
