@@ -194,6 +194,13 @@ bool ExpectReferenceBits(const Case& c) {
   EXPECT_TRUE(
       SameBits(packed->scales_float32, expected->packed.scales_float32));
   EXPECT_EQ(packed->tensor_scales, expected->packed.tensor_scales);
+  if (c.recipe.tensor_scale != TensorScale::kPerRow) {
+    std::vector<float> operand(c.x.size());
+    EXPECT_TRUE(QuantizeOperand(c.recipe, c.grid, c.x, absl::MakeSpan(operand),
+                                c.options)
+                    .ok());
+    EXPECT_TRUE(SameBits(operand, expected->operand)) << "operand";
+  }
   // Codes hold no NaN and no infinity.
   const bool finite =
       std::all_of(y.begin(), y.end(), [](float v) { return std::isfinite(v); });
