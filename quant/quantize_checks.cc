@@ -17,14 +17,15 @@ absl::Status CheckAmounts(const char* name, absl::Span<const float> amounts,
         absl::StrCat("option ", name, " has ", amounts.size(),
                      " entries, the grid needs ", expected));
   }
+  const auto is_good = [](float amount) {
+    return amount >= 0.0f && amount <= std::numeric_limits<float>::max();
+  };
   // Without branches, for many: which one is asked only if there is one.
-  bool good = true;
-  for (const float amount : amounts) {
-    good &= amount >= 0.0f && amount <= std::numeric_limits<float>::max();
-  }
-  if (good) return absl::OkStatus();
+  bool all_good = true;
+  for (const float amount : amounts) all_good &= is_good(amount);
+  if (all_good) return absl::OkStatus();
   for (size_t i = 0; i < amounts.size(); ++i) {
-    if (!(std::isfinite(amounts[i]) && amounts[i] >= 0.0f)) {
+    if (!is_good(amounts[i])) {
       return absl::InvalidArgumentError(
           absl::StrCat("option ", name, "[", i, "] is ", amounts[i],
                        "; it must be finite and not negative"));

@@ -45,42 +45,54 @@ HWY_NOINLINE bool FindAmaxes(const typename Lanes::Bits* HWY_RESTRICT x,
   return hn::AllFalse(di, hn::Gt(largest, hn::Set(di, 0x7F7FFFFF)));
 }
 
+// From a number a block to the same one for each of its units.
+HWY_INLINE void SpreadToUnits(const float* of_blocks, size_t block_units,
+                              float* of_units) {
+  if (block_units == 1) {
+    hwy::CopyBytes<kUnits * sizeof(float)>(of_blocks, of_units);
+    return;
+  }
+  for (size_t i = 0; i < kUnits; i += block_units, ++of_blocks) {
+    for (size_t j = i; j < i + block_units; ++j) of_units[j] = *of_blocks;
+  }
+}
+
+// The amaxes of units become those of their blocks.
+HWY_INLINE void MergeAmaxes(size_t block_units, int32_t* amax_bits) {
+  const Ints di;
+  if (block_units <= kLanes) {
+    for (size_t i = 0; i < kUnits; i += kLanes) {
+      const VI units = hn::Load(di, amax_bits + i);
+      hn::Store(BlockMaxima(units, block_units), di, amax_bits + i);
+    }
+    return;
+  }
+  for (size_t i = 0; i < kUnits; i += block_units) {
+    int32_t max = 0;
+    for (size_t j = i; j < i + block_units; ++j) {
+      max = HWY_MAX(max, amax_bits[j]);
+    }
+    for (size_t j = i; j < i + block_units; ++j) amax_bits[j] = max;
+  }
+}
+
 // Everything else of chunk c, from amax_bits or from the given scales.
 HWY_NOINLINE inline void FindFactors(const KernelParams& params,
                                      size_t block_units, size_t c,
                                      ChunkFactors& f) {
   const Floats d;
   const Ints di;
-  if (params.given_scales != nullptr) {
-    const size_t blocks = kUnits / block_units;
-    const float* given = params.given_scales + c * blocks;
-    if (block_units == 1) {
-      hwy::CopyBytes<sizeof(f.stored)>(given, f.stored);
-    } else {
-      for (size_t i = 0; i < kUnits; i += block_units, ++given) {
-        for (size_t j = i; j < i + block_units; ++j) f.stored[j] = *given;
-      }
-    }
-  } else if (block_units == 2) {
-    for (size_t i = 0; i < kUnits; i += kLanes) {
-      const VI max = hn::Load(di, f.amax_bits + i);
-      hn::Store(hn::Max(max, hn::Reverse2(di, max)), di, f.amax_bits + i);
-    }
-  } else if (block_units > 2) {
-    for (size_t i = 0; i < kUnits; i += block_units) {
-      int32_t max = 0;
-      for (size_t j = 0; j < block_units; ++j) {
-        max = HWY_MAX(max, f.amax_bits[i + j]);
-      }
-      for (size_t j = 0; j < block_units; ++j) f.amax_bits[i + j] = max;
-    }
+  const bool given = params.given_scales != nullptr;
+  if (given) {
+    SpreadToUnits(params.given_scales + c * (kUnits / block_units), block_units,
+                  f.stored);
+  } else if (block_units > 1) {
+    MergeAmaxes(block_units, f.amax_bits);
   }
   for (size_t i = 0; i < kUnits; i += kLanes) {
-    const LaneFactors lanes =
-        params.given_scales != nullptr
-            ? FactorsOfGiven(params, hn::Load(d, f.stored + i))
-            : FactorsOfAmax(params,
-                            hn::BitCast(d, hn::Load(di, f.amax_bits + i)));
+    const VF numbers = given ? hn::Load(d, f.stored + i)
+                             : hn::BitCast(d, hn::Load(di, f.amax_bits + i));
+    const LaneFactors lanes = FactorsOf(params, numbers);
     hn::Store(lanes.factor, d, f.factor + i);
     hn::Store(ValueFactor(params, lanes), d, f.value_factor + i);
     hn::Store(lanes.stored, d, f.stored + i);

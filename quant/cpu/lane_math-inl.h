@@ -74,6 +74,31 @@ HWY_INLINE VF E2m1Aligner(VF v) {
                  hn::Set(d, 4194304.0f));  // 2^22
 }
 
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+struct FloatTable {
+  alignas(64) float values[kLanes];
+};
+
+// E2m1Aligner by the low bits of the exponent of m, m < 7: 0 for [2, 4), 1 for
+// [4, 8). An even number of steps is added, so that codes go on where the step
+// doubles: the last bits of m + aligner are first_code and the code of m. Other
+// numbers with these bits are below 2^-13; they become zero with any step, but
+// their codes do not.
+constexpr FloatTable MakeE2m1Aligners(int first_code) {
+  constexpr float kOne = 4194304.0f;  // 2^22: steps of .5.
+  FloatTable table{};
+  for (float& aligner : table.values) aligner = kOne + 0.5f * first_code;
+  table.values[0] = 2.0f * kOne + 2.0f + first_code;
+  table.values[1] = 4.0f * kOne + 8.0f + 2.0f * first_code;
+  return table;
+}
+
+HWY_INLINE VF E2m1AlignerAt(VF m, VF aligners) {
+  const VU exponent = hn::ShiftRight<23>(hn::BitCast(Words(), m));
+  return VF{_mm512_permutexvar_ps(exponent.raw, aligners.raw)};
+}
+#endif
+
 // |v|, at most 6. v is not NaN.
 HWY_INLINE VF CappedMagnitude(VF v) {
   const VF six = hn::Set(Floats(), 6.0f);
@@ -87,16 +112,9 @@ HWY_INLINE VF CappedMagnitude(VF v) {
 // The grid value nearest to m, 0 <= m <= 6, of two the even one.
 HWY_INLINE VF NearestE2m1(VF m) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-  // E2m1Aligner by the low bits of the exponent, one operation less: 0 for
-  // [2, 4), 1 for [4, 8). Other numbers with these bits are so far below .25
-  // that they become zero with any step.
-  constexpr float kOne = 4194304.0f;  // 2^22
-  HWY_ALIGN static constexpr float kAligners[16] = {
-      2 * kOne, 4 * kOne, kOne, kOne, kOne, kOne, kOne, kOne,
-      kOne,     kOne,     kOne, kOne, kOne, kOne, kOne, kOne};
-  const VU exponent = hn::ShiftRight<23>(hn::BitCast(Words(), m));
-  const VF c{
-      _mm512_permutexvar_ps(exponent.raw, hn::Load(Floats(), kAligners).raw)};
+  // One operation less than E2m1Aligner.
+  static constexpr FloatTable kAligners = MakeE2m1Aligners(0);
+  const VF c = E2m1AlignerAt(m, hn::Load(Floats(), kAligners.values));
 #else
   const VF c = E2m1Aligner(m);
 #endif

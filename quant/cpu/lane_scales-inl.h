@@ -205,6 +205,12 @@ HWY_INLINE LaneFactors FactorsOfGiven(const KernelParams& p, VF given) {
   return FactorsOfStoredLanes(p, hn::Zero(Ints()), scale);
 }
 
+// Of given scales, if the caller gives some, else of amaxes.
+HWY_INLINE LaneFactors FactorsOf(const KernelParams& p, VF scales_or_amaxes) {
+  return p.given_scales != nullptr ? FactorsOfGiven(p, scales_or_amaxes)
+                                   : FactorsOfAmax(p, scales_or_amaxes);
+}
+
 // What values are multiplied by.
 HWY_INLINE VF ValueFactor(const KernelParams& p, const LaneFactors& f) {
   return p.operand ? f.stored : f.dequantize;

@@ -38,9 +38,6 @@ inline constexpr size_t kPairs = kChunk / kShorts;
 struct ShortTable {
   alignas(64) uint16_t values[kShorts];
 };
-struct FloatTable {
-  alignas(64) float values[kLanes];
-};
 
 // For each pair of a chunk, which of 16 units' numbers its lanes take.
 struct PairIndices {
@@ -139,11 +136,8 @@ HWY_INLINE bool FindPowers(const KernelParams& params, size_t block_units,
                            PowerOffsets& offsets) {
   using Type = NarrowBits<Lanes>;
   const Ints di;
-  VI amax = hn::And(UnitMaxima(x), hn::Set(di, 0x7FFF));
-  if (block_units >= 2) amax = hn::Max(amax, hn::Reverse2(di, amax));
-  if (block_units >= 4) amax = hn::Max(amax, hn::Reverse4(di, amax));
-  if (block_units >= 8) amax = hn::Max(amax, hn::Reverse8(di, amax));
-  if (block_units >= 16) amax = hn::Max(amax, hn::Reverse(di, amax));
+  const VI amax =
+      BlockMaxima(hn::And(UnitMaxima(x), hn::Set(di, 0x7FFF)), block_units);
   // As FP32. Zero and subnormal numbers become too small a number.
   const VI wide = hn::Add(hn::ShiftLeft<23 - Type::kMantissa>(amax),
                           hn::Set(di, (127 - Type::kBias) << 23));
@@ -220,28 +214,14 @@ HWY_INLINE size_t QuantizeWithPowers(const KernelParams& params,
   return chunks;
 }
 
-// What m, 2^-8 <= m < 7, is added to so that the sum's last bits are first_code
-// and the E2M1 code of m, by the low bits of m's exponent. The sum's last place
-// is E2M1's step at m, as with E2m1Aligner of lane_math-inl.h, and the even
-// number of steps added to it makes codes go on where the step doubles.
-constexpr FloatTable CodeAligners(int first_code) {
-  constexpr float kOne = 4194304.0f;  // 2^22: steps of .5.
-  FloatTable table{};
-  for (float& aligner : table.values) aligner = kOne + 0.5f * first_code;
-  table.values[0] = 2.0f * kOne + 2.0f + first_code;         // [2, 4)
-  table.values[1] = 4.0f * kOne + 8.0f + 2.0f * first_code;  // [4, 7)
-  return table;
-}
-
 // Numbers whose low halves are the E2M1 codes of |v| < 7.
 HWY_INLINE __m512i CodeSums(__m512 v, __m512 aligners) {
   constexpr int kLargerMagnitude = 11;
   // All below 2^-8 is zero, and 2^-8 is too.
   const __m512 m =
       _mm512_range_ps(v, _mm512_set1_ps(0.00390625f), kLargerMagnitude);
-  const __m512i exponent = _mm512_srli_epi32(_mm512_castps_si512(m), 23);
-  return _mm512_castps_si512(
-      _mm512_add_ps(m, _mm512_permutexvar_ps(exponent, aligners)));
+  const __m512 aligner = E2m1AlignerAt(VF{m}, VF{aligners}).raw;
+  return _mm512_castps_si512(_mm512_add_ps(m, aligner));
 }
 
 // Whether no element rounds to more than 6 by itself. Only scales that have
@@ -257,8 +237,8 @@ template <bool kStream>
 HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f,
                             const uint16_t* HWY_RESTRICT x,
                             uint16_t* HWY_RESTRICT y) {
-  static constexpr FloatTable kFirst = CodeAligners(0);
-  static constexpr FloatTable kSecond = CodeAligners(8);
+  static constexpr FloatTable kFirst = MakeE2m1Aligners(0);
+  static constexpr FloatTable kSecond = MakeE2m1Aligners(8);
   static constexpr FloatTable kValues = {
       {0, .5f, 1, 1.5f, 2, 3, 4, 6, 0, .5f, 1, 1.5f, 2, 3, 4, 6}};
   static constexpr ShortTable kEven = [] {
@@ -301,7 +281,7 @@ template <bool kStream>
 HWY_INLINE bool ApplyTables(Bfloat16Lanes, const ChunkFactors& f,
                             const uint16_t* HWY_RESTRICT x,
                             uint16_t* HWY_RESTRICT y) {
-  static constexpr FloatTable kAligners = CodeAligners(0);
+  static constexpr FloatTable kAligners = MakeE2m1Aligners(0);
   struct Tables {
     ShortTable upper;      // Upper halves of two vectors of floats.
     ShortTable exponents;  // Of the codes' values.

@@ -48,7 +48,7 @@ void ParallelFor(int64_t tasks, bool parallel, const Run& run,
   };
   const int threads = parallel && tasks > 1 ? MaxThreads() : 1;
   if (threads == 1) {
-    // Without a parallel region: one of a single thread costs a microsecond.
+    // Without a parallel region: one of a single thread costs 0.4 us.
     State state;
     for (int64_t task = 0; task < tasks; ++task) run(task, state);
     merge(state);

@@ -217,15 +217,12 @@ void ComputeFactorsImpl(const KernelParams& params, const uint32_t* amax_bits,
     HWY_ALIGN uint32_t bits[kLanes] = {};
     HWY_ALIGN float lanes[3][kLanes];
     HWY_ALIGN int32_t codes[kLanes];
-    const bool given = params.given_scales != nullptr;
-    if (given) {
+    if (params.given_scales != nullptr) {
       memcpy(bits, params.given_scales + i, count * sizeof(bits[0]));
     } else {
       memcpy(bits, amax_bits + i, count * sizeof(bits[0]));
     }
-    const VF numbers = hn::BitCast(d, hn::Load(dw, bits));
-    const LaneFactors f = given ? FactorsOfGiven(params, numbers)
-                                : FactorsOfAmax(params, numbers);
+    const LaneFactors f = FactorsOf(params, hn::BitCast(d, hn::Load(dw, bits)));
     hn::Store(f.factor, d, lanes[0]);
     hn::Store(ValueFactor(params, f), d, lanes[1]);
     hn::Store(f.stored, d, lanes[2]);

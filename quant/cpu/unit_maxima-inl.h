@@ -127,6 +127,21 @@ HWY_INLINE VI UnitMaxima(const uint16_t* HWY_RESTRICT x) {
   return max(ordered, hn::ShiftRight<16>(ordered));
 }
 
+// From the maximum of each unit, a lane, that of the block that the unit lies
+// in, for blocks of at most kLanes units, a power of two.
+HWY_INLINE VI BlockMaxima(VI units, size_t block_units) {
+  const Ints di;
+  if (block_units >= 2) units = hn::Max(units, hn::Reverse2(di, units));
+  if (block_units >= 4) units = hn::Max(units, hn::Reverse4(di, units));
+  if constexpr (kLanes >= 8) {
+    if (block_units >= 8) units = hn::Max(units, hn::Reverse8(di, units));
+  }
+  if constexpr (kLanes >= 16) {
+    if (block_units >= 16) units = hn::Max(units, hn::Reverse(di, units));
+  }
+  return units;
+}
+
 // The FP32 bits of the amaxes of kLanes successive units.
 template <class Lanes>
 HWY_INLINE VI AmaxBitsOfUnits(const typename Lanes::Bits* HWY_RESTRICT x) {
