@@ -17,6 +17,7 @@
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/cpu/parallel.h"
+#include "quant/cpu/prefetch.h"
 #include "quant/formats/float16.h"
 #include "quant/quantize_checks.h"
 #include "quant/quantizer.h"
@@ -169,6 +170,56 @@ Recipe OneDimensional(Recipe recipe, const BlockGrid& grid) {
   return recipe;
 }
 
+// Asks for elements of a tensor, as far as it has them, ahead of time.
+template <int kWrite, class View>
+void PrefetchElements(const View& view, int64_t first, int64_t n) {
+  const int64_t size = SizeOf(view.dtype);
+  cpu::Prefetch<kWrite>(static_cast<const char*>(view.data) + first * size,
+                        std::min(n, view.size - first) * size);
+}
+
+// Runs of elements that hold whole blocks, `stride` apart, and those blocks as
+// a tensor of their own.
+struct Piece {
+  int64_t first = 0;  // Element.
+  int64_t rows = 1;
+  int64_t cols = 0;
+  int64_t stride = 0;
+  int64_t first_block = 0;
+  BlockGrid grid;
+};
+
+// A piece by way of FP32, under a recipe for 1-D blocks. False if it is
+// refused.
+bool QuantizePiece(const Recipe& recipe, const Piece& piece,
+                   const TensorView& x, const MutableTensorView& y,
+                   const QuantizeOptions& options, PieceState& state) {
+  const int64_t cols = piece.cols;
+  for (int64_t r = 0; r < piece.rows; ++r) {
+    const int64_t at = piece.first + r * piece.stride;
+    cpu::Widen(x, at, cols, state.x + r * cols);
+    if (piece.rows == 1) continue;
+    // What is written in a moment, and probably read next: rows are too short
+    // for the CPU to guess.
+    PrefetchElements<1>(y, at, cols);
+    PrefetchElements<0>(x, at + cols, cols);
+  }
+  QuantizeOptions of_piece = options;
+  of_piece.first_element += piece.first;
+  if (!options.block_scales.empty()) {
+    of_piece.block_scales = options.block_scales.subspan(
+        piece.first_block, piece.grid.num_blocks());
+  }
+  const int64_t size = piece.rows * cols;
+  const absl::Status status =
+      FakeQuantize(recipe, piece.grid, absl::MakeConstSpan(state.x, size),
+                   absl::MakeSpan(state.y, size), of_piece);
+  for (int64_t r = 0; r < piece.rows; ++r) {
+    cpu::Narrow(state.y + r * cols, cols, y, piece.first + r * piece.stride);
+  }
+  return status.ok();
+}
+
 // The same for any two types, in FP32 pieces.
 bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
                         const TensorView& x, const MutableTensorView& y,
@@ -177,39 +228,18 @@ bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
   bool failed = false;
   cpu::ParallelFor<PieceState>(
       Pieces(x.size), x.size >= kParallelElements,
-      [&](int64_t piece, PieceState& state) {
-        const int64_t first = piece * kPiece;
-        const int64_t n = std::min(kPiece, x.size - first);
-        cpu::Widen(x, first, n, state.x);
-        const auto flat = BlockGrid::Along(
-            {n / grid.block_cols(), grid.block_cols()}, 1, one_dimensional);
-        QuantizeOptions of_piece = options;
-        of_piece.first_element += first;
-        if (!options.block_scales.empty()) {
-          of_piece.block_scales = options.block_scales.subspan(
-              first / grid.block_cols(), flat->num_blocks());
+      [&](int64_t index, PieceState& state) {
+        Piece piece;
+        piece.first = index * kPiece;
+        piece.cols = std::min(kPiece, x.size - piece.first);
+        piece.first_block = piece.first / grid.block_cols();
+        piece.grid = *BlockGrid::Flat(piece.cols, one_dimensional);
+        if (!QuantizePiece(one_dimensional, piece, x, y, options, state)) {
+          state.failed = true;
         }
-        const absl::Status status = FakeQuantize(
-            one_dimensional, *flat, absl::MakeConstSpan(state.x, n),
-            absl::MakeSpan(state.y, n), of_piece);
-        state.failed = state.failed || !status.ok();
-        cpu::Narrow(state.y, n, y, first);
       },
       [&](const PieceState& state) { failed = failed || state.failed; });
   return !failed;
-}
-
-// Asks for elements first .. first + n - 1 of a tensor, as far as it has them,
-// ahead of time, to be read (0) or written (1).
-template <int kWrite>
-void Prefetch(const void* data, int64_t size, int64_t element_bytes,
-              int64_t first, int64_t n) {
-  constexpr int64_t kLineBytes = kLine * sizeof(float);
-  const char* bytes = static_cast<const char*>(data);
-  const int64_t end = std::min(first + n, size) * element_bytes;
-  for (int64_t i = first * element_bytes; i < end; i += kLineBytes) {
-    __builtin_prefetch(bytes + i, kWrite);
-  }
 }
 
 // Columns of a panel: about kPanel's share, and an odd number of cache lines,
@@ -239,29 +269,16 @@ bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
         const int64_t line = panel / strips;  // Over outer and blocks.
         const int64_t outer = line / grid.block_count_cols();
         const int64_t row = line % grid.block_count_cols() * grid.block_cols();
-        const int64_t rows = std::min(grid.block_cols(), grid.cols() - row);
-        const int64_t n = std::min(width, inner - column);
-        const int64_t first = (outer * grid.cols() + row) * inner + column;
-        for (int64_t r = 0; r < rows; ++r) {
-          const int64_t at = first + r * inner;
-          cpu::Widen(x, at, n, state.x + r * n);
-          // What is written in a moment, and read by the next panel: rows are
-          // too short for the CPU to guess.
-          Prefetch<1>(y.data, y.size, SizeOf(y.dtype), at, n);
-          Prefetch<0>(x.data, x.size, SizeOf(x.dtype), at + n, width);
-        }
-        const auto flat = BlockGrid::Along({rows, n}, 0, one_dimensional);
-        QuantizeOptions of_panel = options;
-        if (!options.block_scales.empty()) {
-          of_panel.block_scales =
-              options.block_scales.subspan(line * inner + column, n);
-        }
-        const absl::Status status = FakeQuantize(
-            one_dimensional, *flat, absl::MakeConstSpan(state.x, rows * n),
-            absl::MakeSpan(state.y, rows * n), of_panel);
-        state.failed = state.failed || !status.ok();
-        for (int64_t r = 0; r < rows; ++r) {
-          cpu::Narrow(state.y + r * n, n, y, first + r * inner);
+        Piece piece;
+        piece.first = (outer * grid.cols() + row) * inner + column;
+        piece.rows = std::min(grid.block_cols(), grid.cols() - row);
+        piece.cols = std::min(width, inner - column);
+        piece.stride = inner;
+        piece.first_block = line * inner + column;
+        piece.grid =
+            *BlockGrid::Along({piece.rows, piece.cols}, 0, one_dimensional);
+        if (!QuantizePiece(one_dimensional, piece, x, y, options, state)) {
+          state.failed = true;
         }
       },
       [&](const PieceState& state) { failed = failed || state.failed; });

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "quant/cpu/job.h"
+#include "quant/cpu/prefetch.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -185,12 +186,6 @@ void BlockMaxBits(const BlockGrid& grid, const uint32_t* element_bits,
   }
 }
 
-// Asks for n elements of a row ahead of time.
-void Prefetch(const float* row, int64_t n) {
-  constexpr int64_t kLine = 64 / sizeof(float);
-  for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(row + i);
-}
-
 // Whether each row of each block is a whole unit, as in tiles of 16 x 16.
 bool BlocksAreUnits(const BlockGrid& grid) {
   const int64_t unit = kUnit;
@@ -242,13 +237,14 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
   if (units) {
     // The next band is fetched while this one is computed: else the one would
     // wait for the other, since a band is first read as a whole.
+    const auto row_bytes = static_cast<int64_t>(width * sizeof(float));
     const int64_t ahead = bands == 1 ? first.rows * grid.row_stride() : width;
     for (int64_t r = 0; r < first.rows; ++r) {
       const int64_t at = first.offset + r * grid.row_stride();
       if (at + ahead + width <= grid.size()) {
-        Prefetch(job.x + at + ahead, width);
+        Prefetch<0>(job.x + at + ahead, row_bytes);
         if (job.output.values != nullptr && !job.output.stream) {
-          Prefetch(job.output.values + at + ahead, width);
+          Prefetch<0>(job.output.values + at + ahead, row_bytes);
         }
       }
       QuantizeUnits(job.params, source.x + r * source.stride, block_cols,
