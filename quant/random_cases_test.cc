@@ -21,7 +21,7 @@
 #include "quant/cpu/instruction_sets.h"
 #include "quant/formats/float16.h"
 #include "quant/quantizer.h"
-#include "quant/reference/reference_quantizer.h"
+#include "quant/testing/reference_bits.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -171,45 +171,6 @@ std::optional<Case> RandomCase(Dice& dice) {
   return c;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  const auto same = [](float v, float w) {
-    return BitCast<uint32_t>(v) == BitCast<uint32_t>(w) ||
-           (std::isnan(v) && std::isnan(w));
-  };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
-}
-
-// Returns whether anything was quantised.
-bool ExpectReferenceBits(const Case& c) {
-  const auto expected = reference::Quantize(c.recipe, c.grid, c.x, c.options);
-  std::vector<float> y(c.x.size());
-  EXPECT_EQ(FakeQuantize(c.recipe, c.grid, c.x, absl::MakeSpan(y), c.options),
-            expected.status());
-  const auto packed = Quantize(c.recipe, c.grid, c.x, c.options);
-  EXPECT_EQ(packed.status(), expected.status());
-  if (!expected.ok() || !packed.ok()) return false;
-  EXPECT_TRUE(SameBits(y, expected->values)) << "values";
-  EXPECT_EQ(packed->codes, expected->packed.codes);
-  EXPECT_EQ(packed->scales, expected->packed.scales);
-  EXPECT_TRUE(
-      SameBits(packed->scales_float32, expected->packed.scales_float32));
-  EXPECT_EQ(packed->tensor_scales, expected->packed.tensor_scales);
-  if (c.recipe.tensor_scale != TensorScale::kPerRow) {
-    std::vector<float> operand(c.x.size());
-    EXPECT_TRUE(QuantizeOperand(c.recipe, c.grid, c.x, absl::MakeSpan(operand),
-                                c.options)
-                    .ok());
-    EXPECT_TRUE(SameBits(operand, expected->operand)) << "operand";
-  }
-  // Codes hold no NaN and no infinity.
-  const bool finite =
-      std::all_of(y.begin(), y.end(), [](float v) { return std::isfinite(v); });
-  std::vector<float> back(c.x.size());
-  EXPECT_TRUE(Dequantize(*packed, absl::MakeSpan(back)).ok());
-  EXPECT_TRUE(!finite || SameBits(back, y)) << "dequantised";
-  return true;
-}
-
 // From one narrow type to the same or the other one, or in place.
 void ExpectNarrowBits(const Case& c, Dice& dice) {
   const bool half_in = dice.OneIn(2), half_out = dice.OneIn(2);
@@ -261,7 +222,7 @@ TEST(RandomCases, HaveTheBitsOfTheReference) {
     cpu::UseInstructionSet(set.id);
     omp_set_num_threads(static_cast<int>(dice.Between(1, 2)));
     SCOPED_TRACE(absl::StrCat("case ", i, ", ", set.name, ": ", c->what));
-    if (!ExpectReferenceBits(*c)) continue;
+    if (!ExpectReferenceBits(c->recipe, c->grid, c->x, c->options)) continue;
     ++quantized;
     ExpectNarrowBits(*c, dice);
   }

@@ -17,9 +17,8 @@
 #include "gtest/gtest.h"
 #include "quant/cpu/instruction_sets.h"
 #include "quant/formats/host_device.h"
-#include "quant/reference/reference_quantizer.h"
+#include "quant/testing/reference_bits.h"
 #include "quant/testing/tie_values.h"
-#include "quant/testing/vector_state.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -41,55 +40,6 @@ std::vector<float> Values(int64_t n, uint32_t seed) {
     x[i] = v;
   }
   return x;
-}
-
-::testing::AssertionResult SameBits(const std::vector<float>& expected,
-                                    const std::vector<float>& actual) {
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const bool both_nan = std::isnan(expected[i]) && std::isnan(actual[i]);
-    if (!both_nan &&
-        BitCast<uint32_t>(expected[i]) != BitCast<uint32_t>(actual[i])) {
-      return ::testing::AssertionFailure()
-             << "element " << i << ": expected " << expected[i] << ", got "
-             << actual[i];
-    }
-  }
-  return ::testing::AssertionSuccess();
-}
-
-void ExpectSame(const Recipe& recipe, const BlockGrid& grid,
-                const std::vector<float>& x, const QuantizeOptions& options) {
-  const auto expected = reference::Quantize(recipe, grid, x, options);
-  std::vector<float> y(x.size());
-  const absl::Status status =
-      cpu::FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
-  EXPECT_FALSE(UpperHalvesInUse());
-  ASSERT_EQ(status, expected.status());
-  if (!expected.ok()) {
-    EXPECT_EQ(cpu::Quantize(recipe, grid, x, options).status(), status);
-    return;
-  }
-  EXPECT_TRUE(SameBits(expected->values, y)) << "values";
-  std::vector<float> in_place = x;
-  ASSERT_TRUE(cpu::FakeQuantize(recipe, grid, in_place,
-                                absl::MakeSpan(in_place), options)
-                  .ok());
-  EXPECT_TRUE(SameBits(expected->values, in_place)) << "in place";
-  if (recipe.tensor_scale != TensorScale::kPerRow) {
-    ASSERT_TRUE(
-        cpu::QuantizeOperand(recipe, grid, x, absl::MakeSpan(y), options).ok());
-    EXPECT_TRUE(SameBits(expected->operand, y)) << "operand";
-  }
-  const auto packed = cpu::Quantize(recipe, grid, x, options);
-  ASSERT_TRUE(packed.ok()) << packed.status();
-  EXPECT_EQ(expected->packed.codes, packed->codes) << "codes";
-  EXPECT_EQ(expected->packed.scales, packed->scales) << "scales";
-  EXPECT_TRUE(
-      SameBits(expected->packed.scales_float32, packed->scales_float32));
-  EXPECT_EQ(expected->packed.tensor_scales, packed->tensor_scales);
-  ASSERT_TRUE(cpu::Dequantize(*packed, absl::MakeSpan(y)).ok());
-  EXPECT_TRUE(SameBits(expected->values, y)) << "dequantised";
-  EXPECT_FALSE(UpperHalvesInUse());
 }
 
 struct Shape {
@@ -167,7 +117,7 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
       SCOPED_TRACE(ToString(recipe) + " on " + set.name + " shape " +
                    ::testing::PrintToString(shape.extents) + " axis " +
                    std::to_string(shape.axis));
-      ExpectSame(recipe, *grid, Values(grid->size(), 7), options);
+      ExpectReferenceBits(recipe, *grid, Values(grid->size(), 7), options);
       if (HasFailure()) return;
     }
   }
@@ -209,7 +159,7 @@ TEST_P(CpuQuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
       SCOPED_TRACE(ToString(recipe) + " on " + set.name + " shape " +
                    ::testing::PrintToString(shape.extents) + " axis " +
                    std::to_string(shape.axis));
-      ExpectSame(recipe, *grid, Values(grid->size(), 7), options);
+      ExpectReferenceBits(recipe, *grid, Values(grid->size(), 7), options);
       if (HasFailure()) return;
     }
   }
@@ -226,7 +176,7 @@ TEST_P(CpuQuantizerTest, TiesOfScalesAndElements) {
     const int64_t rows = static_cast<int64_t>(x.size()) / 16;
     const auto grid = BlockGrid::Along({rows, 16}, 1, recipe);
     SCOPED_TRACE(ToString(recipe) + " amax " + std::to_string(amax));
-    ExpectSame(recipe, *grid, x, {});
+    ExpectReferenceBits(recipe, *grid, x, {});
     if (HasFailure()) return;
   }
 }
@@ -250,7 +200,7 @@ TEST_P(CpuQuantizerTest, NonFiniteValuesUnderEveryPolicy) {
       SCOPED_TRACE(ToString(recipe) + " policy " +
                    std::to_string(static_cast<int>(policy)) + " shape " +
                    ::testing::PrintToString(shape.extents));
-      ExpectSame(recipe, *grid, x, options);
+      ExpectReferenceBits(recipe, *grid, x, options);
       if (HasFailure()) return;
     }
   }
