@@ -60,20 +60,20 @@ json Numbers(const std::vector<double>& values) {
 
 }  // namespace
 
-telemetry::Table ResultTable(const ExperimentResult& result) {
+base::Table ResultTable(const ExperimentResult& result) {
   const std::vector<Column> columns = Columns(result);
   std::vector<std::string> names = {"arm"};
   for (const Column& column : columns) names.push_back(column.name);
-  telemetry::Table table(names);
+  base::Table table(names);
   for (size_t i = 0; i < result.arms.size(); ++i) {
-    std::vector<telemetry::Cell> row = {result.spec.models[i]};
+    std::vector<base::Cell> row = {result.spec.models[i]};
     for (const Column& column : columns) {
       row.emplace_back(column.value(result.arms[i]), column.digits);
     }
     table.AddRow(std::move(row));
   }
   for (size_t i = 1; i < result.arms.size(); ++i) {
-    std::vector<telemetry::Cell> row = {
+    std::vector<base::Cell> row = {
         absl::StrCat(result.spec.models[i], " / ", result.spec.models[0])};
     for (const Column& column : columns) {
       row.emplace_back(

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/table.h"
 #include "experiments/experiment_spec.h"
-#include "telemetry/table.h"
 #include "train/train_arm.h"
 
 namespace cnn_fp4::experiments {
@@ -24,7 +24,7 @@ struct ExperimentResult {
 };
 
 // One row an arm, then one with the ratio to the first arm for each other.
-telemetry::Table ResultTable(const ExperimentResult& result);
+base::Table ResultTable(const ExperimentResult& result);
 
 // All numbers of the table, unrounded, the scores of each class, and the
 // configuration. "schema_version": 1.

@@ -16,9 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/atomic_file.h"
 #include "nlohmann/json.hpp"
 #include "nn/runtime.h"
-#include "telemetry/atomic_file.h"
 
 namespace cnn_fp4::experiments {
 namespace {
@@ -121,7 +121,7 @@ absl::StatusOr<RunDirectory> CreateRunDirectory(const std::string& output_dir,
       {"device", device},
       {"machine", Machine()},
   };
-  if (absl::Status status = telemetry::WriteFileAtomically(
+  if (absl::Status status = base::WriteFileAtomically(
           (path / "run.json").string(), run.dump(2) + "\n");
       !status.ok()) {
     return status;

@@ -100,8 +100,8 @@ absl::StatusOr<RunOptions> RunOptionsFromFlags() {
     return absl::InvalidArgumentError(
         "--logf and --threads must not be negative");
   }
-  const absl::StatusOr<telemetry::ProgressMode> progress =
-      telemetry::ParseProgressMode(absl::GetFlag(FLAGS_progress));
+  const absl::StatusOr<base::ProgressMode> progress =
+      base::ParseProgressMode(absl::GetFlag(FLAGS_progress));
   if (!progress.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--progress: ", progress.status().message()));

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "telemetry/progress.h"
+#include "base/progress.h"
 
 namespace cnn_fp4::experiments {
 
@@ -20,7 +20,7 @@ struct RunOptions {
   int64_t threads = 0;         // 0: as many as cores.
   // Continue a run: its directory, or "latest". Empty: a new run.
   std::string resume;
-  telemetry::ProgressMode progress = telemetry::ProgressMode::kAuto;
+  base::ProgressMode progress = base::ProgressMode::kAuto;
   int64_t overlay_images = 4;  // Validation images on the overlay sheet.
 };
 

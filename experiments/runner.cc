@@ -9,13 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/atomic_file.h"
+#include "base/console.h"
 #include "data/dataset_registry.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
 #include "nn/unet.h"
-#include "telemetry/atomic_file.h"
-#include "telemetry/console.h"
 #include "telemetry/run.h"
 #include "telemetry/sinks/jsonl_sink.h"
 #include "train/checkpoint.h"
@@ -83,7 +83,7 @@ class ExperimentRun {
     return Path("checkpoints/" + model);
   }
   static void Say(const std::string& line) {
-    telemetry::Console::Stderr().Line(line);
+    base::Console::Stderr().Line(line);
   }
 
   const std::string name_;
@@ -241,7 +241,7 @@ absl::Status ExperimentRun::AddOverlays(const std::string& model,
 absl::Status ExperimentRun::WriteReport(bool finished) {
   result_.wall_seconds = absl::ToDoubleSeconds(absl::Now() - start_);
   result_.peak_memory_bytes = PeakMemoryBytes();
-  const telemetry::Table table = ResultTable(result_);
+  const base::Table table = ResultTable(result_);
   run_->Log({telemetry::TableRecord{"result", table}});
   if (finished && !overlays_.empty()) {
     if (absl::Status status = viz::WriteOverlaySheet(
@@ -252,7 +252,7 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
       return status;
     }
   }
-  if (absl::Status status = telemetry::WriteFileAtomically(
+  if (absl::Status status = base::WriteFileAtomically(
           Path("summary.json"), SummaryJson(result_) + "\n");
       !status.ok()) {
     return status;
@@ -274,7 +274,7 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   absl::PrintF("%s\nreport: %s\n", footer, Path("report.html"));
   std::fflush(stdout);
   if (!finished) return absl::OkStatus();
-  return telemetry::WriteFileAtomically(Path("DONE"), "");
+  return base::WriteFileAtomically(Path("DONE"), "");
 }
 
 absl::StatusOr<RunOutcome> ExperimentRun::Run() {

@@ -109,7 +109,7 @@ absl::Status RunSmokeTest(const std::string& name, const ExperimentSpec& spec) {
   options.output_dir = directory;
   options.logf = 1;
   options.overlay_images = 1;
-  options.progress = telemetry::ProgressMode::kLines;
+  options.progress = base::ProgressMode::kLines;
   const absl::StatusOr<RunOutcome> outcome =
       RunExperiment(name, miniature, options);
   absl::Status status = outcome.status();

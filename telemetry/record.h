@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "telemetry/table.h"
+#include "base/table.h"
 
 namespace cnn_fp4::telemetry {
 
@@ -62,7 +62,7 @@ struct Config {
 
 struct TableRecord {
   std::string name;
-  Table table;
+  base::Table table;
 };
 
 // The last record of a run. Written by Run::Finish.

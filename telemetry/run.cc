@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "telemetry/console.h"
+#include "base/console.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -77,7 +77,7 @@ void Run::Close() {
   }
   sinks_.clear();
   if (const int64_t n = lost(); n > 0) {
-    Console::Stderr().Line(
+    base::Console::Stderr().Line(
         absl::StrCat("telemetry: ", n,
                      " records lost: a sink was slower than the training"));
   }
@@ -112,8 +112,8 @@ void Run::Deliver(const Record& record) {
 }
 
 void Run::Drop(size_t index, const absl::Status& status) {
-  Console::Stderr().Line(absl::StrCat("telemetry: ", sinks_[index]->name(),
-                                      " stopped: ", status.message()));
+  base::Console::Stderr().Line(absl::StrCat(
+      "telemetry: ", sinks_[index]->name(), " stopped: ", status.message()));
   if (first_error_.ok()) first_error_ = status;
   sinks_[index].reset();
 }

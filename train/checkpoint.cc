@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "telemetry/atomic_file.h"
+#include "base/atomic_file.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -41,7 +41,7 @@ absl::Status SaveCheckpoint(const std::string& path, const nn::UNet& net,
   archive.write("optimizer", state);
   std::ostringstream stream;
   archive.save_to(stream);
-  return telemetry::WriteFileAtomically(path, stream.str());
+  return base::WriteFileAtomically(path, stream.str());
 }
 
 absl::StatusOr<std::string> LoadCheckpoint(const std::string& path,

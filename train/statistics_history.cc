@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/json_number.h"
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/json_number.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -136,7 +136,7 @@ nlohmann::json StatisticsHistory::ToJson() const {
       for (const auto& [step, column] : by_step) {
         nlohmann::json numbers = nlohmann::json::array();
         for (const auto& value : column)
-          numbers.push_back(telemetry::NumberToJson(value));
+          numbers.push_back(base::NumberToJson(value));
         json["values"][Find(kind).directory][key][absl::StrCat(step)] =
             std::move(numbers);
       }
@@ -158,7 +158,7 @@ absl::Status StatisticsHistory::FromJson(const nlohmann::json& json) try {
         for (const auto& [step, numbers] : by_step.items()) {
           Column column;
           for (const auto& n : numbers)
-            column.push_back(telemetry::NumberFromJson(n));
+            column.push_back(base::NumberFromJson(n));
           if (column.size() != layers_.size()) {
             return absl::InvalidArgumentError(absl::StrCat(
                 "statistics ", directory, "/", key, " of step ", step, ": ",

@@ -62,7 +62,7 @@ class ArmTrainer {
   }
 
   absl::StatusOr<ArmResult> Train(const data::LoaderOptions& loader_options,
-                                  telemetry::ProgressMode progress_mode);
+                                  base::ProgressMode progress_mode);
 
  private:
   struct StepResult {
@@ -92,7 +92,7 @@ class ArmTrainer {
   // Divides the gradients by the loss scale, clips them, returns their norm
   // before clipping.
   double PrepareGradients();
-  absl::Status Validate(telemetry::Progress& progress);
+  absl::Status Validate(base::Progress& progress);
   absl::Status Save(const std::string& path);
   absl::Status SaveNumbered();
   bool Due(int64_t every) const {
@@ -222,7 +222,7 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   return result;
 }
 
-absl::Status ArmTrainer::Validate(telemetry::Progress& progress) {
+absl::Status ArmTrainer::Validate(base::Progress& progress) {
   const absl::StatusOr<Evaluation> evaluation =
       Evaluate(net_, *datasets_.val, options_.dice_weight);
   if (!evaluation.ok()) return evaluation.status();
@@ -289,7 +289,7 @@ ArmResult ArmTrainer::Result() const {
 
 absl::StatusOr<ArmResult> ArmTrainer::Train(
     const data::LoaderOptions& loader_options,
-    telemetry::ProgressMode progress_mode) {
+    base::ProgressMode progress_mode) {
   if (absl::Status status = Resume(); !status.ok()) return status;
   if (state_.steps_done >= options_.steps) return Result();
 
@@ -299,10 +299,10 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(
       data::Loader::Create(datasets_.train, resumed);
   if (!loader.ok()) return loader.status();
 
-  telemetry::ProgressOptions progress_options;
+  base::ProgressOptions progress_options;
   progress_options.initial = state_.steps_done;
-  telemetry::Progress progress(progress_mode, options_.model, options_.steps,
-                               progress_options);
+  base::Progress progress(progress_mode, options_.model, options_.steps,
+                          progress_options);
   const double seconds_before = state_.train_seconds;
   const Stopwatch stopwatch;
   while (state_.steps_done < options_.steps &&
@@ -348,7 +348,7 @@ absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
                                    const data::DatasetPair& datasets,
                                    const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
-                                   telemetry::ProgressMode progress_mode,
+                                   base::ProgressMode progress_mode,
                                    telemetry::Run& run,
                                    StatisticsHistory& history) {
   return ArmTrainer(net, datasets, options, run, history)

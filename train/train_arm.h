@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/progress.h"
 #include "data/dataset_registry.h"
 #include "data/loader.h"
 #include "nn/unet.h"
-#include "telemetry/progress.h"
 #include "telemetry/run.h"
 #include "train/learning_rate.h"
 #include "train/statistics_history.h"
@@ -70,7 +70,7 @@ absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
                                    const data::DatasetPair& datasets,
                                    const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
-                                   telemetry::ProgressMode progress_mode,
+                                   base::ProgressMode progress_mode,
                                    telemetry::Run& run,
                                    StatisticsHistory& history);
 

@@ -85,7 +85,7 @@ class TrainArmTest : public ::testing::TestWithParam<std::string> {
     for (const auto& layer : net.layers()) layers.push_back(layer.spec->layer);
     history_ = std::make_unique<StatisticsHistory>(layers);
     auto result = TrainArm(net, datasets_, loader_, options,
-                           telemetry::ProgressMode::kOff, run, *history_);
+                           base::ProgressMode::kOff, run, *history_);
     EXPECT_TRUE(run.Finish(0).ok());
     return result;
   }

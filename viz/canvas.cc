@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/atomic_file.h"
 #include "glog/logging.h"
-#include "telemetry/atomic_file.h"
 
 namespace cnn_fp4::viz {
 namespace {
@@ -217,7 +217,7 @@ absl::Status Canvas::WritePng(absl::string_view path) const {
     return absl::InternalError(
         absl::StrCat("drawing ", path, ": ", cairo_status_to_string(status)));
   }
-  return telemetry::WriteFileAtomically(path, png);
+  return base::WriteFileAtomically(path, png);
 }
 
 }  // namespace cnn_fp4::viz

@@ -1,7 +1,7 @@
 #include "viz/heatmap.h"
 
 #include "absl/strings/str_cat.h"
-#include "telemetry/atomic_file.h"
+#include "base/atomic_file.h"
 #include "viz/heatmap_html.h"
 #include "viz/heatmap_json.h"
 #include "viz/heatmap_png.h"
@@ -13,11 +13,11 @@ absl::Status WriteHeatmapSet(const HeatmapSet& set,
   absl::Status status = ValidateHeatmapSet(set);
   if (!status.ok()) return status;
   // The numbers first: what a full disk should take last.
-  status = telemetry::WriteFileAtomically(absl::StrCat(path_stem, ".json"),
-                                          ToJson(set) + "\n");
+  status = base::WriteFileAtomically(absl::StrCat(path_stem, ".json"),
+                                     ToJson(set) + "\n");
   if (!status.ok()) return status;
-  status = telemetry::WriteFileAtomically(absl::StrCat(path_stem, ".html"),
-                                          ToHtml(set));
+  status =
+      base::WriteFileAtomically(absl::StrCat(path_stem, ".html"), ToHtml(set));
   if (!status.ok()) return status;
   return WriteHeatmapPng(set, absl::StrCat(path_stem, ".png"));
 }

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/json_number.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/json_number.h"
 
 namespace cnn_fp4::viz {
 namespace {
@@ -32,7 +32,7 @@ Json HeatmapToJson(const Heatmap& heatmap) {
   for (size_t row = 0; row < heatmap.rows.size(); ++row) {
     Json cells = Json::array();
     for (size_t col = 0; col < heatmap.columns.size(); ++col) {
-      cells.emplace_back(telemetry::NumberToJson(
+      cells.emplace_back(base::NumberToJson(
           heatmap.values[row * heatmap.columns.size() + col]));
     }
     values.push_back(std::move(cells));

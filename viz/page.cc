@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "telemetry/atomic_file.h"
+#include "base/atomic_file.h"
 #include "viz/html_text.h"
 
 namespace cnn_fp4::viz {
@@ -96,7 +96,7 @@ absl::StatusOr<Artefacts> FindArtefacts(const fs::path& run) {
   return artefacts;
 }
 
-std::string ResultSection(const telemetry::Table& table) {
+std::string ResultSection(const base::Table& table) {
   if (table.columns().empty()) return "";
   std::string html = "<h2>Result</h2>\n<div class=\"scroll\"><table>\n<tr>";
   const auto attribute = [&](size_t column) {
@@ -106,7 +106,7 @@ std::string ResultSection(const telemetry::Table& table) {
     absl::StrAppend(&html, "<th", attribute(c), ">",
                     EscapeHtml(table.columns()[c]), "</th>");
   }
-  for (const std::vector<telemetry::Cell>& row : table.rows()) {
+  for (const std::vector<base::Cell>& row : table.rows()) {
     absl::StrAppend(&html, "</tr>\n<tr>");
     for (size_t c = 0; c < row.size(); ++c) {
       absl::StrAppend(&html, "<td", attribute(c), ">",
@@ -223,8 +223,8 @@ absl::Status WriteIndexPage(const IndexPage& page,
       {"files", FileSection(run)},
       {"config", ConfigSection(page.config_json)},
   };
-  return telemetry::WriteFileAtomically((run / "report.html").string(),
-                                        FillTemplate(kPage, values));
+  return base::WriteFileAtomically((run / "report.html").string(),
+                                   FillTemplate(kPage, values));
 }
 
 }  // namespace cnn_fp4::viz

@@ -8,14 +8,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "telemetry/table.h"
+#include "base/table.h"
 
 namespace cnn_fp4::viz {
 
 struct IndexPage {
   std::string title;        // "fp16_vs_nvfp4_s025"
   std::string subtitle;     // Date, device, duration: one line.
-  telemetry::Table result;  // Shown first; empty: none.
+  base::Table result;       // Shown first; empty: none.
   std::string config_json;  // Shown as it is, folded; empty: none.
 };
 

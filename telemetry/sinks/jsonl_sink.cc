@@ -16,8 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "base/atomic_file.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/atomic_file.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -90,11 +90,11 @@ struct LineWriter {
     }
     absl::StrAppend(&out, "],\"rows\":[");
     const char* row_comma = "";
-    for (const std::vector<Cell>& row : named.table.rows()) {
+    for (const std::vector<base::Cell>& row : named.table.rows()) {
       absl::StrAppend(&out, row_comma, "[");
       row_comma = ",";
       comma = "";
-      for (const Cell& cell : row) {
+      for (const base::Cell& cell : row) {
         absl::StrAppend(
             &out, comma,
             cell.is_number() ? NumberText(cell.value()) : Quoted(cell.text()));
@@ -190,7 +190,7 @@ absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
     const absl::StatusOr<std::string> kept = WithoutRepeated(name, old, points);
     if (!kept.ok()) return kept.status();
     if (*kept != old) {
-      const absl::Status status = WriteFileAtomically(name, *kept);
+      const absl::Status status = base::WriteFileAtomically(name, *kept);
       if (!status.ok()) return status;
     }
   } else if (absl::Status status = MakeParent(name); !status.ok()) {

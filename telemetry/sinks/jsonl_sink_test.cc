@@ -58,7 +58,7 @@ TEST(ToJsonLineTest, ScalarsHaveTheFewestDigitsThatReadBack) {
 }
 
 TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
-  Table table({"arm", "loss"});
+  base::Table table({"arm", "loss"});
   table.AddRow({"fp\"16\n", {0.25, 2}});
   const Record records[] = {
       {Text{"validation", "line one\nline two \xff\xfe"}, "", kTime},

@@ -22,8 +22,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/progress.h"
 #include "quant/recipe.h"
-#include "telemetry/progress.h"
 #include "tools/fp4/compare.h"
 #include "tools/fp4/dequantize.h"
 #include "tools/fp4/help.h"
@@ -70,33 +70,33 @@ constexpr absl::Duration kQuiet = absl::Seconds(1);
 
 class LateProgress {
  public:
-  LateProgress(telemetry::ProgressMode mode, absl::string_view what)
+  LateProgress(base::ProgressMode mode, absl::string_view what)
       : mode_(mode), what_(what) {}
 
   void Update(int64_t done, int64_t total) {
     if (progress_ == nullptr) {
       if (absl::Now() - start_ < kQuiet) return;
-      telemetry::ProgressOptions options;
+      base::ProgressOptions options;
       options.unit = "B";
       options.unit_scale = true;
       options.initial = done;
       progress_ =
-          std::make_unique<telemetry::Progress>(mode_, what_, total, options);
+          std::make_unique<base::Progress>(mode_, what_, total, options);
     }
     progress_->Update(done);
   }
 
  private:
-  const telemetry::ProgressMode mode_;
+  const base::ProgressMode mode_;
   const std::string what_;
   const absl::Time start_ = absl::Now();
-  std::unique_ptr<telemetry::Progress> progress_;
+  std::unique_ptr<base::Progress> progress_;
 };
 
 // What the flags say, after everything in them has been checked.
 struct Arguments {
   std::optional<Layout> layout;
-  telemetry::ProgressMode progress = telemetry::ProgressMode::kAuto;
+  base::ProgressMode progress = base::ProgressMode::kAuto;
   QuantizeFileOptions quantize;
   std::vector<std::string> files;
 };
@@ -143,7 +143,7 @@ absl::StatusOr<Arguments> Check(const Command& command,
     if (!parsed.ok()) return parsed.status();
     arguments.layout = *parsed;
   }
-  const auto mode = telemetry::ParseProgressMode(absl::GetFlag(FLAGS_progress));
+  const auto mode = base::ParseProgressMode(absl::GetFlag(FLAGS_progress));
   if (!mode.ok()) return mode.status();
   arguments.progress = *mode;
   if (absl::c_linear_search(command.flags, "input")) {

@@ -1,5 +1,5 @@
-#ifndef TELEMETRY_PROGRESS_H_
-#define TELEMETRY_PROGRESS_H_
+#ifndef BASE_PROGRESS_H_
+#define BASE_PROGRESS_H_
 
 // Progress of a long loop, on stderr.
 //
@@ -38,10 +38,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "telemetry/console.h"
-#include "telemetry/progress_format.h"
+#include "base/console.h"
+#include "base/progress_format.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 enum class ProgressMode { kAuto, kBar, kLines, kOff };
 
@@ -118,6 +118,6 @@ class Progress {
   std::thread drawer_;
 };
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
 
-#endif  // TELEMETRY_PROGRESS_H_
+#endif  // BASE_PROGRESS_H_

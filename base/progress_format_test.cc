@@ -1,4 +1,4 @@
-#include "telemetry/progress_format.h"
+#include "base/progress_format.h"
 
 #include <cmath>
 #include <limits>
@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 using ::testing::HasSubstr;
@@ -160,4 +160,4 @@ TEST(RateEstimateTest, TimeWithoutItemsCounts) {
 }
 
 }  // namespace
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

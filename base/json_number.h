@@ -1,5 +1,5 @@
-#ifndef TELEMETRY_JSON_NUMBER_H_
-#define TELEMETRY_JSON_NUMBER_H_
+#ifndef BASE_JSON_NUMBER_H_
+#define BASE_JSON_NUMBER_H_
 
 // Numbers in JSON, which has no NaN and no infinities: those become the strings
 // "NaN", "Infinity" and "-Infinity", and what was not measured null.
@@ -8,13 +8,13 @@
 
 #include "nlohmann/json_fwd.hpp"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 nlohmann::json NumberToJson(const std::optional<double>& value);
 
 // The inverse. Throws nlohmann::json::exception for anything else.
 std::optional<double> NumberFromJson(const nlohmann::json& json);
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
 
-#endif  // TELEMETRY_JSON_NUMBER_H_
+#endif  // BASE_JSON_NUMBER_H_

@@ -1,4 +1,4 @@
-#include "telemetry/json_number.h"
+#include "base/json_number.h"
 
 #include <cmath>
 #include <limits>
@@ -6,7 +6,7 @@
 
 #include "nlohmann/json.hpp"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 nlohmann::json NumberToJson(const std::optional<double>& value) {
   if (!value.has_value()) return nullptr;
@@ -26,4 +26,4 @@ std::optional<double> NumberFromJson(const nlohmann::json& json) {
   return json.get<double>();  // Throws.
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,5 +1,5 @@
-#ifndef TELEMETRY_CONSOLE_H_
-#define TELEMETRY_CONSOLE_H_
+#ifndef BASE_CONSOLE_H_
+#define BASE_CONSOLE_H_
 
 // Lines and at most one status line (a progress bar) on one file descriptor.
 // Everything that a process tells a person while it works goes through one
@@ -14,7 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 // An environment variable, or nullptr.
 using Environment = std::function<const char*(const char*)>;
@@ -67,6 +67,6 @@ class Console {
   std::string status_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
 
-#endif  // TELEMETRY_CONSOLE_H_
+#endif  // BASE_CONSOLE_H_

@@ -1,4 +1,4 @@
-#include "telemetry/progress.h"
+#include "base/progress.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 // A bar without news is still redrawn, so that its clock shows that the process
@@ -168,4 +168,4 @@ void Progress::WriteLine(const ProgressState& state) {
   console_->Line(FormatLine(state, absl::Now()));
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,5 +1,5 @@
-#ifndef TELEMETRY_TABLE_H_
-#define TELEMETRY_TABLE_H_
+#ifndef BASE_TABLE_H_
+#define BASE_TABLE_H_
 
 // A small table that reads well on a terminal and in Markdown.
 //
@@ -16,7 +16,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 // Text, or a number rounded to `digits` places after the point (NaN, Infinity).
 class Cell {
@@ -65,6 +65,6 @@ class Table {
   std::vector<std::vector<Cell>> rows_;
 };
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
 
-#endif  // TELEMETRY_TABLE_H_
+#endif  // BASE_TABLE_H_

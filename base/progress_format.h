@@ -1,5 +1,5 @@
-#ifndef TELEMETRY_PROGRESS_FORMAT_H_
-#define TELEMETRY_PROGRESS_FORMAT_H_
+#ifndef BASE_PROGRESS_FORMAT_H_
+#define BASE_PROGRESS_FORMAT_H_
 
 // The text of a progress bar and of a progress line, as pure functions.
 
@@ -10,7 +10,7 @@
 
 #include "absl/time/time.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 
 // Shown as key=value with four significant digits; NaN in red where there is
 // colour.
@@ -67,6 +67,6 @@ class RateEstimate {
   int64_t total_items_ = 0;
 };
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
 
-#endif  // TELEMETRY_PROGRESS_FORMAT_H_
+#endif  // BASE_PROGRESS_FORMAT_H_

@@ -1,4 +1,4 @@
-#include "telemetry/console.h"
+#include "base/console.h"
 
 #include <langinfo.h>
 #include <sys/ioctl.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 constexpr int kDefaultWidth = 80;
@@ -96,4 +96,4 @@ void Console::Write(absl::string_view bytes) {
   }
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,4 +1,4 @@
-#include "telemetry/progress_format.h"
+#include "base/progress_format.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 constexpr double kSmoothing = 0.3;
@@ -207,4 +207,4 @@ double RateEstimate::rate() const {
   return total_items_ < kStepsBeforeEta ? 0.0 : items_ / seconds_;
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,4 +1,4 @@
-#include "telemetry/progress.h"
+#include "base/progress.h"
 
 #include <fcntl.h>
 #include <pty.h>
@@ -15,11 +15,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/console.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "telemetry/console.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 using ::testing::AllOf;
@@ -300,4 +300,4 @@ TEST(ParseProgressModeTest, KnowsItsNames) {
 }
 
 }  // namespace
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

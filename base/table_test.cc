@@ -1,11 +1,11 @@
-#include "telemetry/table.h"
+#include "base/table.h"
 
 #include <cmath>
 #include <limits>
 
 #include "gtest/gtest.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 Table Results() {
@@ -52,4 +52,4 @@ TEST(TableDeathTest, TooManyCellsIsABug) {
 }
 
 }  // namespace
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

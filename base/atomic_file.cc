@@ -1,4 +1,4 @@
-#include "telemetry/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 absl::Status WriteAll(int fd, absl::string_view contents,
@@ -28,6 +28,23 @@ absl::Status WriteAll(int fd, absl::string_view contents,
     return absl::ErrnoToStatus(errno, absl::StrCat("writing ", path));
   }
   return absl::OkStatus();
+}
+
+// A rename is durable once its directory is.
+absl::Status SyncDirectory(const std::filesystem::path& directory) {
+  const std::string name = directory.empty() ? "." : directory.string();
+  const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("opening directory ", name));
+  }
+  absl::Status status;
+  // Some file systems cannot sync a directory; they say EINVAL.
+  if (::fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+    status =
+        absl::ErrnoToStatus(errno, absl::StrCat("syncing directory ", name));
+  }
+  ::close(fd);
+  return status;
 }
 
 }  // namespace
@@ -63,8 +80,11 @@ absl::Status WriteFileAtomically(absl::string_view path,
       ::rename(temporary.c_str(), target.string().c_str()) != 0) {
     status = absl::ErrnoToStatus(errno, absl::StrCat("renaming to ", path));
   }
-  if (!status.ok()) ::unlink(temporary.c_str());
-  return status;
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  return SyncDirectory(target.parent_path());
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,4 +1,4 @@
-#include "telemetry/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <filesystem>
 #include <fstream>
@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 namespace fs = std::filesystem;
@@ -64,4 +64,4 @@ TEST(WriteFileAtomicallyTest, ErrorNamesThePathAndLeavesNoTemporary) {
 }
 
 }  // namespace
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,4 +1,4 @@
-#include "telemetry/table.h"
+#include "base/table.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "glog/logging.h"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 // Code points: bytes that do not continue a UTF-8 sequence.
@@ -108,4 +108,4 @@ std::string Table::ToMarkdown() const {
   return out + "\n";
 }
 
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base

@@ -1,4 +1,4 @@
-#include "telemetry/json_number.h"
+#include "base/json_number.h"
 
 #include <cmath>
 #include <limits>
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-namespace cnn_fp4::telemetry {
+namespace cnn_fp4::base {
 namespace {
 
 TEST(JsonNumber, RoundTrips) {
@@ -28,4 +28,4 @@ TEST(JsonNumber, RefusesWhatIsNoNumber) {
 }
 
 }  // namespace
-}  // namespace cnn_fp4::telemetry
+}  // namespace cnn_fp4::base
