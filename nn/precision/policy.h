@@ -1,0 +1,93 @@
+#ifndef NN_PRECISION_POLICY_H_
+#define NN_PRECISION_POLICY_H_
+
+// A Policy says which number format each GEMM operand of each layer has. One
+// line of text says it all; flags, pins and records use that line:
+//
+//   NAME[:PATTERN[/OPERAND]=FORMAT]...
+//
+//   nvfp4_forward_all                     a named policy, everywhere
+//   nvfp4_forward_all:first=bf16          ... but the first convolution in BF16
+//   nvfp4_forward_all:*.up=fp32:enc1.conv1/fprop_x=bf16
+//
+// NAME is a named policy (Policies() lists them). It alone gives the format of
+// the results, the loss scaling and the rule of the output layer.
+// PATTERN is a glob over the layers' paths in the net (`*` is any text, dots
+// included, `?` any character), or `first` and `last`: the layers that the net
+// declares as reading its input and as the last ones before its output layer.
+// Where several patterns meet a layer the last one in the line wins, operand by
+// operand. The output layer is met by its own name only, never by a wildcard.
+// OPERAND is fprop_x, fprop_w, dgrad_dy, dgrad_w, wgrad_dy or wgrad_x; without
+// it the whole layer is meant.
+// FORMAT is fp32, fp16 or bf16 (operands are rounded to it); for a whole layer
+// also the name of a policy (its rule for an ordinary layer), for one operand
+// also a recipe of quant::FindRecipe, with blocks along the axis that the GEMM
+// sums over.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "nn/precision/conv_precision.h"
+#include "nn/precision/layer_info.h"
+
+namespace cnn_fp4::nn {
+
+struct NamedPolicy {
+  std::string name;
+  std::string what;         // One sentence.
+  ConvPrecision precision;  // Of an ordinary layer.
+  ConvPrecision output;     // Of the output layer.
+  // Whether the loss is scaled, so that gradients survive in FP16.
+  bool loss_scaling = false;
+  // Other names by which it is found.
+  std::vector<std::string> aliases;
+};
+
+// All named policies, in the order of the documentation, which they are.
+absl::Span<const NamedPolicy> Policies();
+
+class Policy {
+ public:
+  // InvalidArgument, listing what is known, for a text that is no policy.
+  static absl::StatusOr<Policy> Parse(absl::string_view text);
+
+  // As it was parsed.
+  const std::string& text() const { return text_; }
+
+  // For directories, ids and labels: the text if it is a name only, else a slug
+  // of [a-z0-9_.-] with four hexadecimal digits of the text's checksum.
+  std::string Key() const;
+
+  const NamedPolicy& base() const { return *base_; }
+
+  // The precision of each of a net's layers, in the order of `layers`.
+  // InvalidArgument, listing the layers, for a pattern that meets none.
+  absl::StatusOr<std::vector<ConvPrecision>> Resolve(
+      absl::Span<const LayerInfo> layers) const;
+
+ private:
+  struct Override {
+    std::string pattern;
+    std::string operand;  // Empty: the whole layer.
+    ConvPrecision precision;
+    OperandFormat format;
+  };
+
+  std::string text_;
+  const NamedPolicy* base_ = nullptr;  // In Policies().
+  std::vector<Override> overrides_;
+};
+
+// A net under a policy, spelled out as JSON: every operand of every layer with
+// recipe, grid and rounding, results and loss scaling. What a digest covers: a
+// policy whose meaning changes has another text here. Errors: Resolve's.
+absl::StatusOr<std::string> SpellOut(const Policy& policy,
+                                     absl::Span<const LayerInfo> layers);
+
+}  // namespace cnn_fp4::nn
+
+#endif  // NN_PRECISION_POLICY_H_
