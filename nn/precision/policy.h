@@ -24,8 +24,8 @@
 // also a recipe of quant::FindRecipe, with blocks along the axis that the GEMM
 // sums over.
 
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -65,16 +65,18 @@ class Policy {
   const NamedPolicy& base() const { return *base_; }
 
   // The precision of each of a net's layers, in the order of `layers`.
-  // InvalidArgument, listing the layers, for a pattern that meets none.
+  // InvalidArgument, listing the layers, for a pattern that meets none, and for
+  // FP4 in a layer with fewer than 16 channels a group that no pattern names in
+  // full.
   absl::StatusOr<std::vector<ConvPrecision>> Resolve(
       absl::Span<const LayerInfo> layers) const;
 
  private:
   struct Override {
     std::string pattern;
-    std::string operand;  // Empty: the whole layer.
-    ConvPrecision precision;
-    OperandFormat format;
+    std::optional<Operand> operand;  // Unset: the whole layer.
+    ConvPrecision precision;         // Of the whole layer.
+    OperandFormat format;            // Of the operand.
   };
 
   std::string text_;

@@ -1,0 +1,277 @@
+#include "nn/precision/policy.h"
+
+#include <fnmatch.h>
+#include <zlib.h>
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+
+namespace cnn_fp4::nn {
+namespace {
+
+constexpr absl::string_view kPatternCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-*?";
+
+// A block of NVFP4.
+constexpr int64_t kMinChannelsOfAnFp4Group = 16;
+
+const NamedPolicy* FindNamed(absl::string_view name) {
+  for (const NamedPolicy& policy : Policies()) {
+    if (policy.name == name) return &policy;
+    for (const std::string& alias : policy.aliases) {
+      if (alias == name) return &policy;
+    }
+  }
+  return nullptr;
+}
+
+std::string KnownPolicies() {
+  std::vector<std::string> names;
+  for (const NamedPolicy& policy : Policies()) {
+    names.push_back(policy.name);
+    names.insert(names.end(), policy.aliases.begin(), policy.aliases.end());
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+std::string KnownOperands() {
+  return absl::StrJoin(kOperands, ", ", [](std::string* out, Operand operand) {
+    absl::StrAppend(out, OperandName(operand));
+  });
+}
+
+absl::Status CheckRecipe(const quant::Recipe& recipe, Operand operand) {
+  if (recipe.hadamard) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe ", recipe.name,
+        " rotates its blocks, which only cancels where both operands of a GEMM "
+        "are rotated along one axis; no policy does so yet"));
+  }
+  if (recipe.tensor_scale == quant::TensorScale::kPerRow) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe ", recipe.name,
+        " has a scale for each row, which cannot be applied after the sum"));
+  }
+  const bool weight =
+      operand == Operand::kFpropW || operand == Operand::kDgradW;
+  if (recipe.block_rows > 1 && !weight) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe ", recipe.name, " has blocks of ", recipe.block_rows, "x",
+        recipe.block_cols, ", which only weights (fprop_w, dgrad_w) can have"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OperandFormat> ParseOperandFormat(absl::string_view text,
+                                                 Operand operand) {
+  if (const auto plain = FindPlainFormat(text); plain.has_value()) {
+    return OperandFormat{*plain, {}};
+  }
+  absl::StatusOr<quant::Recipe> recipe = quant::FindRecipe(text);
+  if (!recipe.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "' is neither fp32, fp16 nor bf16 nor a recipe (",
+        recipe.status().message(), ")"));
+  }
+  if (absl::Status status = CheckRecipe(*recipe, operand); !status.ok()) {
+    return status;
+  }
+  return OperandFormat{*std::move(recipe), Blocking::kReductionAxis};
+}
+
+absl::StatusOr<ConvPrecision> ParseLayerFormat(absl::string_view text) {
+  if (const auto plain = FindPlainFormat(text); plain.has_value()) {
+    return ConvPrecision::Plain(*plain);
+  }
+  if (const NamedPolicy* const named = FindNamed(text); named != nullptr) {
+    return named->precision;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", text,
+      "' is no format of a layer: give fp32, fp16, bf16 or a policy (",
+      KnownPolicies(), "), or name an operand, as in ",
+      "enc1.conv1/fprop_x=nvfp4"));
+}
+
+bool HasWildcard(absl::string_view pattern) {
+  return absl::StrContains(pattern, '*') || absl::StrContains(pattern, '?');
+}
+
+bool Meets(const std::string& pattern, const LayerInfo& layer) {
+  if (pattern == "first") return layer.role == LayerRole::kFirst;
+  if (pattern == "last") return layer.role == LayerRole::kLast;
+  if (layer.role == LayerRole::kOutput && HasWildcard(pattern)) return false;
+  return fnmatch(pattern.c_str(), layer.name.c_str(), 0) == 0;
+}
+
+// Blocks stay within a group, so blocks of small groups are mostly padding and
+// say little about the format.
+absl::Status CheckGroups(const LayerInfo& layer,
+                         const ConvPrecision& precision) {
+  const int64_t channels =
+      std::min(layer.in_channels, layer.out_channels) / layer.groups;
+  if (layer.groups == 1 || channels >= kMinChannelsOfAnFp4Group ||
+      !precision.quantized()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("layer ", layer.name, " has groups of ", channels,
+                   " channels, fewer than the ", kMinChannelsOfAnFp4Group,
+                   " of a block; give it another format (", layer.name,
+                   "=bf16) or name it to have it in FP4 all the same"));
+}
+
+std::string Describe(const LayerInfo& layer) {
+  return absl::StrCat(
+      layer.name, " ", layer.kernel, "x", layer.kernel,
+      layer.transposed ? " transposed" : "", " convolution, ",
+      layer.in_channels, " to ",
+      layer.out_channels == 0 ? "classes" : absl::StrCat(layer.out_channels),
+      " channels, stride ", layer.stride,
+      layer.groups == 1 ? "" : absl::StrCat(", groups ", layer.groups));
+}
+
+}  // namespace
+
+absl::StatusOr<Policy> Policy::Parse(absl::string_view text) {
+  const auto error = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy '", text, "': ", what));
+  };
+  Policy policy;
+  policy.text_ = std::string(text);
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, ':');
+  policy.base_ = FindNamed(parts[0]);
+  if (policy.base_ == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unknown policy '", parts[0], "'; known: ", KnownPolicies()));
+  }
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const std::pair<absl::string_view, absl::string_view> sides =
+        absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
+    const std::pair<absl::string_view, absl::string_view> target =
+        absl::StrSplit(sides.first, absl::MaxSplits('/', 1));
+    Override override;
+    override.pattern = std::string(target.first);
+    if (override.pattern.empty() || sides.second.empty() ||
+        target.first.find_first_not_of(kPatternCharacters) !=
+            absl::string_view::npos) {
+      return error(absl::StrCat("'", parts[i],
+                                "' is not PATTERN[/OPERAND]=FORMAT, as in "
+                                "first=bf16 or enc1.conv1/fprop_x=bf16"));
+    }
+    if (!absl::StrContains(sides.first, '/')) {
+      const auto precision = ParseLayerFormat(sides.second);
+      if (!precision.ok()) return error(precision.status().message());
+      override.precision = *precision;
+    } else {
+      override.operand = FindOperand(target.second);
+      if (!override.operand.has_value()) {
+        return error(absl::StrCat("unknown operand '", target.second,
+                                  "'; known: ", KnownOperands()));
+      }
+      const auto format = ParseOperandFormat(sides.second, *override.operand);
+      if (!format.ok()) return error(format.status().message());
+      override.format = *format;
+    }
+    policy.overrides_.push_back(std::move(override));
+  }
+  return policy;
+}
+
+std::string Policy::Key() const {
+  if (overrides_.empty()) return text_;
+  std::string slug;
+  for (const char c : text_) {
+    const char lower = absl::ascii_tolower(c);
+    slug += absl::ascii_isalnum(lower) || lower == '.' || lower == '_' ? lower
+                                                                       : '-';
+  }
+  const uint32_t checksum =
+      crc32(0, reinterpret_cast<const Bytef*>(text_.data()),
+            static_cast<uInt>(text_.size()));
+  return absl::StrFormat("%s-%04x", slug, checksum & 0xffff);
+}
+
+absl::StatusOr<std::vector<ConvPrecision>> Policy::Resolve(
+    absl::Span<const LayerInfo> layers) const {
+  std::vector<ConvPrecision> precisions;
+  for (const LayerInfo& layer : layers) {
+    precisions.push_back(layer.role == LayerRole::kOutput ? base_->output
+                                                          : base_->precision);
+  }
+  std::vector<bool> named(layers.size(), false);
+  for (const Override& override : overrides_) {
+    bool met = false;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (!Meets(override.pattern, layers[i])) continue;
+      met = true;
+      if (override.pattern == layers[i].name) named[i] = true;
+      if (override.operand.has_value()) {
+        precisions[i].Set(*override.operand, override.format);
+      } else {
+        // The results' format is the named policy's alone.
+        const PlainFormat result = precisions[i].result;
+        precisions[i] = override.precision;
+        precisions[i].result = result;
+      }
+    }
+    if (met) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy '", text_, "': the pattern '", override.pattern,
+        "' meets no layer; the layers are ",
+        absl::StrJoin(layers, ", ",
+                      [](std::string* out, const LayerInfo& layer) {
+                        absl::StrAppend(out, layer.name);
+                      })));
+  }
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (named[i]) continue;
+    if (absl::Status status = CheckGroups(layers[i], precisions[i]);
+        !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("policy '", text_, "': ", status.message()));
+    }
+  }
+  return precisions;
+}
+
+absl::StatusOr<std::string> SpellOut(const Policy& policy,
+                                     absl::Span<const LayerInfo> layers) {
+  using nlohmann::json;
+  const absl::StatusOr<std::vector<ConvPrecision>> precisions =
+      policy.Resolve(layers);
+  if (!precisions.ok()) return precisions.status();
+  json groups = json::array();
+  std::vector<ConvPrecision> seen;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const ConvPrecision& precision = (*precisions)[i];
+    const size_t group =
+        std::find(seen.begin(), seen.end(), precision) - seen.begin();
+    if (group == seen.size()) {
+      seen.push_back(precision);
+      json formats = {{"layers", json::array()},
+                      {"result", std::string(ToString(precision.result))}};
+      for (const Operand operand : kOperands) {
+        const OperandFormat* const format = precision.Get(operand);
+        formats[std::string(OperandName(operand))] =
+            format == nullptr ? "the operand of fprop" : ToString(*format);
+      }
+      groups.push_back(std::move(formats));
+    }
+    groups[group]["layers"].push_back(Describe(layers[i]));
+  }
+  return json{{"loss_scaling", policy.base().loss_scaling},
+              {"precisions", std::move(groups)}}
+      .dump(2);
+}
+
+}  // namespace cnn_fp4::nn

@@ -1,0 +1,211 @@
+#include "nn/precision/policy.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace cnn_fp4::nn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<LayerInfo> Layers() {
+  return {{"enc1.conv1", LayerRole::kFirst, 3, 16, 3},
+          {"enc1.conv2", LayerRole::kOrdinary, 16, 16, 3},
+          {"dec1.up", LayerRole::kOrdinary, 32, 16, 2, 2, 1, true},
+          {"dec1.conv2", LayerRole::kLast, 16, 16, 3},
+          {"out", LayerRole::kOutput, 16, 0, 1}};
+}
+
+std::vector<ConvPrecision> Resolve(const std::string& text) {
+  const auto policy = Policy::Parse(text);
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  const auto resolved = policy->Resolve(Layers());
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  return *resolved;
+}
+
+// What fprop_x is in each layer.
+std::vector<std::string> FpropX(const std::string& text) {
+  std::vector<std::string> formats;
+  for (const ConvPrecision& precision : Resolve(text)) {
+    const quant::Recipe* const recipe = precision.fprop_x.recipe();
+    formats.push_back(recipe != nullptr
+                          ? recipe->name
+                          : std::string(ToString(std::get<PlainFormat>(
+                                precision.fprop_x.format))));
+  }
+  return formats;
+}
+
+std::string Error(const std::string& text) {
+  const auto policy = Policy::Parse(text);
+  if (!policy.ok()) return std::string(policy.status().message());
+  return std::string(policy->Resolve(Layers()).status().message());
+}
+
+TEST(Policy, ANamedPolicyIsEverywhereButInTheOutputLayer) {
+  EXPECT_THAT(FpropX("nvfp4_forward_all"),
+              ElementsAre("nvfp4", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("fp16"),
+              ElementsAre("fp16", "fp16", "fp16", "fp16", "fp16"));
+  EXPECT_EQ(Resolve("fp16")[4].result, PlainFormat::kFloat16);
+  EXPECT_TRUE(Policy::Parse("fp16")->base().loss_scaling);
+  EXPECT_FALSE(Policy::Parse("nvfp4")->base().loss_scaling);
+}
+
+// Literal, so that a policy that comes to mean something else fails here.
+TEST(Policy, TheNamedOnesSpelledOut) {
+  struct Expected {
+    const char* name;
+    const char* x;
+    const char* w;
+  };
+  const std::string nvfp4 =
+      "nvfp4{element=e2m1 rounding=nearest scale=e4m3:transformer_engine "
+      "tensor_scale=per_tensor block=1x16 scale_max=448 hadamard=no} along the "
+      "reduction axis";
+  const std::string mxfp4 =
+      "mxfp4{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
+      "tensor_scale=none block=1x32 scale_max=448 hadamard=no} along the "
+      "reduction axis";
+  const std::string pow2 =
+      "pow2_1x16{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
+      "tensor_scale=none block=1x16 scale_max=448 hadamard=no} ";
+  const std::string pow2_w = pow2 + "of the flattened tensor";
+  const std::string pow2_x = pow2 + "along the last dimension";
+  const std::vector<Expected> all = {
+      {"fp32", "fp32", "fp32"},
+      {"fp16", "fp16", "fp16"},
+      {"nvfp4_seed", pow2_x.c_str(), pow2_w.c_str()},
+      {"nvfp4_forward_all", nvfp4.c_str(), nvfp4.c_str()},
+      {"mxfp4_forward_all", mxfp4.c_str(), mxfp4.c_str()}};
+  ASSERT_EQ(all.size(), Policies().size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    const NamedPolicy& policy = Policies()[i];
+    EXPECT_EQ(policy.name, all[i].name);
+    EXPECT_EQ(ToString(policy.precision.fprop_x), all[i].x);
+    EXPECT_EQ(ToString(policy.precision.fprop_w), all[i].w);
+    const std::string dy = policy.name == "fp16" ? "fp16" : "fp32";
+    EXPECT_EQ(ToString(policy.precision.dgrad_dy), dy);
+    EXPECT_EQ(ToString(policy.precision.wgrad_dy), dy);
+    EXPECT_FALSE(policy.precision.dgrad_w.has_value());
+    EXPECT_FALSE(policy.precision.wgrad_x.has_value());
+    EXPECT_EQ(ToString(policy.precision.result), dy);
+    EXPECT_EQ(ToString(policy.output.fprop_x), dy);
+  }
+}
+
+TEST(Policy, OldNamesAreAliases) {
+  EXPECT_EQ(&Policy::Parse("nvfp4")->base(),
+            &Policy::Parse("nvfp4_forward_all")->base());
+  EXPECT_EQ(&Policy::Parse("mxfp4")->base(),
+            &Policy::Parse("mxfp4_forward_all")->base());
+  EXPECT_EQ(Policy::Parse("nvfp4")->Key(), "nvfp4");
+}
+
+TEST(Policy, PatternsMeetLayersAndTheLastOneWins) {
+  EXPECT_THAT(FpropX("nvfp4:first=bf16"),
+              ElementsAre("bf16", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("nvfp4:last=fp16"),
+              ElementsAre("nvfp4", "nvfp4", "nvfp4", "fp16", "fp32"));
+  EXPECT_THAT(FpropX("nvfp4:*.up=mxfp4"),
+              ElementsAre("nvfp4", "nvfp4", "mxfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("nvfp4:enc1.*=fp32:enc1.conv2=fp16"),
+              ElementsAre("fp32", "fp16", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("nvfp4:enc1.conv2=fp16:enc1.*=fp32"),
+              ElementsAre("fp32", "fp32", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("fp32:*conv?=nvfp4"),
+              ElementsAre("nvfp4", "nvfp4", "fp32", "nvfp4", "fp32"));
+}
+
+TEST(Policy, TheOutputLayerIsMetByItsNameOnly) {
+  EXPECT_THAT(FpropX("fp32:*=nvfp4"),
+              ElementsAre("nvfp4", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_THAT(FpropX("fp32:out=nvfp4"),
+              ElementsAre("fp32", "fp32", "fp32", "fp32", "nvfp4"));
+}
+
+TEST(Policy, AnOperandHasAFormatOfItsOwn) {
+  const auto precisions =
+      Resolve("nvfp4:enc1.conv1/fprop_x=bf16:enc1.conv1/dgrad_dy=mxfp4+sr");
+  const ConvPrecision& first = precisions[0];
+  EXPECT_EQ(ToString(first.fprop_x), "bf16");
+  EXPECT_EQ(first.fprop_w.recipe()->name, "nvfp4");
+  EXPECT_EQ(first.dgrad_dy.recipe()->name, "mxfp4+sr");
+  EXPECT_EQ(ToString(first.wgrad_dy), "fp32");
+  EXPECT_FALSE(first.dgrad_w.has_value());
+  EXPECT_EQ(Resolve("nvfp4:first/dgrad_w=nvfp4_2d")[0].dgrad_w->recipe()->name,
+            "nvfp4_2d");
+}
+
+TEST(Policy, TheNameAloneGivesTheFormatOfTheResults) {
+  EXPECT_EQ(Resolve("fp16:first=nvfp4")[0].result, PlainFormat::kFloat16);
+  EXPECT_EQ(Resolve("nvfp4:first=fp16")[0].result, PlainFormat::kFloat32);
+}
+
+TEST(Policy, ErrorsSayWhatIsKnown) {
+  EXPECT_THAT(Error("fp3"), HasSubstr("nvfp4_seed"));
+  EXPECT_THAT(Error("nvfp4:frist=bf16"), HasSubstr("enc1.conv1, enc1.conv2"));
+  EXPECT_THAT(Error("nvfp4:first"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4:=bf16"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4:first="), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4:[ab]=bf16"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4:first=fp8"), HasSubstr("fp32, fp16, bf16"));
+  EXPECT_THAT(Error("nvfp4:first/x=bf16"), HasSubstr("wgrad_dy"));
+  EXPECT_THAT(Error("nvfp4:first/fprop_x=fp8"), HasSubstr("pow2_1x16"));
+  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4+rht"), HasSubstr("rotates"));
+  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4_2d"), HasSubstr("fprop_w"));
+  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4_rowscaled"), HasSubstr("row"));
+}
+
+TEST(Policy, SmallGroupsAreInFp4OnlyWhenNamed) {
+  const std::vector<LayerInfo> layers = {
+      {"stem", LayerRole::kFirst, 3, 32, 3},
+      {"depthwise", LayerRole::kOrdinary, 32, 32, 3, 1, 32}};
+  const auto error = [&](const std::string& text) {
+    return std::string(Policy::Parse(text)->Resolve(layers).status().message());
+  };
+  EXPECT_THAT(error("nvfp4"), HasSubstr("layer depthwise has groups of 1"));
+  EXPECT_THAT(error("nvfp4:d*=mxfp4"), HasSubstr("depthwise"));
+  EXPECT_EQ(error("nvfp4:depthwise=nvfp4"), "");
+  EXPECT_EQ(error("nvfp4:depthwise=bf16"), "");
+  EXPECT_EQ(error("fp16"), "");
+}
+
+TEST(Policy, KeysAreFitForDirectories) {
+  EXPECT_EQ(Policy::Parse("nvfp4_seed")->Key(), "nvfp4_seed");
+  const std::string key = Policy::Parse("nvfp4:*.up=fp32")->Key();
+  EXPECT_THAT(key, ::testing::MatchesRegex("nvfp4--\\.up-fp32-[0-9a-f]{4}"));
+  EXPECT_NE(key, Policy::Parse("nvfp4:?.up=fp32")->Key());
+}
+
+TEST(SpellOut, CoversEveryOperandOfEveryLayer) {
+  const auto text = SpellOut(*Policy::Parse("nvfp4:first=bf16"), Layers());
+  ASSERT_TRUE(text.ok()) << text.status();
+  const auto json = nlohmann::json::parse(*text);
+  EXPECT_EQ(json["loss_scaling"], false);
+  ASSERT_EQ(json["precisions"].size(), 3u);
+  const auto& first = json["precisions"][0];
+  EXPECT_EQ(first["layers"].dump(),
+            "[\"enc1.conv1 3x3 convolution, 3 to 16 channels, stride 1\"]");
+  EXPECT_EQ(first["fprop_x"], "bf16");
+  EXPECT_EQ(first["wgrad_dy"], "bf16");
+  EXPECT_EQ(first["dgrad_w"], "the operand of fprop");
+  EXPECT_EQ(first["result"], "fp32");
+  const auto& rest = json["precisions"][1];
+  EXPECT_EQ(rest["layers"].size(), 3u);
+  EXPECT_THAT(rest["fprop_w"].get<std::string>(),
+              HasSubstr("block=1x16 scale_max=448"));
+  EXPECT_EQ(json["precisions"][2]["layers"].dump(),
+            "[\"out 1x1 convolution, 16 to classes channels, stride 1\"]");
+  // The name is no part of it: an alias is the same policy.
+  EXPECT_EQ(*SpellOut(*Policy::Parse("mxfp4"), Layers()),
+            *SpellOut(*Policy::Parse("mxfp4_forward_all"), Layers()));
+  EXPECT_THAT(*text, Not(HasSubstr("forward_all")));
+}
+
+}  // namespace
+}  // namespace cnn_fp4::nn
