@@ -7,11 +7,15 @@
 //
 // How the stochastic roundings use it is part of the contract, so that every
 // thread count, vector width and machine gives the same bits: the key is
-// {seed, stream}, the counter {low, high, 0, 0} halves of a 64-bit index, and
-// element i of the tensor (row-major, in elements) takes
+// {seed, stream}, the counter the {low, high} halves of a 64-bit index and then
+// those of a 64-bit step, and element i of the tensor (row-major, in elements)
+// takes
 //   8 bits:   byte i % 16 of the block with index i / 16 (byte b is bits
 //             8 * (b % 4) and up of word b / 4);
 //   32 bits:  word i % 4 of the block with index i / 4.
+//
+// So a training that counts its steps draws new bits at every one, under one
+// key, and the same ones when it resumes.
 
 #include <cstdint>
 
@@ -50,23 +54,26 @@ CNN_FP4_HOST_DEVICE constexpr PhiloxBlock Philox4x32(PhiloxBlock counter,
   return counter;
 }
 
-// The block with a 64-bit index.
+// The block with a 64-bit index, at a step.
 CNN_FP4_HOST_DEVICE constexpr PhiloxBlock PhiloxAt(uint64_t index,
-                                                   PhiloxKey key) {
-  return Philox4x32(PhiloxBlock{{static_cast<uint32_t>(index),
-                                 static_cast<uint32_t>(index >> 32), 0, 0}},
-                    key);
+                                                   PhiloxKey key,
+                                                   uint64_t step = 0) {
+  return Philox4x32(
+      PhiloxBlock{
+          {static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
+           static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)}},
+      key);
 }
 
-// The 8 and the 32 random bits of element `index`.
-CNN_FP4_HOST_DEVICE constexpr uint8_t RandomByte(uint64_t index,
-                                                 PhiloxKey key) {
-  const uint32_t word = PhiloxAt(index / 16, key).words[index / 4 % 4];
+// The 8 and the 32 random bits of element `index` at a step.
+CNN_FP4_HOST_DEVICE constexpr uint8_t RandomByte(uint64_t index, PhiloxKey key,
+                                                 uint64_t step = 0) {
+  const uint32_t word = PhiloxAt(index / 16, key, step).words[index / 4 % 4];
   return static_cast<uint8_t>(word >> (8 * (index % 4)));
 }
-CNN_FP4_HOST_DEVICE constexpr uint32_t RandomWord(uint64_t index,
-                                                  PhiloxKey key) {
-  return PhiloxAt(index / 4, key).words[index % 4];
+CNN_FP4_HOST_DEVICE constexpr uint32_t RandomWord(uint64_t index, PhiloxKey key,
+                                                  uint64_t step = 0) {
+  return PhiloxAt(index / 4, key, step).words[index % 4];
 }
 
 }  // namespace cnn_fp4::quant

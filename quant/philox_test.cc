@@ -45,5 +45,27 @@ TEST(Philox, MappingOfElements) {
             Philox4x32({{0, 5u << 6, 0, 0}}, key).words[0]);
 }
 
+// Words 2 and 3 of the counter are the step: Random123's third known answer,
+// counter words {index, step}.
+TEST(Philox, StepIsTheUpperHalfOfTheCounter) {
+  const PhiloxKey key{0xA4093822, 0x299F31D0};
+  const uint64_t index = 0x85A308D3243F6A88, step = 0x0370734413198A2E;
+  const std::vector<uint32_t> published = {0xD16CFE09, 0x94FDCCEB, 0x5001E420,
+                                           0x24126EA1};
+  EXPECT_EQ(Words(PhiloxAt(index, key, step)), published);
+  // Elements whose indices fit 64 bits: the same block by way of the maps.
+  const uint64_t small = 0x085A308D3243F6A8;
+  const PhiloxBlock block =
+      Philox4x32({{0x3243F6A8, 0x085A308D, 0x13198A2E, 0x03707344}}, key);
+  for (uint64_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(RandomWord(small * 4 + i, key, step), block.words[i]);
+  }
+  for (uint64_t i = 0; i < 16; ++i) {
+    EXPECT_EQ(RandomByte(small * 16 + i, key, step),
+              static_cast<uint8_t>(block.words[i / 4] >> (8 * (i % 4))));
+  }
+  EXPECT_EQ(Words(PhiloxAt(3, key)), Words(PhiloxAt(3, key, 0)));
+}
+
 }  // namespace
 }  // namespace cnn_fp4::quant

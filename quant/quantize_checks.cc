@@ -75,6 +75,12 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
   return status;
 }
 
+absl::Status CheckOneTensorScale(const Recipe& recipe) {
+  if (recipe.tensor_scale != TensorScale::kPerRow) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "recipe '", recipe.name, "' has a scale for each row, not one"));
+}
+
 absl::Status NonFiniteError(int64_t index, float value) {
   return absl::InvalidArgumentError(absl::StrCat(
       "element ", index, " is ",

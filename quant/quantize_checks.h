@@ -21,6 +21,10 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
                                     int64_t x_size,
                                     const QuantizeOptions& options);
 
+// InvalidArgument for a recipe with a tensor scale for each row: what a GEMM
+// cannot apply after accumulation.
+absl::Status CheckOneTensorScale(const Recipe& recipe);
+
 // "element 7 is NaN; ...": what kRefuse says.
 absl::Status NonFiniteError(int64_t index, float value);
 

@@ -32,9 +32,12 @@ struct QuantizeOptions {
   // multiplication by the tensor scale. They are rounded to the recipe's scale
   // format: E4M3 to nearest, E8M0 up, FP32 not at all. Empty: from amax.
   absl::Span<const float> block_scales;
-  // Key of the stochastic roundings: Philox4x32-10.
+  // Random bits of the stochastic roundings (quant/philox.h): seed and stream
+  // are the key of Philox4x32-10, step the upper half of its counter. A
+  // training sets the number of the step, so that each draws bits of its own.
   uint32_t seed = 0;
   uint32_t stream = 0;
+  uint64_t step = 0;
   // Index of the first element in the counters of those roundings: a tensor
   // that is quantised piece by piece gets the random bits of the whole.
   int64_t first_element = 0;

@@ -43,4 +43,9 @@ absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
   return cpu::Dequantize(packed, y);
 }
 
+absl::StatusOr<float> OperandValues(const PackedTensor& packed,
+                                    absl::Span<float> y) {
+  return cpu::OperandValues(packed, y);
+}
+
 }  // namespace cnn_fp4::quant

@@ -65,9 +65,23 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
 // InvalidArgument for a packed tensor whose parts do not fit together.
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y);
 
-// The same for FP32, FP16 and BF16 tensors. The arithmetic is FP32's: narrow
-// inputs are widened exactly, and values are rounded to the output's type at
-// the end, to nearest even. y may be x only with the same type.
+// The operand of QuantizeOperand of the same source, bit for bit, from what it
+// was quantised to: y = q * s8, and the tensor scale as the result. So one
+// quantisation gives the codes that an observer counts and the values that were
+// multiplied:
+//
+//   const auto packed = Quantize(recipe, grid, x);
+//   const auto s2 = OperandValues(*packed, absl::MakeSpan(y));
+//
+// InvalidArgument for TensorScale::kPerRow, for a packed tensor whose parts do
+// not fit together, and for y of another size.
+absl::StatusOr<float> OperandValues(const PackedTensor& packed,
+                                    absl::Span<float> y);
+
+// The functions above for FP32, FP16 and BF16 tensors. The arithmetic is
+// FP32's: narrow inputs are widened exactly, and values are rounded to the
+// output's type at the end, to nearest even. y may be x only with the same
+// type.
 absl::StatusOr<float> Amax(const TensorView& x);
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           const TensorView& x, const MutableTensorView& y,

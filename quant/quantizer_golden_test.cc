@@ -17,6 +17,7 @@
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e4m3.h"
 #include "quant/formats/host_device.h"
+#include "quant/philox.h"
 #include "quant/quantizer.h"
 #include "quant/scale_rules.h"
 
@@ -244,6 +245,47 @@ TEST(Golden, StochasticErrorsAreThoseOfFourOverSix) {
 
 // compressed-tensors' round_to_power_2: the scale of EVEN for an amax of 4
 // times the value.
+// Which random bits an element takes and what it does with them, at a step and
+// an index beyond 32 bits: a scale of 1, and elements below the smallest
+// positive code .5, whose code is 1 if they are rounded up.
+TEST(Golden, StochasticDrawsFollowTheContract) {
+  QuantizeOptions options;
+  options.seed = 0xA4093822;
+  options.stream = 0x299F31D0;
+  options.step = 0x0370734413198A2E;
+  options.first_element = (int64_t{0x12345} << 36) + 5;
+  const PhiloxKey key{options.seed, options.stream};
+  Block x(256, 0.3f);
+  for (size_t i = 0; i < x.size(); i += 16) x[i] = 6.0f;
+  const auto codes_of = [&](const char* name) {
+    const Recipe recipe = FindRecipe(name).value();
+    const BlockGrid grid = BlockGrid::Flat(x.size(), recipe).value();
+    return Quantize(recipe, grid, x, options).value();
+  };
+  const PackedTensor eight = codes_of("pow2_1x16+sr8");
+  const PackedTensor exact = codes_of("pow2_1x16+sr");
+  for (int64_t i = 0; i < 256; ++i) {
+    if (i % 16 == 0) continue;
+    const uint64_t at = options.first_element + i;
+    const PhiloxBlock bytes =
+        Philox4x32({{static_cast<uint32_t>(at >> 4),
+                     static_cast<uint32_t>(at >> 36), 0x13198A2E, 0x03707344}},
+                   key);
+    const uint32_t byte = bytes.words[at % 16 / 4] >> (8 * (at % 4)) & 255;
+    // .3 + byte / 256 * .5 >= .5
+    EXPECT_EQ(CodeAt(eight, i), byte >= 103) << i;
+    const PhiloxBlock words =
+        Philox4x32({{static_cast<uint32_t>(at >> 2),
+                     static_cast<uint32_t>(at >> 34), 0x13198A2E, 0x03707344}},
+                   key);
+    // word < .3 / .5 * 2^32, with .3 as the float that it is.
+    EXPECT_EQ(CodeAt(exact, i), words.words[at % 4] < 0.3f * 2.0 * 0x1p32) << i;
+  }
+  const PackedTensor before = exact;
+  ++options.step;
+  EXPECT_NE(codes_of("pow2_1x16+sr").codes, before.codes);
+}
+
 TEST(Golden, EvenRoundsAsCompressedTensors) {
   const std::vector<std::pair<float, float>> pairs = {
       {5.687891f, 4}, {8.291567f, 8},   {1.540329f, 1},      {.315635f, .25f},

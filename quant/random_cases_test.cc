@@ -148,7 +148,12 @@ std::optional<Case> RandomCase(Dice& dice) {
   options.nonfinite = static_cast<NonFinitePolicy>(dice.Between(0, 2));
   options.seed = static_cast<uint32_t>(dice.Between(0, 1 << 30));
   options.stream = static_cast<uint32_t>(dice.Between(0, 5));
-  options.first_element = dice.OneIn(4) ? dice.Between(0, 1000) : 0;
+  options.step =
+      dice.OneIn(3) ? static_cast<uint64_t>(dice.Between(0, 7)) << 31 : 0;
+  // Also where the low word of the counter wraps in the middle of the tensor.
+  static const std::vector<int64_t> firsts = {
+      0, 5, (int64_t{16} << 32) - 403, (int64_t{4} << 32) - 403, 1L << 62};
+  options.first_element = dice.OneIn(3) ? dice.OneOf(firsts) : 0;
   options.hadamard_signs = static_cast<uint16_t>(dice.Between(0, 65535));
   if (dice.OneIn(4)) options.tensor_amax = std::fabs(dice.Normal()) * scale;
   if (dice.OneIn(5)) {

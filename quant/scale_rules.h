@@ -116,6 +116,12 @@ CNN_FP4_HOST_DEVICE constexpr TensorFactors MakeTensorFactors(
   return t;
 }
 
+// What the products of q * stored scale are multiplied by after accumulation,
+// from TensorFactors::decode: itself, or 1/g for compressed-tensors.
+CNN_FP4_HOST_DEVICE constexpr float OperandScale(ScaleRule rule, float decode) {
+  return rule == ScaleRule::kCompressedTensors ? 1.0f / decode : decode;
+}
+
 // What is common to a block.
 struct BlockFactors {
   uint8_t code = 0;         // Bits of the stored scale; 0 for FP32 scales.

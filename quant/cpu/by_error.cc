@@ -57,14 +57,16 @@ void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
     scratch.random_bytes.resize(elements * kUnit);
     random.bytes = scratch.random_bytes.data();
     ForEachElement(job, blocks, count, [&](int64_t j, int64_t e, int64_t at) {
-      scratch.random_bytes[e * unit + j] = RandomByte(first + at, job.key);
+      scratch.random_bytes[e * unit + j] =
+          RandomByte(first + at, job.key, job.options.step);
     });
   } else if (job.params.rounding == Rounding::kStochastic ||
              job.params.rounding == Rounding::kStochasticUnbiased) {
     scratch.random_words.resize(elements * kUnit);
     random.words = scratch.random_words.data();
     ForEachElement(job, blocks, count, [&](int64_t j, int64_t e, int64_t at) {
-      scratch.random_words[e * unit + j] = RandomWord(first + at, job.key);
+      scratch.random_words[e * unit + j] =
+          RandomWord(first + at, job.key, job.options.step);
     });
   }
   uint8_t scale_codes[kUnit];

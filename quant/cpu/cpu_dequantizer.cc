@@ -1,4 +1,4 @@
-// Dequantize of quant/cpu/cpu_quantizer.h.
+// Dequantize and OperandValues of quant/cpu/cpu_quantizer.h.
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +10,8 @@
 #include "quant/cpu/parallel.h"
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
+#include "quant/quantize_checks.h"
+#include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -21,10 +23,12 @@ struct Buffers {
   std::vector<float> factors;
 };
 
-// What the codes of blocks are multiplied by.
+// What the codes of blocks are multiplied by: stored scale times tensor scale,
+// or for the operand of a GEMM the stored scale.
 class BlockFactorsOf {
  public:
-  explicit BlockFactorsOf(const PackedTensor& packed) : packed_(packed) {
+  BlockFactorsOf(const PackedTensor& packed, bool operand)
+      : packed_(packed), operand_(operand) {
     for (int code = 0; code < 256; ++code) {
       const float stored = packed.recipe.scale_format == ScaleFormat::kE8m0
                                ? DecodeE8m0(static_cast<uint8_t>(code))
@@ -57,7 +61,9 @@ class BlockFactorsOf {
 
  private:
   float Factor(float stored, int64_t row) const {
-    if (packed_.recipe.tensor_scale == TensorScale::kNone) return stored;
+    if (operand_ || packed_.recipe.tensor_scale == TensorScale::kNone) {
+      return stored;
+    }
     const float scale =
         packed_.tensor_scales.empty() ? 1.0f : packed_.tensor_scales[row];
     return packed_.recipe.scale_rule == ScaleRule::kCompressedTensors
@@ -66,6 +72,7 @@ class BlockFactorsOf {
   }
 
   const PackedTensor& packed_;
+  const bool operand_;
   float table_[256];
 };
 
@@ -136,9 +143,9 @@ void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
       [](const Buffers&) {});
 }
 
-}  // namespace
-
-absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
+// The codes times what `operand` says.
+absl::Status Unpack(const PackedTensor& packed, bool operand,
+                    absl::Span<float> y) {
   absl::Status status = ValidatePackedTensor(packed);
   if (!status.ok()) return status;
   if (static_cast<int64_t>(y.size()) != packed.grid.size()) {
@@ -147,7 +154,7 @@ absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
   }
   if (y.empty()) return absl::OkStatus();  // No layout to cut up.
   const BlockGrid& grid = packed.grid;
-  const BlockFactorsOf of(packed);
+  const BlockFactorsOf of(packed, operand);
   const int64_t unit = kUnit;
   if (grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
       grid.block_cols() % unit == 0 && grid.cols() % grid.block_cols() == 0) {
@@ -156,6 +163,22 @@ absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
     DequantizeLines(packed, of, y);
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
+  return Unpack(packed, /*operand=*/false, y);
+}
+
+absl::StatusOr<float> OperandValues(const PackedTensor& packed,
+                                    absl::Span<float> y) {
+  if (absl::Status status = CheckOneTensorScale(packed.recipe); !status.ok()) {
+    return status;
+  }
+  absl::Status status = Unpack(packed, /*operand=*/true, y);
+  if (!status.ok()) return status;
+  return OperandScale(packed.recipe.scale_rule, packed.tensor_scales.front());
 }
 
 }  // namespace cnn_fp4::quant::cpu

@@ -149,16 +149,13 @@ absl::StatusOr<float> QuantizeOperand(const Recipe& recipe,
                                       absl::Span<const float> x,
                                       absl::Span<float> y,
                                       const QuantizeOptions& options) {
-  if (recipe.tensor_scale == TensorScale::kPerRow) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "recipe '", recipe.name, "' has a scale for each row, not one"));
+  if (absl::Status status = CheckOneTensorScale(recipe); !status.ok()) {
+    return status;
   }
   absl::StatusOr<TensorFactors> tensor =
       RunValues(recipe, grid, x, y, options, /*operand=*/true);
   if (!tensor.ok()) return tensor.status();
-  return recipe.scale_rule == ScaleRule::kCompressedTensors
-             ? 1.0f / tensor->decode
-             : tensor->decode;
+  return OperandScale(recipe.scale_rule, tensor->decode);
 }
 
 absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,

@@ -42,6 +42,9 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
 
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y);
 
+absl::StatusOr<float> OperandValues(const PackedTensor& packed,
+                                    absl::Span<float> y);
+
 }  // namespace cnn_fp4::quant::cpu
 
 #endif  // QUANT_CPU_CPU_QUANTIZER_H_

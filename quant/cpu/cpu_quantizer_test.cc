@@ -105,6 +105,7 @@ TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
   QuantizeOptions options;
   options.seed = 0x12345678;
   options.stream = 9;
+  options.step = 0x123456789ABCDEF0;
   options.first_element = 5;  // Not where a Philox block begins.
   // The reference tries 126 scales for each block: shapes that fit into a test.
   const bool slow = recipe.scale_rule == ScaleRule::kBestOf126;
@@ -162,6 +163,30 @@ TEST_P(CpuQuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
       ExpectReferenceBits(recipe, *grid, Values(grid->size(), 7), options);
       if (HasFailure()) return;
     }
+  }
+}
+
+// Codes and what a GEMM multiplies, of one quantisation; on two threads.
+TEST_P(CpuQuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  omp_set_num_threads(2);
+  for (const Shape& shape : {Shape{{1090, 64}, 1}, Shape{{2, 48, 720}, 1}}) {
+    const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+    const std::vector<float> x = Values(grid->size(), 5);
+    std::vector<float> expected(x.size()), actual(x.size());
+    const auto scale =
+        cpu::QuantizeOperand(recipe, *grid, x, absl::MakeSpan(expected));
+    const auto packed = cpu::Quantize(recipe, *grid, x);
+    ASSERT_TRUE(packed.ok());
+    const auto unpacked = cpu::OperandValues(*packed, absl::MakeSpan(actual));
+    ASSERT_EQ(scale.status(), unpacked.status());
+    EXPECT_EQ(scale.ok(), recipe.tensor_scale != TensorScale::kPerRow);
+    if (!scale.ok()) return;
+    EXPECT_EQ(*scale, *unpacked);
+    EXPECT_TRUE(SameBits(expected, actual));
+    const auto shorter = absl::MakeSpan(actual).subspan(1);
+    EXPECT_EQ(cpu::OperandValues(*packed, shorter).status().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 

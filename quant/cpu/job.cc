@@ -56,12 +56,12 @@ RandomBits FillRandom(const Job& job, int64_t first, size_t n,
   const int64_t shift = first % Alignment(kind);
   if (kind == RandomKind::kBytes) {
     Grow(scratch.random_bytes, n + kRandomSlack);
-    FillRandomBytes(job.key, first - shift, n + shift,
+    FillRandomBytes(job.key, job.options.step, first - shift, n + shift,
                     scratch.random_bytes.data());
     random.bytes = scratch.random_bytes.data() + shift;
   } else {
     Grow(scratch.random_words, n + kRandomSlack);
-    FillRandomWords(job.key, first - shift, n + shift,
+    FillRandomWords(job.key, job.options.step, first - shift, n + shift,
                     scratch.random_words.data());
     random.words = scratch.random_words.data() + shift;
   }
@@ -89,11 +89,13 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
     const int64_t shift = row % Alignment(kind);
     if (kind == RandomKind::kBytes) {
       uint8_t* to = scratch.random_bytes.data() + r * random_stride;
-      FillRandomBytes(job.key, row - shift, width + shift, to);
+      FillRandomBytes(job.key, job.options.step, row - shift, width + shift,
+                      to);
       if (shift != 0) memmove(to, to + shift, width);
     } else {
       uint32_t* to = scratch.random_words.data() + r * random_stride;
-      FillRandomWords(job.key, row - shift, width + shift, to);
+      FillRandomWords(job.key, job.options.step, row - shift, width + shift,
+                      to);
       if (shift != 0) memmove(to, to + shift, width * sizeof(uint32_t));
     }
   }
@@ -141,9 +143,13 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
   const bool refuse = job.options.nonfinite == NonFinitePolicy::kRefuse;
   for (int64_t b = first_block; b < first_block + count; ++b) {
     const BlockGrid::Block block = job.grid.block(b);
-    reference::BlockInput input{job.recipe, job.tensor_of(block),
-                                job.key,    reference::Offsets(job.grid, block),
-                                {},         {}};
+    reference::BlockInput input{job.recipe,
+                                job.tensor_of(block),
+                                job.key,
+                                job.options.step,
+                                reference::Offsets(job.grid, block),
+                                {},
+                                {}};
     input.first_element = job.options.first_element;
     const std::vector<int64_t>& offsets = input.offsets;
     input.x.resize(offsets.size());

@@ -128,11 +128,13 @@ void QuantizeElements(const KernelParams& params, const float* x, size_t n,
                       const float* factors, const float* dequantize,
                       const RandomBits& random, float* values, uint8_t* codes);
 
-// Philox bits of elements first .. first + n - 1 (quant/philox.h). `first` is a
-// multiple of 16 for bytes, of 4 for words; n is rounded up to such a multiple
-// in what is written.
-void FillRandomBytes(PhiloxKey key, uint64_t first, size_t n, uint8_t* bytes);
-void FillRandomWords(PhiloxKey key, uint64_t first, size_t n, uint32_t* words);
+// Philox bits of elements first .. first + n - 1 at a step (quant/philox.h).
+// `first` is a multiple of 16 for bytes, of 4 for words; n is rounded up to
+// such a multiple in what is written.
+void FillRandomBytes(PhiloxKey key, uint64_t step, uint64_t first, size_t n,
+                     uint8_t* bytes);
+void FillRandomWords(PhiloxKey key, uint64_t step, uint64_t first, size_t n,
+                     uint32_t* words);
 
 // values[i] = (code of element first + i) * dequantize, one factor for each of
 // the n elements, or one for each unit of 16 elements. `stream`: values need

@@ -28,7 +28,8 @@ HWY_INLINE V64 Multiply(V64 a, uint32_t b) {
 }
 
 // Writes Philox blocks first .. first + kBlocks - 1, words in element order.
-HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t first, uint32_t* words) {
+HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t step, uint64_t first,
+                            uint32_t* words) {
   const Lanes64 d;
   HWY_ALIGN uint64_t index[kBlocks];
   for (size_t i = 0; i < kBlocks; ++i) {
@@ -38,8 +39,8 @@ HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t first, uint32_t* words) {
   }
   V64 c0 = hn::Load(d, index);
   V64 c1 = hn::ShiftRight<32>(c0);
-  V64 c2 = hn::Zero(d);
-  V64 c3 = hn::Zero(d);
+  V64 c2 = hn::Set(d, step);
+  V64 c3 = hn::Set(d, step >> 32);
   for (int round = 0; round < kPhiloxRounds; ++round) {
     const V64 p0 = Multiply(c0, kPhiloxMultiplier0);
     const V64 p1 = Multiply(c2, kPhiloxMultiplier1);
@@ -64,15 +65,15 @@ HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t first, uint32_t* words) {
   store(hn::InterleaveUpper(d, low, high), 1);
 }
 
-void FillRandomBlocksImpl(PhiloxKey key, uint64_t first, size_t blocks,
-                          uint32_t* words) {
+void FillRandomBlocksImpl(PhiloxKey key, uint64_t step, uint64_t first,
+                          size_t blocks, uint32_t* words) {
   const KernelScope scope;
   size_t i = 0;
   for (; i + kBlocks <= blocks; i += kBlocks) {
-    PhiloxLanes(key, first + i, words + 4 * i);
+    PhiloxLanes(key, step, first + i, words + 4 * i);
   }
   for (; i < blocks; ++i) {
-    const PhiloxBlock block = PhiloxAt(first + i, key);
+    const PhiloxBlock block = PhiloxAt(first + i, key, step);
     for (size_t w = 0; w < 4; ++w) words[4 * i + w] = block.words[w];
   }
 }
@@ -87,15 +88,17 @@ namespace cnn_fp4::quant::cpu {
 
 HWY_EXPORT(FillRandomBlocksImpl);
 
-void FillRandomBytes(PhiloxKey key, uint64_t first, size_t n, uint8_t* bytes) {
+void FillRandomBytes(PhiloxKey key, uint64_t step, uint64_t first, size_t n,
+                     uint8_t* bytes) {
   // Bytes of a word lie from the lowest up: that of a little-endian machine.
   HWY_DYNAMIC_DISPATCH(FillRandomBlocksImpl)
-  (key, first / 16, (n + 15) / 16, reinterpret_cast<uint32_t*>(bytes));
+  (key, step, first / 16, (n + 15) / 16, reinterpret_cast<uint32_t*>(bytes));
 }
 
-void FillRandomWords(PhiloxKey key, uint64_t first, size_t n, uint32_t* words) {
+void FillRandomWords(PhiloxKey key, uint64_t step, uint64_t first, size_t n,
+                     uint32_t* words) {
   HWY_DYNAMIC_DISPATCH(FillRandomBlocksImpl)
-  (key, first / 4, (n + 3) / 4, words);
+  (key, step, first / 4, (n + 3) / 4, words);
 }
 
 }  // namespace cnn_fp4::quant::cpu

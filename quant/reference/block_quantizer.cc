@@ -20,7 +20,8 @@ void SaturateAll(Values& x) {
   x = x.unaryExpr([](float v) { return Saturate(v); });
 }
 
-uint8_t Encode(Rounding rounding, float x, int64_t index, PhiloxKey key) {
+uint8_t Encode(Rounding rounding, float x, int64_t index, PhiloxKey key,
+               uint64_t step) {
   switch (rounding) {
     case Rounding::kNearestEven:
       return EncodeE2m1(x);
@@ -29,9 +30,9 @@ uint8_t Encode(Rounding rounding, float x, int64_t index, PhiloxKey key) {
     case Rounding::kTiesToZero:
       return EncodeE2m1TiesToZero(x);
     case Rounding::kStochastic8:
-      return EncodeE2m1Stochastic8(x, RandomByte(index, key));
+      return EncodeE2m1Stochastic8(x, RandomByte(index, key, step));
     default:
-      return EncodeE2m1Stochastic(x, RandomWord(index, key));
+      return EncodeE2m1Stochastic(x, RandomWord(index, key, step));
   }
 }
 
@@ -44,7 +45,8 @@ std::vector<uint8_t> EncodeBlock(const BlockInput& input,
   std::vector<uint8_t> codes;
   for (int64_t i = 0; i < scaled.size(); ++i) {
     codes.push_back(Encode(input.recipe.rounding, scaled[i],
-                           input.first_element + input.offsets[i], input.key));
+                           input.first_element + input.offsets[i], input.key,
+                           input.step));
   }
   return codes;
 }

@@ -36,6 +36,7 @@ struct BlockInput {
   const Recipe& recipe;
   const TensorFactors& tensor;
   PhiloxKey key;
+  uint64_t step = 0;                 // Of the random bits.
   std::vector<int64_t> offsets;      // For the random bits.
   Values x;                          // Prepared.
   std::optional<float> given_scale;  // QuantizeOptions::block_scales.

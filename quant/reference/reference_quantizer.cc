@@ -108,6 +108,7 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
     BlockInput input{recipe,
                      tensors[tensors.size() == 1 ? 0 : block.row],
                      {options.seed, options.stream},
+                     options.step,
                      Offsets(grid, block),
                      {},
                      {}};

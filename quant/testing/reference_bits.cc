@@ -47,9 +47,14 @@ bool ExpectReferenceBits(const Recipe& recipe, const BlockGrid& grid,
                   .ok());
   EXPECT_TRUE(SameBits(expected->values, in_place)) << "in place";
   if (recipe.tensor_scale != TensorScale::kPerRow) {
-    EXPECT_TRUE(
-        cpu::QuantizeOperand(recipe, grid, x, absl::MakeSpan(y), options).ok());
+    const auto scale =
+        cpu::QuantizeOperand(recipe, grid, x, absl::MakeSpan(y), options);
+    EXPECT_TRUE(scale.ok());
     EXPECT_TRUE(SameBits(expected->operand, y)) << "operand";
+    const auto unpacked = cpu::OperandValues(*packed, absl::MakeSpan(y));
+    EXPECT_TRUE(unpacked.ok());
+    EXPECT_TRUE(SameBits(expected->operand, y)) << "operand from codes";
+    EXPECT_TRUE(SameBits({*scale}, {*unpacked})) << "scale of the operand";
   }
   EXPECT_EQ(expected->packed.codes, packed->codes) << "codes";
   EXPECT_EQ(expected->packed.scales, packed->scales) << "scales";
