@@ -1,5 +1,5 @@
-#ifndef NN_QUANT_CONVOLUTION_H_
-#define NN_QUANT_CONVOLUTION_H_
+#ifndef NN_LAYERS_QUANT_CONVOLUTION_H_
+#define NN_LAYERS_QUANT_CONVOLUTION_H_
 
 // A differentiable 2-D convolution, plain or transposed, whose six GEMM
 // operands are in the formats of a ConvPrecision.
@@ -24,46 +24,37 @@
 // a numeric Jacobian of it. With an identity for every Q they are those of
 // torch's convolution.
 //
-// Limits: FP32 tensors, one group, dilation 1, no double backward. On CUDA the
-// policy fp16 runs torch's FP16 autocast; FP4 operands are quantised on the CPU
-// and multiplied in TF32, in which they are exact.
+// Limits: FP32 tensors, no double backward. A layer that is FP32 throughout is
+// LibTorch's own convolution, whose backward operands no observer sees. On CUDA
+// FP16 operands and results run in torch's autocast; FP4 operands are quantised
+// on the CPU.
 
-#include <cstdint>
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <string>
 
-#include "nn/conv_precision.h"
-
-namespace at {
-class Tensor;
-}  // namespace at
+#include "nn/gemm/conv_geometry.h"
+#include "nn/gemm/quant_context.h"
+#include "nn/precision/conv_precision.h"
 
 namespace cnn_fp4::nn {
 
-struct ConvGeometry {
-  int64_t stride = 1;
-  int64_t padding = 0;
-  bool transposed = false;
-};
-
 // What one layer's calls share.
 struct ConvSpec {
-  std::string layer;  // For messages.
+  std::string layer;  // For messages, and for the stream of random bits.
   ConvGeometry geometry;
   ConvPrecision precision;
+  std::shared_ptr<const QuantContext> context;  // Never null.
 };
 
-// x: [N, Cin, H, W]. weight: [Cout, Cin, kh, kw], or [Cin, Cout, kh, kw] if
-// transposed. bias: [Cout]. Throws c10::Error that names the layer, the operand
-// and the index when an FP4 operand is not finite.
+// Shapes: nn/gemm/conv_geometry.h; bias: [Cout], or undefined. Throws
+// c10::Error that names the layer, the operand and the index when an FP4
+// operand is not finite.
 at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias,
                             const std::shared_ptr<const ConvSpec>& spec);
 
-// The axes of a weight that fprop and dgrad sum over.
-int FpropWeightAxis(const ConvGeometry& geometry);
-int DgradWeightAxis(const ConvGeometry& geometry);
-
 }  // namespace cnn_fp4::nn
 
-#endif  // NN_QUANT_CONVOLUTION_H_
+#endif  // NN_LAYERS_QUANT_CONVOLUTION_H_

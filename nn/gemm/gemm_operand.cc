@@ -1,0 +1,163 @@
+#include "nn/gemm/gemm_operand.h"
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "quant/float16.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::nn {
+namespace {
+
+absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
+  return absl::MakeConstSpan(cpu_contiguous.const_data_ptr<float>(),
+                             cpu_contiguous.numel());
+}
+
+absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
+  return absl::MakeSpan(cpu_contiguous.mutable_data_ptr<float>(),
+                        cpu_contiguous.numel());
+}
+
+// N and C change places, so that the positions of a channel are contiguous.
+at::Tensor ChannelsFirst(const at::Tensor& tensor) {
+  return tensor.transpose(0, 1).contiguous();
+}
+
+// Whether the blocks run over the positions of a channel.
+bool OverPositions(Operand operand, const OperandFormat& format) {
+  return format.blocking == Blocking::kReductionAxis &&
+         (operand == Operand::kWgradDy || operand == Operand::kWgradX);
+}
+
+// What both ways of quantising an operand begin with.
+struct Layout {
+  quant::BlockGrid grid;
+  at::Tensor source;
+};
+
+absl::StatusOr<Layout> LayOut(const at::Tensor& tensor, Operand operand,
+                              const ConvGeometry& geometry,
+                              const OperandFormat& format) {
+  const absl::StatusOr<quant::BlockGrid> grid =
+      OperandGrid(tensor.sizes(), operand, geometry, format);
+  if (!grid.ok()) return grid.status();
+  const at::Tensor cpu = tensor.detach().cpu();
+  return Layout{*grid, OverPositions(operand, format) ? ChannelsFirst(cpu)
+                                                      : cpu.contiguous()};
+}
+
+absl::StatusOr<GemmOperand> Quantized(
+    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
+    const OperandFormat& format, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart) {
+  at::Tensor values;
+  absl::StatusOr<float> scale;
+  if (taken_apart != nullptr) {
+    absl::StatusOr<QuantizedOperand> quantized =
+        QuantizeOperandTensor(tensor, operand, geometry, format, options);
+    if (!quantized.ok()) return quantized.status();
+    values = at::empty_like(quantized->source);
+    scale = quant::OperandValues(quantized->packed, MutableValues(values));
+    *taken_apart = *std::move(quantized);
+  } else {
+    const absl::StatusOr<Layout> layout =
+        LayOut(tensor, operand, geometry, format);
+    if (!layout.ok()) return layout.status();
+    values = at::empty_like(layout->source);
+    scale = quant::QuantizeOperand(*format.recipe(), layout->grid,
+                                   Values(layout->source),
+                                   MutableValues(values), options);
+  }
+  if (!scale.ok()) return scale.status();
+  if (OverPositions(operand, format)) values = ChannelsFirst(values);
+  const at::Device device = tensor.device();
+  return GemmOperand{
+      values.to(device),
+      at::scalar_tensor(*scale, at::TensorOptions(at::kFloat).device(device))};
+}
+
+}  // namespace
+
+absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
+                                             Operand operand,
+                                             const ConvGeometry& geometry,
+                                             const OperandFormat& format) {
+  const quant::Recipe& recipe = *format.recipe();
+  int64_t size = 1;
+  for (const int64_t extent : shape) size *= extent;
+  switch (format.blocking) {
+    case Blocking::kFlattened:
+      return quant::BlockGrid::Flat(size, recipe);
+    case Blocking::kLastDimension:
+      return quant::BlockGrid::Along(shape, -1, recipe);
+    case Blocking::kReductionAxis:
+      break;
+  }
+  const int64_t groups = geometry.groups;
+  switch (operand) {
+    case Operand::kWgradDy:
+    case Operand::kWgradX:
+      return quant::BlockGrid::Along(
+          {shape[1], shape[1] == 0 ? 0 : size / shape[1]}, 1, recipe);
+    case Operand::kFpropX:
+    case Operand::kDgradDy:
+      return quant::BlockGrid::Along(
+          {shape[0], groups, shape[1] / groups, shape[2], shape[3]}, 2, recipe);
+    case Operand::kFpropW:
+    case Operand::kDgradW:
+      break;
+  }
+  // Dimension 0 holds all groups, dimension 1 the channels of one.
+  const std::vector<int64_t> weight = {groups, shape[0] / groups, shape[1],
+                                       shape[2], shape[3]};
+  if (recipe.block_rows > 1) {
+    // Square tiles over both channel axes serve fprop and dgrad.
+    return quant::BlockGrid::Tiles(weight, 1, 2, recipe);
+  }
+  const bool input_channels = operand == Operand::kFpropW;
+  return quant::BlockGrid::Along(
+      weight, input_channels == geometry.transposed ? 1 : 2, recipe);
+}
+
+absl::StatusOr<GemmOperand> MakeGemmOperand(
+    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
+    const OperandFormat& format, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart) {
+  if (taken_apart != nullptr) taken_apart->reset();
+  if (format.recipe() != nullptr) {
+    return Quantized(tensor, operand, geometry, format, options, taken_apart);
+  }
+  return GemmOperand{RoundTo(tensor, std::get<PlainFormat>(format.format)), {}};
+}
+
+absl::StatusOr<QuantizedOperand> QuantizeOperandTensor(
+    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
+    const OperandFormat& format, const quant::QuantizeOptions& options) {
+  absl::StatusOr<Layout> layout = LayOut(tensor, operand, geometry, format);
+  if (!layout.ok()) return layout.status();
+  absl::StatusOr<quant::PackedTensor> packed = quant::Quantize(
+      *format.recipe(), layout->grid, Values(layout->source), options);
+  if (!packed.ok()) return packed.status();
+  return QuantizedOperand{layout->source, *std::move(packed)};
+}
+
+at::Tensor RoundTo(const at::Tensor& tensor, PlainFormat format) {
+  if (format == PlainFormat::kFloat32) return tensor;
+  if (!tensor.is_cpu()) {
+    const at::ScalarType narrow =
+        format == PlainFormat::kFloat16 ? at::kHalf : at::kBFloat16;
+    return tensor.to(narrow).to(at::kFloat);
+  }
+  const at::Tensor source = tensor.contiguous();
+  at::Tensor rounded = at::empty_like(source);
+  if (format == PlainFormat::kFloat16) {
+    quant::RoundToHalf(Values(source), MutableValues(rounded));
+  } else {
+    quant::RoundToBfloat16(Values(source), MutableValues(rounded));
+  }
+  return rounded;
+}
+
+}  // namespace cnn_fp4::nn

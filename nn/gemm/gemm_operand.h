@@ -1,0 +1,75 @@
+#ifndef NN_GEMM_GEMM_OPERAND_H_
+#define NN_GEMM_GEMM_OPERAND_H_
+
+// Turns a tensor into the operand of an emulated low-precision GEMM.
+//
+// A block-scaled operand is q * s8 (FP4 value times block scale) with one FP32
+// tensor scale beside it. q * s8 has at most 6 significant bits, so the
+// products of two operands are exact in FP32, and
+//
+//   conv(a.values, b.values) * (a.scale * b.scale)
+//
+// is what hardware with FP4 tensor cores computes, up to the order of its FP32
+// accumulation. De-quantising first would round each element once more.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "nn/gemm/conv_geometry.h"
+#include "nn/precision/conv_precision.h"
+#include "quant/block_grid.h"
+#include "quant/packed_tensor.h"
+#include "quant/quantize_options.h"
+
+namespace cnn_fp4::nn {
+
+struct GemmOperand {
+  at::Tensor values;  // FP32, shape and device of the source.
+  // FP32, 0-d, on the same device: what the operand stands for is
+  // values * scale. Undefined: 1.
+  at::Tensor scale;
+};
+
+// A quantised operand, taken apart: for those who look at what was multiplied.
+struct QuantizedOperand {
+  // The source in the order of the packed elements: [C, N, H, W] for operands
+  // of wgrad, else as it was. On the CPU.
+  at::Tensor source;
+  quant::PackedTensor packed;
+};
+
+// Where the blocks of `format`, a recipe, lie in the operand: for
+// kReductionAxis along the axis that the operand's GEMM sums over.
+//   fprop, dgrad   channels, within a group; 2-D tiles over both channel axes
+//   wgrad          N, H and W in that order: the grid is that of the tensor
+//                  permuted to C, N, H, W and seen as C x NHW
+absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
+                                             Operand operand,
+                                             const ConvGeometry& geometry,
+                                             const OperandFormat& format);
+
+// `tensor` (FP32, any device; quantisation itself runs on the CPU) as `operand`
+// in `format`. With `taken_apart`, a quantised operand is returned there, too,
+// from the same one quantisation; it is reset for a plain format.
+// InvalidArgument, from the quantiser, for NaN or Inf in the source.
+absl::StatusOr<GemmOperand> MakeGemmOperand(
+    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
+    const OperandFormat& format, const quant::QuantizeOptions& options = {},
+    std::optional<QuantizedOperand>* taken_apart = nullptr);
+
+// The quantisation of `tensor` as `operand`, with nothing multiplied: what
+// MakeGemmOperand would take apart.
+absl::StatusOr<QuantizedOperand> QuantizeOperandTensor(
+    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
+    const OperandFormat& format, const quant::QuantizeOptions& options = {});
+
+// `tensor` rounded to `format`, in FP32: nearest even, overflow to infinity.
+at::Tensor RoundTo(const at::Tensor& tensor, PlainFormat format);
+
+}  // namespace cnn_fp4::nn
+
+#endif  // NN_GEMM_GEMM_OPERAND_H_

@@ -1,0 +1,165 @@
+#include "nn/layers/quant_convolution.h"
+
+#include <ATen/autocast_mode.h>
+#include <torch/torch.h>
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/fnv1a.h"
+
+namespace cnn_fp4::nn {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Lets an AutogradContext keep the spec alive for the backward pass.
+struct SpecHolder : torch::CustomClassHolder {
+  explicit SpecHolder(std::shared_ptr<const ConvSpec> s) : spec(std::move(s)) {}
+  std::shared_ptr<const ConvSpec> spec;
+};
+
+// "enc1.conv1/wgrad/dy": what numerics call an operand, and the key of its
+// random bits.
+std::string StreamName(const ConvSpec& spec, Operand operand) {
+  return absl::StrCat(spec.layer, "/",
+                      absl::StrReplaceAll(OperandName(operand), {{"_", "/"}}));
+}
+
+quant::QuantizeOptions Options(const ConvSpec& spec, Operand operand,
+                               const OperandFormat& format) {
+  quant::QuantizeOptions options;
+  if (format.recipe() == nullptr ||
+      !quant::IsStochastic(format.recipe()->rounding)) {
+    return options;
+  }
+  options.seed = spec.context->seed;
+  options.stream = base::Fnv1a32(StreamName(spec, operand));
+  options.step = static_cast<uint64_t>(spec.context->step);
+  return options;
+}
+
+GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
+                        const at::Tensor& source, const OperandFormat& format) {
+  const std::vector<GemmObserver*>& observers = spec.context->observers;
+  const GemmSite site = {spec.layer, operand, format};
+  for (GemmObserver* const observer : observers) {
+    observer->OnSource(site, source);
+  }
+  std::optional<QuantizedOperand> taken_apart;
+  absl::StatusOr<GemmOperand> made = MakeGemmOperand(
+      source, operand, spec.geometry, format, Options(spec, operand, format),
+      observers.empty() ? nullptr : &taken_apart);
+  TORCH_CHECK(made.ok(), "layer ", spec.layer, ", operand ",
+              OperandName(operand), ": ", made.status().message());
+  for (GemmObserver* const observer : observers) {
+    observer->OnOperand(site, source, *made,
+                        taken_apart.has_value() ? &*taken_apart : nullptr);
+  }
+  return *std::move(made);
+}
+
+class ConvolutionFunction
+    : public torch::autograd::Function<ConvolutionFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            const std::shared_ptr<const ConvSpec>& spec) {
+    const ConvPrecision& precision = spec->precision;
+    const GemmOperand qx =
+        MakeOperand(*spec, Operand::kFpropX, x, precision.fprop_x);
+    const GemmOperand qw =
+        MakeOperand(*spec, Operand::kFpropW, weight, precision.fprop_w);
+
+    // The backward pass gets the operands of fprop, or the source where it
+    // quantises anew.
+    ctx->save_for_backward({precision.wgrad_x ? x : qx.values,
+                            precision.dgrad_w ? weight : qw.values, qx.scale,
+                            qw.scale});
+    ctx->saved_data["spec"] =
+        c10::IValue::make_capsule(c10::make_intrusive<SpecHolder>(spec));
+    return RoundTo(spec->context->gemms->Fprop(qx, qw, bias, spec->geometry),
+                   precision.result);
+  }
+
+  static variable_list backward(AutogradContext* ctx,
+                                const variable_list& gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "QuantConvolution has no double backward");
+    const auto holder = c10::static_intrusive_pointer_cast<SpecHolder>(
+        ctx->saved_data["spec"].toCapsule());
+    const ConvSpec& spec = *holder->spec;
+    const ConvPrecision& precision = spec.precision;
+    const ConvGemms& gemms = *spec.context->gemms;
+    const variable_list saved = ctx->get_saved_variables();
+    const GemmOperand x = {saved[0], saved[2]};
+    const GemmOperand w = {saved[1], saved[3]};
+    const at::Tensor& dy = gradients[0];
+
+    at::Tensor dx, dw, db;
+    if (ctx->needs_input_grad(0)) {
+      const GemmOperand a =
+          MakeOperand(spec, Operand::kDgradDy, dy, precision.dgrad_dy);
+      const GemmOperand b = precision.dgrad_w
+                                ? MakeOperand(spec, Operand::kDgradW, w.values,
+                                              *precision.dgrad_w)
+                                : w;
+      dx =
+          RoundTo(gemms.Dgrad(a, b, x.values, spec.geometry), precision.result);
+    }
+    if (ctx->needs_input_grad(1)) {
+      const GemmOperand a =
+          MakeOperand(spec, Operand::kWgradDy, dy, precision.wgrad_dy);
+      const GemmOperand b = precision.wgrad_x
+                                ? MakeOperand(spec, Operand::kWgradX, x.values,
+                                              *precision.wgrad_x)
+                                : x;
+      dw =
+          RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);
+    }
+    if (ctx->needs_input_grad(2)) db = dy.sum(at::IntArrayRef({0, 2, 3}));
+    return {dx, dw, db, at::Tensor()};
+  }
+};
+
+// torch's own autocast: FP16 operands on tensor cores.
+at::Tensor AutocastConvolution(const at::Tensor& x, const at::Tensor& weight,
+                               const at::Tensor& bias, const ConvGeometry& g) {
+  const bool was_enabled = at::autocast::is_autocast_enabled(at::kCUDA);
+  at::autocast::set_autocast_enabled(at::kCUDA, true);
+  at::autocast::set_autocast_dtype(at::kCUDA, at::kHalf);
+  at::Tensor y = PlainConvolution(x, weight, bias, g);
+  at::autocast::set_autocast_enabled(at::kCUDA, was_enabled);
+  return y.to(at::kFloat);
+}
+
+// What a convolution that LibTorch computes by itself shows of its forward
+// pass.
+void ShowForward(const ConvSpec& spec, const at::Tensor& x,
+                 const at::Tensor& weight) {
+  if (spec.context->observers.empty()) return;
+  const torch::NoGradGuard no_grad;
+  MakeOperand(spec, Operand::kFpropX, x.detach(), spec.precision.fprop_x);
+  MakeOperand(spec, Operand::kFpropW, weight.detach(), spec.precision.fprop_w);
+}
+
+}  // namespace
+
+at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias,
+                            const std::shared_ptr<const ConvSpec>& spec) {
+  const ConvPrecision& precision = spec->precision;
+  if (precision.full_precision()) {
+    ShowForward(*spec, x, weight);
+    return PlainConvolution(x, weight, bias, spec->geometry);
+  }
+  if (x.is_cuda() && precision == ConvPrecision::Plain(PlainFormat::kFloat16)) {
+    ShowForward(*spec, x, weight);
+    return AutocastConvolution(x, weight, bias, spec->geometry);
+  }
+  return ConvolutionFunction::apply(x, weight, bias, spec);
+}
+
+}  // namespace cnn_fp4::nn
