@@ -111,7 +111,7 @@ absl::Status SetFromJsonValue(const SpecField& field, const json& value) {
       field.pointer);
   if (ok) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("the configuration's '", field.path, "' is no ",
+      absl::StrCat("the configuration's '", field.path, "' is not ",
                    TypeName(field), ": ", value.dump()));
 }
 
@@ -168,8 +168,8 @@ void SpecField::set_value(const SpecValue& value) const {
 }
 
 std::string TypeName(const SpecField& field) {
-  constexpr const char* kNames[] = {"true or false", "integer", "number",
-                                    "text", "list"};
+  constexpr const char* kNames[] = {"true or false", "an integer", "a number",
+                                    "a text", "a list of texts"};
   return kNames[field.pointer.index()];
 }
 
@@ -188,7 +188,7 @@ absl::Status SetFromText(const SpecField& field, absl::string_view text) {
       std::visit([&](auto& value) { return Parse(text, &value); }, parsed);
   if (!ok) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", text, "' is no ", TypeName(field)));
+        absl::StrCat("'", text, "' is not ", TypeName(field)));
   }
   absl::Status status = CheckValue(parsed);
   if (!status.ok()) return status;

@@ -65,8 +65,8 @@ struct SpecField {
 template <typename Spec>
 std::vector<SpecField> Fields(Spec& spec);
 
-// The type of a field, for messages and --help: "integer", "number", "text",
-// "list" or "true or false".
+// The type of a field, for messages: "an integer", "a number", "a text",
+// "a list of texts" or "true or false".
 std::string TypeName(const SpecField& field);
 
 // The value as SetFromText reads it.

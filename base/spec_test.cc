@@ -86,8 +86,8 @@ TEST(SpecTest, ListsFieldsWithPathsAndParts) {
   EXPECT_THAT(leaves,
               ElementsAre("name", "bell", "colors", "radius", "spokes"));
   EXPECT_THAT(parts, ElementsAre("", "", "", "Its wheels", "Its wheels"));
-  EXPECT_THAT(
-      types, ElementsAre("text", "true or false", "list", "number", "integer"));
+  EXPECT_THAT(types, ElementsAre("a text", "true or false", "a list of texts",
+                                 "a number", "an integer"));
   EXPECT_THAT(texts, ElementsAre("roadster", "true", "red,black", "0.5", "32"));
 }
 
@@ -135,12 +135,13 @@ TEST(SpecTest, ParsingNamesThePath) {
   EXPECT_EQ(ParseError(",\n    \"spokes\": 32", ""),
             "the configuration lacks the key 'wheel.spokes'");
   EXPECT_EQ(ParseError("32", "32.5"),
-            "the configuration's 'wheel.spokes' is no integer: 32.5");
+            "the configuration's 'wheel.spokes' is not an integer: 32.5");
   EXPECT_THAT(ParseError("32", "9223372036854775808"),
-              HasSubstr("'wheel.spokes' is no integer"));
+              HasSubstr("'wheel.spokes' is not an integer"));
   EXPECT_THAT(ParseError("0.5", "\"0.5\""),
-              HasSubstr("'wheel.radius' is no number"));
-  EXPECT_THAT(ParseError("\"red\"", "1"), HasSubstr("'colors' is no list"));
+              HasSubstr("'wheel.radius' is not a number"));
+  EXPECT_THAT(ParseError("\"red\"", "1"),
+              HasSubstr("'colors' is not a list of texts"));
   EXPECT_THAT(
       ParseError("{\n    \"radius\": 0.5,\n    \"spokes\": 32\n  }", "[]"),
       HasSubstr("'wheel' is no object"));
@@ -179,9 +180,10 @@ std::string SetError(const std::string& assignment) {
 }
 
 TEST(SpecTest, RefusesTextsThatAreNoValue) {
-  EXPECT_EQ(SetError("wheel.spokes=3x"), "wheel.spokes: '3x' is no integer");
+  EXPECT_EQ(SetError("wheel.spokes=3x"),
+            "wheel.spokes: '3x' is not an integer");
   EXPECT_EQ(SetError("wheel.radius=1e999"),
-            "wheel.radius: '1e999' is no number");
+            "wheel.radius: '1e999' is not a number");
   EXPECT_EQ(SetError("wheel.radius=inf"),
             "wheel.radius: the number must be finite");
   EXPECT_EQ(SetError("name=\xff"), "name: the text must be UTF-8");
