@@ -39,7 +39,7 @@ at::Tensor SegmentationLoss(const at::Tensor& logits,
 }
 
 at::Tensor ImageTensor(const data::Image& image) {
-  const data::LoaderOptions defaults;
+  const data::BatchSpec defaults;
   std::vector<float> values =
       data::NormalizeImage(image, defaults.mean, defaults.stddev);
   return at::from_blob(values.data(),

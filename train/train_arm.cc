@@ -61,7 +61,8 @@ class ArmTrainer {
     state_.scaler = scaler_.state();
   }
 
-  absl::StatusOr<ArmResult> Train(const data::LoaderOptions& loader_options,
+  absl::StatusOr<ArmResult> Train(const data::BatchSpec& batch,
+                                  const data::LoaderOptions& loader_options,
                                   base::ProgressMode progress_mode);
 
  private:
@@ -288,6 +289,7 @@ ArmResult ArmTrainer::Result() const {
 }
 
 absl::StatusOr<ArmResult> ArmTrainer::Train(
+    const data::BatchSpec& batch_spec,
     const data::LoaderOptions& loader_options,
     base::ProgressMode progress_mode) {
   if (absl::Status status = Resume(); !status.ok()) return status;
@@ -296,7 +298,7 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(
   data::LoaderOptions resumed = loader_options;
   resumed.start_batch = state_.steps_done;
   absl::StatusOr<std::unique_ptr<data::Loader>> loader =
-      data::Loader::Create(datasets_.train, resumed);
+      data::Loader::Create(datasets_.train, batch_spec, resumed);
   if (!loader.ok()) return loader.status();
 
   base::ProgressOptions progress_options;
@@ -344,15 +346,13 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(
 
 }  // namespace
 
-absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
-                                   const data::DatasetPair& datasets,
-                                   const data::LoaderOptions& loader_options,
-                                   const ArmOptions& options,
-                                   base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history) {
+absl::StatusOr<ArmResult> TrainArm(
+    nn::UNet& net, const data::DatasetPair& datasets,
+    const data::BatchSpec& batch, const data::LoaderOptions& loader_options,
+    const ArmOptions& options, base::ProgressMode progress_mode,
+    telemetry::Run& run, StatisticsHistory& history) {
   return ArmTrainer(net, datasets, options, run, history)
-      .Train(loader_options, progress_mode);
+      .Train(batch, loader_options, progress_mode);
 }
 
 }  // namespace cnn_fp4::train

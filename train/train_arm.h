@@ -66,13 +66,11 @@ struct ArmResult {
 // `history`, too. Errors: the data set's; InvalidArgument for a checkpoint of
 // another net; Internal for a loss, or gradients over and over, that are not
 // finite, naming the first tensor that is not.
-absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
-                                   const data::DatasetPair& datasets,
-                                   const data::LoaderOptions& loader_options,
-                                   const ArmOptions& options,
-                                   base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history);
+absl::StatusOr<ArmResult> TrainArm(
+    nn::UNet& net, const data::DatasetPair& datasets,
+    const data::BatchSpec& batch, const data::LoaderOptions& loader_options,
+    const ArmOptions& options, base::ProgressMode progress_mode,
+    telemetry::Run& run, StatisticsHistory& history);
 
 }  // namespace cnn_fp4::train
 

@@ -43,15 +43,15 @@ class Recorder : public telemetry::Sink {
 class TrainArmTest : public ::testing::TestWithParam<std::string> {
  protected:
   TrainArmTest() {
-    data::DatasetOptions options;
-    options.dataset = "synthetic";
-    options.synthetic_count = 12;
-    options.synthetic_size = 48;
-    auto opened = data::OpenDataset(options);
+    data::DatasetSpec spec;
+    spec.dataset = "synthetic";
+    spec.synthetic_count = 12;
+    spec.synthetic_size = 48;
+    auto opened = data::OpenDataset(spec, data::ReadOptions());
     EXPECT_TRUE(opened.ok()) << opened.status();
     datasets_ = *std::move(opened);
-    loader_.batch_size = 2;
-    loader_.crop = 32;
+    batch_.batch_size = 2;
+    batch_.crop = 32;
     loader_.seed = 9;
   }
 
@@ -84,13 +84,14 @@ class TrainArmTest : public ::testing::TestWithParam<std::string> {
     std::vector<std::string> layers;
     for (const auto& layer : net.layers()) layers.push_back(layer.spec->layer);
     history_ = std::make_unique<StatisticsHistory>(layers);
-    auto result = TrainArm(net, datasets_, loader_, options,
+    auto result = TrainArm(net, datasets_, batch_, loader_, options,
                            base::ProgressMode::kOff, run, *history_);
     EXPECT_TRUE(run.Finish(0).ok());
     return result;
   }
 
   data::DatasetPair datasets_;
+  data::BatchSpec batch_;
   data::LoaderOptions loader_;
   std::unique_ptr<StatisticsHistory> history_;
 };
