@@ -33,8 +33,7 @@ std::vector<double> ScoresFrom(const json& array) {
 
 }  // namespace
 
-std::string ArmStateToJson(const ArmState& state,
-                           const StatisticsHistory& history) {
+std::string ArmStateToJson(const ArmState& state) {
   const ValidationScore& v = state.validation;
   return json{
       {"steps_done", state.steps_done},
@@ -50,13 +49,11 @@ std::string ArmStateToJson(const ArmState& state,
         {"means", Scores({v.mean_iou, v.mean_dice})},
         {"iou", Scores(v.iou)},
         {"dice", Scores(v.dice)}}},
-      {"history", history.ToJson()},
   }
       .dump();
 }
 
-absl::Status ArmStateFromJson(const std::string& text, ArmState* state,
-                              StatisticsHistory* history) try {
+absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   const json j = json::parse(text);
   ArmState s;
   s.steps_done = j.at("steps_done");
@@ -73,9 +70,6 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state,
   s.validation.mean_dice = Score(v.at("means").at(1));
   s.validation.iou = ScoresFrom(v.at("iou"));
   s.validation.dice = ScoresFrom(v.at("dice"));
-  if (absl::Status status = history->FromJson(j.at("history")); !status.ok()) {
-    return status;
-  }
   *state = std::move(s);
   return absl::OkStatus();
 } catch (const json::exception& error) {

@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "train/grad_scaler.h"
-#include "train/statistics_history.h"
 #include "train/train_arm.h"
 
 namespace cnn_fp4::train {
@@ -27,12 +26,10 @@ struct ArmState {
   static constexpr size_t kLossWindow = 10;
 };
 
-std::string ArmStateToJson(const ArmState& state,
-                           const StatisticsHistory& history);
+std::string ArmStateToJson(const ArmState& state);
 
 // InvalidArgument for a text that ArmStateToJson did not write.
-absl::Status ArmStateFromJson(const std::string& text, ArmState* state,
-                              StatisticsHistory* history);
+absl::Status ArmStateFromJson(const std::string& text, ArmState* state);
 
 }  // namespace cnn_fp4::train
 

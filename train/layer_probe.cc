@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include "absl/strings/str_cat.h"
 #include "nn/gemm_operand.h"
 #include "quant/formats/e2m1.h"
 #include "quant/quantizer.h"
@@ -10,6 +9,10 @@
 
 namespace cnn_fp4::train {
 namespace {
+
+using telemetry::LayerStats;
+using telemetry::StatId;
+using telemetry::TensorKind;
 
 // Activations are NCHW; every GEMM that reads them sums over channels.
 constexpr int kChannelAxis = 1;
@@ -19,34 +22,39 @@ absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
                              cpu_contiguous.numel());
 }
 
-}  // namespace
-
-LayerProbe::LayerProbe(nn::UNet& net, StatisticsHistory& history)
-    : net_(net), history_(history) {}
-
-void LayerProbe::Put(TensorKind kind, const char* key, size_t layer,
-                     double value) {
-  history_.Set(kind, key, step_, layer, value);
-  scalars_.push_back({absl::StrCat(key, "/", TensorKindName(kind), "/",
-                                   net_.layers()[layer].spec->layer),
-                      value});
+void AddDistortion(const quant::DistortionStats& distortion,
+                   LayerStats& stats) {
+  stats.values.insert(
+      stats.values.end(),
+      {{StatId::kSqnrDb, distortion.SqnrDb()},
+       {StatId::kUnderflowPct, 100 * distortion.UnderflowShare()},
+       {StatId::kSaturationPct, 100 * distortion.SaturationShare()},
+       {StatId::kCodesUsed, distortion.CodesUsed()},
+       {StatId::kEntropyBits, distortion.EntropyBits()}});
 }
 
-void LayerProbe::PutValues(TensorKind kind, size_t layer,
-                           absl::Span<const float> values) {
+}  // namespace
+
+LayerStats& LayerProbe::Put(TensorKind kind, size_t layer,
+                            absl::Span<const float> values) {
   const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
-  Put(kind, "mean", layer, stats.mean);
-  Put(kind, "std", layer, stats.std());
-  Put(kind, "kurtosis", layer, stats.kurtosis());
-  Put(kind, "amax", layer, stats.amax());
+  records_.push_back({step_,
+                      kind,
+                      net_.layers()[layer].spec->layer,
+                      {{StatId::kMean, stats.mean},
+                       {StatId::kStd, stats.std()},
+                       {StatId::kKurtosis, stats.kurtosis()},
+                       {StatId::kAmax, stats.amax()}}});
   if (stats.nonfinite_count() > 0) {
-    Put(kind, "nonfinite", layer, static_cast<double>(stats.nonfinite_count()));
+    records_.back().values.push_back(
+        {StatId::kNonfinite, static_cast<double>(stats.nonfinite_count())});
   }
+  return records_.back();
 }
 
 void LayerProbe::Begin(int64_t step) {
   step_ = step;
-  scalars_.clear();
+  records_.clear();
   activation_status_ = absl::OkStatus();
   net_.SetInputObserver([this](size_t layer, const at::Tensor& x) {
     const nn::ConvPrecision& precision = net_.layers()[layer].spec->precision;
@@ -55,22 +63,13 @@ void LayerProbe::Begin(int64_t step) {
   });
 }
 
-void LayerProbe::PutDistortion(TensorKind kind, size_t layer,
-                               const quant::DistortionStats& stats) {
-  Put(kind, "sqnr_db", layer, stats.SqnrDb());
-  Put(kind, "underflow_pct", layer, 100 * stats.UnderflowShare());
-  Put(kind, "saturation_pct", layer, 100 * stats.SaturationShare());
-  Put(kind, "codes_used", layer, stats.CodesUsed());
-  Put(kind, "entropy_bits", layer, stats.EntropyBits());
-}
-
 absl::Status LayerProbe::Measure(TensorKind kind, size_t layer,
                                  const at::Tensor& tensor,
                                  const nn::OperandFormat& format,
                                  int reduction_axis) {
   const at::Tensor source = tensor.detach().cpu().contiguous();
   const absl::Span<const float> x = Values(source);
-  PutValues(kind, layer, x);
+  Put(kind, layer, x);
   if (format.recipe() == nullptr) return absl::OkStatus();
 
   const absl::StatusOr<quant::BlockGrid> grid =
@@ -93,7 +92,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, size_t layer,
   if (status = stats.Add(x, y, codes); !status.ok()) return status;
 
   if (kind != TensorKind::kWeightsPrequantize) {
-    PutDistortion(kind, layer, stats);
+    AddDistortion(stats, records_.back());
     return absl::OkStatus();
   }
   // Weights are shown at each point of the pipeline.
@@ -101,14 +100,13 @@ absl::Status LayerProbe::Measure(TensorKind kind, size_t layer,
   for (size_t i = 0; i < codes.size(); ++i) {
     encoded[i] = quant::DecodeE2m1(codes[i]);
   }
-  PutValues(TensorKind::kWeightsQuantized, layer, encoded);
-  PutDistortion(TensorKind::kWeightsQuantized, layer, stats);
-  PutValues(TensorKind::kWeightsDequantized, layer, y);
-  Put(TensorKind::kWeightsDequantized, "sqnr_db", layer, stats.SqnrDb());
+  AddDistortion(stats, Put(TensorKind::kWeightsQuantized, layer, encoded));
+  Put(TensorKind::kWeightsDequantized, layer, y)
+      .values.push_back({StatId::kSqnrDb, stats.SqnrDb()});
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<telemetry::NamedNumber>> LayerProbe::End() {
+absl::StatusOr<std::vector<LayerStats>> LayerProbe::End() {
   net_.SetInputObserver(nullptr);
   if (!activation_status_.ok()) return activation_status_;
   for (size_t layer = 0; layer < net_.layers().size(); ++layer) {
@@ -121,7 +119,7 @@ absl::StatusOr<std::vector<telemetry::NamedNumber>> LayerProbe::End() {
         Measure(TensorKind::kGradients, layer, l.weight->grad(), format, axis));
     if (!status.ok()) return status;
   }
-  return std::move(scalars_);
+  return std::move(records_);
 }
 
 }  // namespace cnn_fp4::train

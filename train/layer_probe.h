@@ -9,7 +9,9 @@
 //
 //   probe.Begin(step);
 //   net.Forward(images); loss.backward();   // gradients unscaled
-//   run.Log({telemetry::Scalars{step, probe.End()}, model});
+//   for (telemetry::LayerStats& stats : *probe.End()) {
+//     run.Log({std::move(stats), model});
+//   }
 
 #include <cstdint>
 #include <vector>
@@ -19,7 +21,6 @@
 #include "nn/unet.h"
 #include "quant/distortion.h"
 #include "telemetry/record.h"
-#include "train/statistics_history.h"
 
 namespace at {
 class Tensor;
@@ -29,32 +30,32 @@ namespace cnn_fp4::train {
 
 class LayerProbe {
  public:
-  // Both must outlive the probe.
-  LayerProbe(nn::UNet& net, StatisticsHistory& history);
+  // The net must outlive the probe.
+  explicit LayerProbe(nn::UNet& net) : net_(net) {}
 
   // Watches the activations of the following calls of net.Forward.
   void Begin(int64_t step);
 
-  // Measures weights and gradients, stops watching, and returns everything as
-  // "<statistic>/<tensor>/<layer>". An error of a quantiser names the layer.
-  absl::StatusOr<std::vector<telemetry::NamedNumber>> End();
+  // Measures weights and gradients, stops watching, and returns everything: for
+  // each kind of tensor the layers in the order of the net. An error of a
+  // quantiser names the layer.
+  absl::StatusOr<std::vector<telemetry::LayerStats>> End();
 
  private:
   // Of the tensor's values and, if `format` is an FP4 recipe, of quantising it.
   // For kWeightsPrequantize, the two later points of the pipeline, too.
   // `reduction_axis` is that of the GEMM which the tensor is an operand of.
-  absl::Status Measure(TensorKind kind, size_t layer, const at::Tensor& tensor,
+  absl::Status Measure(telemetry::TensorKind kind, size_t layer,
+                       const at::Tensor& tensor,
                        const nn::OperandFormat& format, int reduction_axis);
-  void PutValues(TensorKind kind, size_t layer, absl::Span<const float> values);
-  void PutDistortion(TensorKind kind, size_t layer,
-                     const quant::DistortionStats& stats);
-  void Put(TensorKind kind, const char* key, size_t layer, double value);
+  // A new record with the statistics of the values.
+  telemetry::LayerStats& Put(telemetry::TensorKind kind, size_t layer,
+                             absl::Span<const float> values);
 
   nn::UNet& net_;
-  StatisticsHistory& history_;
   int64_t step_ = 0;
   absl::Status activation_status_;
-  std::vector<telemetry::NamedNumber> scalars_;
+  std::vector<telemetry::LayerStats> records_;
 };
 
 }  // namespace cnn_fp4::train

@@ -5,25 +5,38 @@
 #include <cmath>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "telemetry/statistics.h"
 
 namespace cnn_fp4::train {
 namespace {
 
-// Everything that one measured step says, by key.
-std::map<std::string, double> Probe(nn::UNet& net, StatisticsHistory& history) {
-  LayerProbe probe(net, history);
+// The numbers by "<statistic>/<tensor>/<layer>", each of which occurs once.
+std::map<std::string, double> ByKey(
+    const std::vector<telemetry::LayerStats>& records) {
+  std::map<std::string, double> by_key;
+  for (const telemetry::LayerStats& stats : records) {
+    for (const auto& [id, value] : stats.values) {
+      const std::string key = absl::StrCat(
+          telemetry::Info(id).key, "/", telemetry::Info(stats.tensor).directory,
+          "/", stats.layer);
+      EXPECT_TRUE(by_key.emplace(key, value).second) << key;
+    }
+  }
+  return by_key;
+}
+
+// What one measured step says.
+std::vector<telemetry::LayerStats> Probe(nn::UNet& net) {
+  LayerProbe probe(net);
   torch::manual_seed(3);
   const at::Tensor images = at::randn({2, 3, 32, 32});
   probe.Begin(7);
   net.Forward(images).square().mean().backward();
-  const auto numbers = probe.End();
-  EXPECT_TRUE(numbers.ok()) << numbers.status();
-  std::map<std::string, double> by_key;
-  for (const auto& [key, number] : *numbers) {
-    EXPECT_TRUE(by_key.emplace(key, number.value()).second) << key;
-  }
-  return by_key;
+  const auto records = probe.End();
+  EXPECT_TRUE(records.ok()) << records.status();
+  return *records;
 }
 
 std::unique_ptr<nn::UNet> MakeNet(const std::string& policy) {
@@ -32,20 +45,13 @@ std::unique_ptr<nn::UNet> MakeNet(const std::string& policy) {
   return *nn::UNet::Create(options, *nn::FindConvPrecision(policy), 5);
 }
 
-StatisticsHistory MakeHistory(const nn::UNet& net) {
-  std::vector<std::string> layers;
-  for (const auto& layer : net.layers()) layers.push_back(layer.spec->layer);
-  return StatisticsHistory(layers);
-}
-
 TEST(LayerProbe, MeasuresEveryPointOfThePipelineForEveryLayer) {
   const auto net = MakeNet("nvfp4");
-  StatisticsHistory history = MakeHistory(*net);
-  auto numbers = Probe(*net, history);
+  const std::map<std::string, double> numbers = ByKey(Probe(*net));
   for (const auto& layer : net->layers()) {
     const std::string& name = layer.spec->layer;
     for (const std::string tensor :
-         {"weights_prequantize", "weights_quantized", "weights_dequantized",
+         {"weights/prequantize", "weights/quantized", "weights/dequantized",
           "activations", "gradients"}) {
       for (const std::string statistic : {"mean", "std", "kurtosis", "amax"}) {
         ASSERT_EQ(numbers.count(statistic + "/" + tensor + "/" + name), 1u)
@@ -53,7 +59,7 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineForEveryLayer) {
       }
     }
     for (const std::string tensor :
-         {"weights_quantized", "activations", "gradients"}) {
+         {"weights/quantized", "activations", "gradients"}) {
       const double sqnr = numbers.at("sqnr_db/" + tensor + "/" + name);
       // An FP4 tensor has a signal to noise ratio of about 20 dB.
       EXPECT_GT(sqnr, 12) << tensor << " " << name;
@@ -65,23 +71,32 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineForEveryLayer) {
     }
     // The largest weight of a block is a 6 or, after rounding of its scale,
     // nearly one.
-    EXPECT_EQ(numbers.at("amax/weights_quantized/" + name), 6.0);
-    const double raw = numbers.at("std/weights_prequantize/" + name);
-    EXPECT_NEAR(numbers.at("std/weights_dequantized/" + name), raw, 0.05 * raw);
+    EXPECT_EQ(numbers.at("amax/weights/quantized/" + name), 6.0);
+    const double raw = numbers.at("std/weights/prequantize/" + name);
+    EXPECT_NEAR(numbers.at("std/weights/dequantized/" + name), raw, 0.05 * raw);
   }
-  const auto artefacts = history.Heatmaps("m", "semantic", "e");
-  ASSERT_EQ(artefacts.size(), 5u);
-  for (const auto& artefact : artefacts) {
-    EXPECT_TRUE(viz::ValidateHeatmapSet(artefact.heatmaps).ok());
-    EXPECT_EQ(artefact.heatmaps.statistics[0].columns, std::vector<int64_t>{7});
+}
+
+// A sink that shows layers in the order of the records relies on it.
+TEST(LayerProbe, EachKindOfTensorIsInTheOrderOfTheNet) {
+  const auto net = MakeNet("nvfp4");
+  std::vector<std::string> layers;
+  for (const auto& layer : net->layers()) layers.push_back(layer.spec->layer);
+  std::map<telemetry::TensorKind, std::vector<std::string>> measured;
+  for (const telemetry::LayerStats& stats : Probe(*net)) {
+    EXPECT_EQ(stats.step, 7);
+    measured[stats.tensor].push_back(stats.layer);
+  }
+  EXPECT_EQ(measured.size(), 5u);
+  for (const auto& [tensor, order] : measured) {
+    EXPECT_EQ(order, layers) << telemetry::Info(tensor).directory;
   }
 }
 
 TEST(LayerProbe, APlainPolicyHasValuesAndNoCodes) {
   const auto net = MakeNet("fp16");
-  StatisticsHistory history = MakeHistory(*net);
-  const auto numbers = Probe(*net, history);
-  EXPECT_EQ(numbers.count("std/weights_prequantize/enc1.conv1"), 1u);
+  const std::map<std::string, double> numbers = ByKey(Probe(*net));
+  EXPECT_EQ(numbers.count("std/weights/prequantize/enc1.conv1"), 1u);
   for (const auto& [key, value] : numbers) {
     EXPECT_EQ(key.find("sqnr_db"), std::string::npos) << key;
     EXPECT_TRUE(std::isfinite(value)) << key;
@@ -90,19 +105,14 @@ TEST(LayerProbe, APlainPolicyHasValuesAndNoCodes) {
 
 TEST(LayerProbe, AnOverflowedGradientIsCountedAndNoError) {
   const auto net = MakeNet("nvfp4");
-  StatisticsHistory history = MakeHistory(*net);
-  LayerProbe probe(*net, history);
+  LayerProbe probe(*net);
   probe.Begin(1);
   net->Forward(at::randn({1, 3, 16, 16})).square().mean().backward();
   net->layers()[2].weight->mutable_grad().flatten()[4] =
       std::numeric_limits<float>::infinity();
-  const auto numbers = probe.End();
-  ASSERT_TRUE(numbers.ok()) << numbers.status();
-  double nonfinite = 0;
-  for (const auto& [key, number] : *numbers) {
-    if (key == "nonfinite/gradients/enc2.conv1") nonfinite = number.value();
-  }
-  EXPECT_EQ(nonfinite, 1.0);
+  const auto records = probe.End();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ(ByKey(*records).at("nonfinite/gradients/enc2.conv1"), 1.0);
 }
 
 }  // namespace

@@ -46,14 +46,12 @@ double Median(std::vector<double> values) {
 class ArmTrainer {
  public:
   ArmTrainer(nn::UNet& net, const data::DatasetPair& datasets,
-             const ArmOptions& options, telemetry::Run& run,
-             StatisticsHistory& history)
+             const ArmOptions& options, telemetry::Run& run)
       : net_(net),
         datasets_(datasets),
         options_(options),
         run_(run),
-        history_(history),
-        probe_(net, history),
+        probe_(net),
         scaler_(ScalerOptions(net, options)),
         adam_(Parameters(net),
               torch::optim::AdamOptions(options.learning_rate.peak)
@@ -104,7 +102,6 @@ class ArmTrainer {
   const data::DatasetPair& datasets_;
   const ArmOptions& options_;
   telemetry::Run& run_;
-  StatisticsHistory& history_;
   LayerProbe probe_;
   GradScaler scaler_;
   torch::optim::Adam adam_;
@@ -122,7 +119,7 @@ absl::Status ArmTrainer::Resume() {
   const absl::StatusOr<std::string> metadata =
       LoadCheckpoint(path, net_, &adam_);
   if (!metadata.ok()) return metadata.status();
-  if (absl::Status status = ArmStateFromJson(*metadata, &state_, &history_);
+  if (absl::Status status = ArmStateFromJson(*metadata, &state_);
       !status.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", status.message()));
@@ -200,11 +197,11 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   // Before the optimiser changes the weights that made these gradients.
   const double before_probe = stopwatch.Seconds();
   if (measured) {
-    const absl::StatusOr<std::vector<telemetry::NamedNumber>> layers =
-        probe_.End();
+    absl::StatusOr<std::vector<telemetry::LayerStats>> layers = probe_.End();
     if (!layers.ok()) return layers.status();
-    run_.Log(
-        {telemetry::Scalars{state_.steps_done + 1, *layers}, options_.model});
+    for (telemetry::LayerStats& stats : *layers) {
+      run_.Log({std::move(stats), options_.model});
+    }
   }
   const double probe_seconds = stopwatch.Seconds() - before_probe;
   if (!result.skipped) adam_.step();
@@ -257,7 +254,7 @@ absl::Status ArmTrainer::Validate(base::Progress& progress) {
 absl::Status ArmTrainer::Save(const std::string& path) {
   // The records up to this step, before the step counts as done.
   run_.Flush();
-  return SaveCheckpoint(path, net_, adam_, ArmStateToJson(state_, history_));
+  return SaveCheckpoint(path, net_, adam_, ArmStateToJson(state_));
 }
 
 absl::Status ArmTrainer::SaveNumbered() {
@@ -349,9 +346,8 @@ absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
                                    const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history) {
-  return ArmTrainer(net, datasets, options, run, history)
+                                   telemetry::Run& run) {
+  return ArmTrainer(net, datasets, options, run)
       .Train(loader_options, progress_mode);
 }
 

@@ -20,7 +20,6 @@
 #include "nn/unet.h"
 #include "telemetry/run.h"
 #include "train/learning_rate.h"
-#include "train/statistics_history.h"
 
 namespace cnn_fp4::train {
 
@@ -62,17 +61,16 @@ struct ArmResult {
   bool finished = false;           // false: should_stop said so.
 };
 
-// Trains `net` in place. Measurements go to `run`, and those of the layers to
-// `history`, too. Errors: the data set's; InvalidArgument for a checkpoint of
-// another net; Internal for a loss, or gradients over and over, that are not
-// finite, naming the first tensor that is not.
+// Trains `net` in place. Measurements go to `run`. Errors: the data set's;
+// InvalidArgument for a checkpoint of another net; Internal for a loss, or
+// gradients over and over, that are not finite, naming the first tensor that is
+// not.
 absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
                                    const data::DatasetPair& datasets,
                                    const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history);
+                                   telemetry::Run& run);
 
 }  // namespace cnn_fp4::train
 
