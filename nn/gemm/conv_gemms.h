@@ -5,11 +5,20 @@
 // One interface, several implementations, which give the same results up to the
 // order of their FP32 sums: products of block-scaled operands are exact.
 
+#include <cstdint>
 #include <string>
 
 #include "nn/gemm/gemm_operand.h"
 
 namespace cnn_fp4::nn {
+
+// How far an element of a result may be from the exact sum of `products`
+// products, in units of FP32's epsilon times the sum of the absolute values of
+// all that is added: the products, their sums, the product of the tensor
+// scales, its application and the bias round by half an epsilon each.
+constexpr double ConvGemmsTolerance(int64_t products) {
+  return 0.5 * static_cast<double>(products + 4);
+}
 
 class ConvGemms {
  public:

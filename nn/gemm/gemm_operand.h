@@ -68,6 +68,8 @@ absl::StatusOr<QuantizedOperand> QuantizeOperandTensor(
     const OperandFormat& format, const quant::QuantizeOptions& options = {});
 
 // `tensor` rounded to `format`, in FP32: nearest even, overflow to infinity.
+// Normal numbers move by kRoundToTolerance epsilons of the format at most.
+inline constexpr double kRoundToTolerance = 0.5;
 at::Tensor RoundTo(const at::Tensor& tensor, PlainFormat format);
 
 }  // namespace cnn_fp4::nn

@@ -65,7 +65,8 @@ class ConvolutionFunction
     : public torch::autograd::Function<ConvolutionFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x,
-                            const at::Tensor& weight, const at::Tensor& bias,
+                            const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias,
                             const std::shared_ptr<const ConvSpec>& spec) {
     const ConvPrecision& precision = spec->precision;
     const GemmOperand qx =
@@ -80,7 +81,9 @@ class ConvolutionFunction
                             qw.scale});
     ctx->saved_data["spec"] =
         c10::IValue::make_capsule(c10::make_intrusive<SpecHolder>(spec));
-    return RoundTo(spec->context->gemms->Fprop(qx, qw, bias, spec->geometry),
+    ctx->saved_data["has_bias"] = bias.has_value();
+    return RoundTo(spec->context->gemms->Fprop(
+                       qx, qw, bias.value_or(at::Tensor()), spec->geometry),
                    precision.result);
   }
 
@@ -119,7 +122,10 @@ class ConvolutionFunction
       dw =
           RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);
     }
-    if (ctx->needs_input_grad(2)) db = dy.sum(at::IntArrayRef({0, 2, 3}));
+    // Autograd counts an absent bias among the inputs no more than the spec.
+    if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) {
+      db = dy.sum(at::IntArrayRef({0, 2, 3}));
+    }
     return {dx, dw, db, at::Tensor()};
   }
 };
@@ -159,7 +165,9 @@ at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
     ShowForward(*spec, x, weight);
     return AutocastConvolution(x, weight, bias, spec->geometry);
   }
-  return ConvolutionFunction::apply(x, weight, bias, spec);
+  return ConvolutionFunction::apply(
+      x, weight,
+      bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, spec);
 }
 
 }  // namespace cnn_fp4::nn
