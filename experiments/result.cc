@@ -66,7 +66,7 @@ base::Table ResultTable(const ExperimentResult& result) {
   for (const Column& column : columns) names.push_back(column.name);
   base::Table table(names);
   for (size_t i = 0; i < result.arms.size(); ++i) {
-    std::vector<base::Cell> row = {result.spec.models[i]};
+    std::vector<base::Cell> row = {result.spec.arms[i]};
     for (const Column& column : columns) {
       row.emplace_back(column.value(result.arms[i]), column.digits);
     }
@@ -74,7 +74,7 @@ base::Table ResultTable(const ExperimentResult& result) {
   }
   for (size_t i = 1; i < result.arms.size(); ++i) {
     std::vector<base::Cell> row = {
-        absl::StrCat(result.spec.models[i], " / ", result.spec.models[0])};
+        absl::StrCat(result.spec.arms[i], " / ", result.spec.arms[0])};
     for (const Column& column : columns) {
       row.emplace_back(
           column.value(result.arms[i]) / column.value(result.arms[0]), 3);
@@ -86,7 +86,7 @@ base::Table ResultTable(const ExperimentResult& result) {
 
 std::string SummaryJson(const ExperimentResult& result) {
   json arms = json::array();
-  bool finished = result.arms.size() == result.spec.models.size();
+  bool finished = result.arms.size() == result.spec.arms.size();
   for (size_t i = 0; i < result.arms.size(); ++i) {
     const ArmResult& arm = result.arms[i];
     json ratios = json::object();
@@ -98,7 +98,7 @@ std::string SummaryJson(const ExperimentResult& result) {
     }
     finished = finished && arm.finished;
     arms.push_back({
-        {"model", result.spec.models[i]},
+        {"model", result.spec.arms[i]},
         {"steps", arm.steps_done},
         {"skipped_steps", arm.skipped_steps},
         {"finished", arm.finished},
@@ -115,7 +115,7 @@ std::string SummaryJson(const ExperimentResult& result) {
       {"schema_version", 1},
       {"experiment", result.experiment},
       {"digest", Digest(result.spec)},
-      {"config", json::parse(ToJson(result.spec))},
+      {"config", json::parse(base::ToJson(result.spec))},
       {"class_names", result.class_names},
       {"num_parameters", result.num_parameters},
       {"arms", std::move(arms)},
