@@ -2,10 +2,11 @@
 
 #include <sys/resource.h>
 
-#include <cmath>
 #include <functional>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/json_number.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::experiments {
@@ -18,43 +19,64 @@ using train::ArmResult;
 // them all.
 constexpr size_t kMaxClassColumns = 4;
 
+// nullopt: never measured.
+using Value = std::optional<double>;
+
 struct Column {
   std::string name;
   int digits;
-  std::function<double(const ArmResult&)> value;
+  std::function<Value(const ArmResult&)> value;
 };
 
-double StepsPerSecond(const ArmResult& arm) {
-  return arm.median_step_seconds > 0 ? 1.0 / arm.median_step_seconds : NAN;
+Value StepsPerSecond(const ArmResult& arm) {
+  if (arm.median_step_seconds <= 0) return std::nullopt;
+  return 1.0 / arm.median_step_seconds;
+}
+
+std::function<Value(const ArmResult&)> Score(
+    double train::ValidationScore::*member) {
+  return [member](const ArmResult& arm) -> Value {
+    if (!arm.validation.has_value()) return std::nullopt;
+    return (*arm.validation).*member;
+  };
+}
+
+std::function<Value(const ArmResult&)> IouOf(size_t cls) {
+  return [cls](const ArmResult& arm) -> Value {
+    if (!arm.validation.has_value()) return std::nullopt;
+    return arm.validation->iou.at(cls);
+  };
 }
 
 std::vector<Column> Columns(const ExperimentResult& result) {
   std::vector<Column> columns = {
-      {"train loss", 4, [](const ArmResult& a) { return a.train_loss; }},
-      {"val loss", 4, [](const ArmResult& a) { return a.validation.loss; }},
-      {"mIoU", 4, [](const ArmResult& a) { return a.validation.mean_iou; }},
-      {"mDice", 4, [](const ArmResult& a) { return a.validation.mean_dice; }},
+      {"train loss", 4, [](const ArmResult& arm) { return arm.train_loss; }},
+      {"val loss", 4, Score(&train::ValidationScore::loss)},
+      {"mIoU", 4, Score(&train::ValidationScore::mean_iou)},
+      {"mDice", 4, Score(&train::ValidationScore::mean_dice)},
   };
   // The background, class 0, is in the means.
   if (result.class_names.size() - 1 <= kMaxClassColumns) {
     for (size_t cls = 1; cls < result.class_names.size(); ++cls) {
-      columns.push_back(
-          {"IoU " + result.class_names[cls], 4, [cls](const ArmResult& a) {
-             return cls < a.validation.iou.size() ? a.validation.iou[cls] : NAN;
-           }});
+      columns.push_back({"IoU " + result.class_names[cls], 4, IouOf(cls)});
     }
   }
   columns.push_back({"steps/s", 2, StepsPerSecond});
   return columns;
 }
 
-json Number(double value) {
-  return std::isfinite(value) ? json(value) : json(nullptr);
+Value Ratio(const Value& value, const Value& first) {
+  if (!value.has_value() || !first.has_value()) return std::nullopt;
+  return *value / *first;
+}
+
+base::Cell ToCell(const Value& value, int digits) {
+  return value.has_value() ? base::Cell(*value, digits) : base::Cell("");
 }
 
 json Numbers(const std::vector<double>& values) {
   json array = json::array();
-  for (const double value : values) array.push_back(Number(value));
+  for (const double value : values) array.push_back(base::NumberToJson(value));
   return array;
 }
 
@@ -66,18 +88,19 @@ base::Table ResultTable(const ExperimentResult& result) {
   for (const Column& column : columns) names.push_back(column.name);
   base::Table table(names);
   for (size_t i = 0; i < result.arms.size(); ++i) {
-    std::vector<base::Cell> row = {result.spec.models[i]};
+    std::vector<base::Cell> row = {result.spec.arms[i]};
     for (const Column& column : columns) {
-      row.emplace_back(column.value(result.arms[i]), column.digits);
+      row.push_back(ToCell(column.value(result.arms[i]), column.digits));
     }
     table.AddRow(std::move(row));
   }
   for (size_t i = 1; i < result.arms.size(); ++i) {
     std::vector<base::Cell> row = {
-        absl::StrCat(result.spec.models[i], " / ", result.spec.models[0])};
+        absl::StrCat(result.spec.arms[i], " / ", result.spec.arms[0])};
     for (const Column& column : columns) {
-      row.emplace_back(
-          column.value(result.arms[i]) / column.value(result.arms[0]), 3);
+      row.push_back(ToCell(
+          Ratio(column.value(result.arms[i]), column.value(result.arms[0])),
+          3));
     }
     table.AddRow(std::move(row));
   }
@@ -86,36 +109,45 @@ base::Table ResultTable(const ExperimentResult& result) {
 
 std::string SummaryJson(const ExperimentResult& result) {
   json arms = json::array();
-  bool finished = result.arms.size() == result.spec.models.size();
+  bool finished = result.arms.size() == result.spec.arms.size();
   for (size_t i = 0; i < result.arms.size(); ++i) {
     const ArmResult& arm = result.arms[i];
     json ratios = json::object();
     json measured = json::object();
     for (const Column& column : Columns(result)) {
-      measured[column.name] = Number(column.value(arm));
-      ratios[column.name] =
-          Number(column.value(arm) / column.value(result.arms[0]));
+      const Value value = column.value(arm);
+      const Value ratio = Ratio(value, column.value(result.arms[0]));
+      if (value.has_value()) measured[column.name] = base::NumberToJson(value);
+      if (ratio.has_value()) ratios[column.name] = base::NumberToJson(ratio);
     }
     finished = finished && arm.finished;
-    arms.push_back({
-        {"model", result.spec.models[i]},
+    json summary = {
+        {"model", result.spec.arms[i]},
         {"steps", arm.steps_done},
         {"skipped_steps", arm.skipped_steps},
         {"finished", arm.finished},
         {"results", std::move(measured)},
         {"ratio_to_first_arm", std::move(ratios)},
-        {"iou", Numbers(arm.validation.iou)},
-        {"dice", Numbers(arm.validation.dice)},
-        {"best_mean_iou", Number(arm.best_mean_iou)},
-        {"median_step_seconds", Number(arm.median_step_seconds)},
-        {"train_seconds", Number(arm.train_seconds)},
-    });
+        {"train_seconds", arm.train_seconds},
+    };
+    // What was never measured is absent.
+    if (arm.validation.has_value()) {
+      summary["iou"] = Numbers(arm.validation->iou);
+      summary["dice"] = Numbers(arm.validation->dice);
+    }
+    if (arm.best_mean_iou.has_value()) {
+      summary["best_mean_iou"] = *arm.best_mean_iou;
+    }
+    if (arm.median_step_seconds > 0) {
+      summary["median_step_seconds"] = arm.median_step_seconds;
+    }
+    arms.push_back(std::move(summary));
   }
   return json{
-      {"schema_version", 1},
+      {"schema_version", 2},
       {"experiment", result.experiment},
       {"digest", Digest(result.spec)},
-      {"config", json::parse(ToJson(result.spec))},
+      {"config", json::parse(base::ToJson(result.spec))},
       {"class_names", result.class_names},
       {"num_parameters", result.num_parameters},
       {"arms", std::move(arms)},

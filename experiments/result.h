@@ -16,7 +16,7 @@ struct ExperimentResult {
   std::string experiment;
   ExperimentSpec spec;
   std::vector<std::string> class_names;
-  // Of the arms trained so far, in the order of spec.models.
+  // Of the arms trained so far, in the order of spec.arms.
   std::vector<train::ArmResult> arms;
   int64_t num_parameters = 0;
   double wall_seconds = 0;        // Of this process.
@@ -27,7 +27,8 @@ struct ExperimentResult {
 base::Table ResultTable(const ExperimentResult& result);
 
 // All numbers of the table, unrounded, the scores of each class, and the
-// configuration. "schema_version": 1.
+// configuration. What was never measured is absent (in the table: an empty cell); NaN and
+// infinities are as in base/json_number.h. "schema_version": 2.
 std::string SummaryJson(const ExperimentResult& result);
 
 // Peak resident memory of this process.

@@ -39,12 +39,6 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-int64_t TotalSteps(const TrainSpec& train, const data::BatchSpec& batch,
-                   const data::Dataset& dataset) {
-  if (train.steps > 0) return train.steps;
-  return train.epochs * data::BatchesPerEpoch(dataset.size(), batch);
-}
-
 class ArmTrainer {
  public:
   ArmTrainer(nn::Net& net, nn::QuantContext& context,
@@ -54,7 +48,7 @@ class ArmTrainer {
         context_(context),
         datasets_(datasets),
         options_(options),
-        total_steps_(TotalSteps(options.train, options.batch, *datasets.train)),
+        total_steps_(TotalSteps(options, *datasets.train)),
         run_(run),
         probe_(net, context),
         scaler_(ScalerOptions(options.train, options.loss_scaling)),
@@ -337,6 +331,12 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
 }
 
 }  // namespace
+
+int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train) {
+  if (options.train.steps > 0) return options.train.steps;
+  return options.train.epochs *
+         data::BatchesPerEpoch(train.size(), options.batch);
+}
 
 absl::StatusOr<ArmResult> TrainArm(nn::Net& net, nn::QuantContext& context,
                                    const data::DatasetPair& datasets,

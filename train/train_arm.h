@@ -64,6 +64,9 @@ struct ArmResult {
   bool finished = false;           // false: should_stop said so.
 };
 
+// Steps of the whole arm, from options.train.steps or epochs.
+int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train);
+
 // Trains `net`, which is under a policy with `context`, in place. Measurements
 // go to `run`. Errors: the data set's; those of LoadCheckpoint; Internal for a
 // loss, an operand, or gradients over and over, that are not finite, naming the
