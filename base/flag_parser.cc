@@ -35,8 +35,10 @@ std::string HelpText(const SpecField& field, const std::string& flag) {
   const std::string value = ToText(field);
   std::string text = field.help;
   if (std::holds_alternative<bool*>(field.pointer)) {
-    absl::StrAppend(&text, " Default: ", value, "; --no", flag,
-                    " turns it off.");
+    absl::StrAppend(&text, value == "true"
+                               ? absl::StrCat(" On by default; --no", flag,
+                                              " turns it off.")
+                               : " Off by default.");
   } else if (!value.empty()) {
     absl::StrAppend(&text, " Default: ", value, ".");
   }
@@ -83,6 +85,17 @@ struct FlagParser::Impl {
     }
   }
 
+  // CLI11's message, or a better one.
+  std::string Explain(const CLI::ParseError& error) const {
+    for (const Flag& flag : flags) {
+      if (flag.option->count() > 1 && flag.texts.empty()) {
+        return absl::StrCat("--", flag.name, " is given ", flag.option->count(),
+                            " times");
+      }
+    }
+    return error.what();
+  }
+
   // What came from the command line, into the fields.
   absl::Status Apply(ParsedFlags& parsed) {
     for (const Flag& flag : flags) {
@@ -98,6 +111,10 @@ struct FlagParser::Impl {
                                : flag.texts.empty()
                                    ? flag.text
                                    : absl::StrJoin(flag.texts, ",");
+      if (absl::StartsWith(text, "--")) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--", flag.name, " needs a value, and ", text, " is none"));
+      }
       const absl::Status status = SetFromText(flag.field, text);
       if (!status.ok()) {
         return absl::InvalidArgumentError(
@@ -207,7 +224,7 @@ absl::StatusOr<ParsedFlags> FlagParser::Parse(int argc,
     parsed.help = true;
     return parsed;
   } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
+    return absl::InvalidArgumentError(impl_->Explain(error));
   }
   absl::Status status = impl_->RefuseRest();
   if (status.ok()) status = impl_->Apply(parsed);

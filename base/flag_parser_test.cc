@@ -113,9 +113,11 @@ TEST(FlagParserTest, ErrorsAreOneLineThatNamesTheFlag) {
       {{"--set", "berths=1", "--set", "berths=1"}, "--set berths: the field"},
       {{"sloop"}, "unexpected argument 'sloop'"},
       {{"--berths=1", "sloop"}, "unexpected argument 'sloop'"},
-      {{"--berths=1", "--berths=2"}, "--berths"},
-      {{"--engine", "--noengine"}, "--engine"},
-      {{"--berths"}, "--berths"},
+      {{"--berths=1", "--berths=2"}, "--berths is given 2 times"},
+      {{"--engine", "--noengine"}, "--engine and --noengine say"},
+      {{"--berths"}, "--berths: 1 required INTEGER missing"},
+      {{"--cloth", "--berths=1"}, "--cloth needs a value, and --berths=1 is"},
+      {{"--sailors", "--berths=1"}, "--sailors needs a value"},
   };
   for (const auto& [arguments, message] : cases) {
     const std::string error = Parse(arguments).error;
@@ -136,7 +138,7 @@ TEST(FlagParserTest, HelpHasPartsSentencesAndDefaults) {
   for (const char* text :
        {"Builds a boat.", "\nThe boat:\n", "\nThe sail:\n", "--area NUMBER",
         "The area in square metres. Default: 12.5.", "--crew TEXT ...",
-        "Default: true;\n", "--noengine turns it off.", "--berths INTEGER"}) {
+        "On by default;\n", "--noengine turns it off.", "--berths INTEGER"}) {
     EXPECT_THAT(help, HasSubstr(text));
   }
 }

@@ -146,6 +146,27 @@ absl::Status RefuseUnknownKeys(absl::Span<const SpecField> fields,
   return absl::OkStatus();
 }
 
+// The paths beside `path`: those of its part, or what the first words of all
+// paths are.
+std::vector<std::string> Near(absl::Span<const SpecField> fields,
+                              absl::string_view path) {
+  const absl::string_view part = path.substr(0, path.rfind('.') + 1);
+  std::vector<std::string> beside, first_words;
+  for (const SpecField& field : fields) {
+    if (!part.empty() && absl::StartsWith(field.path, part)) {
+      beside.push_back(field.path);
+    }
+    const size_t dot = field.path.find('.');
+    const std::string word = dot == std::string::npos
+                                 ? field.path
+                                 : field.path.substr(0, dot) + ".*";
+    if (first_words.empty() || first_words.back() != word) {
+      first_words.push_back(word);
+    }
+  }
+  return beside.empty() ? first_words : beside;
+}
+
 }  // namespace
 
 std::string SpecField::leaf() const {
@@ -205,17 +226,16 @@ absl::StatusOr<std::string> SetByPath(absl::Span<const SpecField> fields,
                      fields.front().path, "=", ToText(fields.front())));
   }
   const absl::string_view path = assignment.substr(0, equals);
-  std::vector<std::string> known;
   for (const SpecField& field : fields) {
-    known.push_back(field.path);
     if (field.path != path) continue;
     absl::Status status = SetFromText(field, assignment.substr(equals + 1));
     if (status.ok()) return field.path;
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", status.message()));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "there is no field '", path, "'; known: ", absl::StrJoin(known, ", ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no field '", path,
+                   "'; known: ", absl::StrJoin(Near(fields, path), ", ")));
 }
 
 absl::Status CheckValues(absl::Span<const SpecField> fields) {

@@ -189,8 +189,10 @@ TEST(SpecTest, RefusesTextsThatAreNoValue) {
   EXPECT_EQ(SetError("name=\xff"), "name: the text must be UTF-8");
   EXPECT_EQ(SetError("colors=red,\xff"), "colors: the text must be UTF-8");
   EXPECT_EQ(SetError("radius=1"),
-            "there is no field 'radius'; known: name, bell, colors, "
-            "wheel.radius, wheel.spokes");
+            "there is no field 'radius'; known: name, bell, colors, wheel.*");
+  EXPECT_EQ(SetError("wheel.spoke=1"),
+            "there is no field 'wheel.spoke'; known: wheel.radius, "
+            "wheel.spokes");
   EXPECT_EQ(SetError("bell"),
             "'bell' is no assignment; it looks like name=roadster");
   for (const char* assignment :

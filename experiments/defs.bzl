@@ -35,18 +35,47 @@ _write = rule(
     },
 )
 
+# {"train": {"steps": 3}, "arms": [...]} -> {"train.steps": 3, "arms": [...]}.
+# A path is a path already. Parts do not nest further.
+def _by_path(config):
+    flat = {}
+    for key, value in config.items():
+        if type(value) != type({}):
+            flat[key] = value
+            continue
+        for field, field_value in value.items():
+            path = "%s.%s" % (key, field)
+            if path in config:
+                fail("%s is there twice" % path)
+            flat[path] = field_value
+    return flat
+
 def _resolved(name, overrides):
-    unknown = [field for field in overrides if field not in BASE]
+    flat = _by_path(BASE)
+    changed = _by_path(overrides)
+    unknown = [path for path in changed if path not in flat]
     if unknown:
-        fail("experiment %s: unknown fields %s" % (name, unknown))
-    return json.encode_indent(dict(BASE, **overrides), indent = "  ")
+        fail("experiment %s: unknown fields %s; known: %s" % (
+            name,
+            ", ".join(unknown),
+            ", ".join(sorted(flat)),
+        ))
+    config = {}
+    for path, value in dict(flat, **changed).items():
+        part, dot, field = path.partition(".")
+        if not dot:
+            config[part] = value
+        else:
+            config[part] = dict(config.get(part, {}), **{field: value})
+    return json.encode_indent(config, indent = "  ")
 
 def experiment(name, overrides):
     """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
 
     Args:
       name: Name of the experiment; experiment_spec.h has its grammar.
-      overrides: Fields of BASE with other values.
+      overrides: Fields of BASE with other values, by path ("train.steps": 40)
+        or nested ("train": {"steps": 40}).
     """
     _write(
         name = name + "_config_cc",

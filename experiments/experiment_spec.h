@@ -2,110 +2,82 @@
 #define EXPERIMENTS_EXPERIMENT_SPEC_H_
 
 // Everything that decides what an experiment computes. What only decides where
-// it runs and what it shows (output directory, device, logf) is RunOptions.
+// it runs and what it shows is RunOptions.
 //
-// VisitFields is the one list of fields: reading, writing, comparing and the
-// flags of //experiments:train all go through it.
+// Each part belongs to its package, which lists its fields, documents and
+// checks them; reading, writing, digests and the flags of //experiments:train
+// go through that one list (base/spec.h).
+//
+// The pin. An experiment's digest covers its canonical JSON and, since a name
+// like "nvfp4" says nothing by itself, what the names of its arms mean: every
+// operand of every layer, spelled out. So:
+// - a field that is added with its neutral value changes no digest;
+// - a policy whose meaning changes changes the digests of the experiments that
+//   use it, and of no others.
 
-#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/spec.h"
+#include "data/batch_spec.h"
+#include "data/dataset_spec.h"
+#include "nn/models/net_spec.h"
+#include "nn/precision/policy.h"
+#include "train/train_spec.h"
 
 namespace cnn_fp4::experiments {
 
 struct ExperimentSpec {
-  // Arms, in the order of training: names of nn::ConvPrecision. The first is
-  // what the others are compared with.
-  std::vector<std::string> models = {"fp16", "nvfp4"};
-  double model_scale_factor = 0.25;
-  std::string task = "semantic";
+  std::vector<std::string> arms = {"fp16", "nvfp4"};
+  nn::NetSpec net;
+  data::DatasetSpec data;
+  data::BatchSpec batch;
+  train::TrainSpec train;
+  train::TaskSpec task;
 
-  // data::DatasetOptions; data_root is where the data lies, a run-time choice.
-  std::string dataset = "nuclei";
-  std::string category;
-  std::string mvtec_labels = "binary";
-  std::string mvtec_subset = "test";
-  std::string train_split;
-  std::string val_split;
-  std::vector<std::string> class_names;
-  int64_t ignore_index = 255;
-
-  int64_t batch_size = 4;
-  int64_t crop = 128;
-  bool augment = true;
-  // Share of crops that are placed around a pixel of the foreground.
-  double foreground_probability = 0.0;
-
-  int64_t steps = 120;  // 0: epochs decide.
-  int64_t epochs = 0;
-  double learning_rate = 1e-3;
-  int64_t warmup_steps = 10;
-  double final_learning_rate_fraction = 0.01;
-  double weight_decay = 0.0;
-  double max_gradient_norm = 1.0;
-  double dice_weight = 1.0;
-  double initial_loss_scale = 65536.0;
-  int64_t seed = 42;
-
-  int64_t validate_every = 40;
-  int64_t checkpoint_every = 40;
-  int64_t keep_checkpoints = 2;
+  template <typename Self, typename Visitor>
+  static void VisitFields(Self& self, Visitor&& visit) {
+    visit("arms", self.arms,
+          "The arms, which are trained one after the other: policies, that is "
+          "which number format each operand of each layer has. The others are "
+          "compared with the first one.");
+    visit("net", self.net, "The net");
+    visit("data", self.data, "The data set");
+    visit("batch", self.batch, "Batches and augmentation");
+    visit("train", self.train, "Training");
+    visit("task", self.task, "The task");
+  }
 };
 
-// Calls visit(name, field) for every field; Spec is ExperimentSpec, const or
-// not.
-template <typename Spec, typename Visitor>
-void VisitFields(Spec& spec, Visitor&& visit) {
-  visit("models", spec.models);
-  visit("model_scale_factor", spec.model_scale_factor);
-  visit("task", spec.task);
-  visit("dataset", spec.dataset);
-  visit("category", spec.category);
-  visit("mvtec_labels", spec.mvtec_labels);
-  visit("mvtec_subset", spec.mvtec_subset);
-  visit("train_split", spec.train_split);
-  visit("val_split", spec.val_split);
-  visit("class_names", spec.class_names);
-  visit("ignore_index", spec.ignore_index);
-  visit("batch_size", spec.batch_size);
-  visit("crop", spec.crop);
-  visit("augment", spec.augment);
-  visit("foreground_probability", spec.foreground_probability);
-  visit("steps", spec.steps);
-  visit("epochs", spec.epochs);
-  visit("learning_rate", spec.learning_rate);
-  visit("warmup_steps", spec.warmup_steps);
-  visit("final_learning_rate_fraction", spec.final_learning_rate_fraction);
-  visit("weight_decay", spec.weight_decay);
-  visit("max_gradient_norm", spec.max_gradient_norm);
-  visit("dice_weight", spec.dice_weight);
-  visit("initial_loss_scale", spec.initial_loss_scale);
-  visit("seed", spec.seed);
-  visit("validate_every", spec.validate_every);
-  visit("checkpoint_every", spec.checkpoint_every);
-  visit("keep_checkpoints", spec.keep_checkpoints);
-}
-
-// Canonical JSON: keys sorted, two spaces of indentation.
-std::string ToJson(const ExperimentSpec& spec);
+// What a policy means in a net, as JSON. nn::SpellOut but in tests.
+using SpellOutFunction = std::function<absl::StatusOr<std::string>(
+    const nn::Policy&, absl::Span<const nn::LayerInfo>)>;
 
 // Strict: an unknown key, a missing key, a value of another type and a value
-// that Validate refuses are InvalidArgument that names the key.
+// that Check refuses are InvalidArgument that names the field.
 absl::StatusOr<ExperimentSpec> ParseExperimentSpec(absl::string_view json);
 
-// InvalidArgument naming the field and what it may be.
-absl::Status Validate(const ExperimentSpec& spec);
+// The Checks of all parts, policies that resolve for this net, and arms that
+// differ. InvalidArgument that begins with the name of the field.
+absl::Status Check(const ExperimentSpec& spec);
 
-// Eight hexadecimal digits (CRC-32 of the canonical JSON): two specs with the
-// same digest are, for all practical purposes, the same.
-std::string Digest(const ExperimentSpec& spec);
+// The policies' Key() of all arms: their names in records and directories. For
+// a spec that passes its Check (checked), as are the functions below.
+std::vector<std::string> ArmKeys(const ExperimentSpec& spec);
 
-// Names of all fields.
-std::vector<std::string> FieldNames();
+// JSON: from each arm to what it means.
+std::string Resolved(const ExperimentSpec& spec,
+                     const SpellOutFunction& spell_out = nn::SpellOut);
+
+// Eight hexadecimal digits: CRC-32 of the two JSONs.
+std::string DigestOf(absl::string_view config, absl::string_view resolved);
+std::string Digest(const ExperimentSpec& spec,
+                   const SpellOutFunction& spell_out = nn::SpellOut);
 
 // The grammar of pinned names: [<data>_]<arm>_vs_<arm>..._s<digits>, where the
 // first digit is before the decimal point: s025 is 0.25, s0125 0.125, s100 1.

@@ -2,34 +2,59 @@
 
 # Every field with its value. A default in C++ is never part of a pin.
 BASE = {
-    "augment": True,
-    "batch_size": 4,
-    "category": "",
-    "checkpoint_every": 40,
-    "class_names": [],
-    "crop": 128,
-    "dataset": "nuclei",
-    "dice_weight": 1.0,
-    "epochs": 0,
-    "final_learning_rate_fraction": 0.01,
-    "foreground_probability": 0.0,
-    "ignore_index": 255,
-    "initial_loss_scale": 65536.0,
-    "keep_checkpoints": 2,
-    "learning_rate": 0.001,
-    "max_gradient_norm": 1.0,
-    "model_scale_factor": 0.25,
-    "models": ["fp16", "nvfp4"],
-    "mvtec_labels": "binary",
-    "mvtec_subset": "test",
-    "seed": 42,
-    "steps": 120,
-    "task": "semantic",
-    "train_split": "",
-    "val_split": "",
-    "validate_every": 40,
-    "warmup_steps": 10,
-    "weight_decay": 0.0,
+    "arms": ["fp16", "nvfp4"],
+    "batch": {
+        "augment": True,
+        "batch_size": 4,
+        "crop": 128,
+        "foreground_probability": 0.0,
+        "horizontal_flip": True,
+        "max_scale": 1.25,
+        "mean": 0.5,
+        "min_scale": 0.8,
+        "stddev": 0.25,
+        "vertical_flip": True,
+    },
+    "data": {
+        "category": "",
+        "class_names": [],
+        "dataset": "nuclei",
+        "ignore_index": 255,
+        "mvtec_labels": "binary",
+        "mvtec_subset": "test",
+        "synthetic_count": 64,
+        "synthetic_size": 128,
+        "train_split": "",
+        "val_split": "",
+    },
+    "net": {
+        "architecture": "unet",
+        "base_channels": 64,
+        "model_scale_factor": 0.25,
+        "norm_groups": 8,
+    },
+    "task": {
+        "dice_weight": 1.0,
+        "task": "semantic",
+    },
+    "train": {
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+        "epochs": 0,
+        "final_learning_rate_fraction": 0.01,
+        "initial_loss_scale": 65536.0,
+        "learning_rate": 0.001,
+        "loss_scale_backoff_factor": 0.5,
+        "loss_scale_growth_factor": 2.0,
+        "loss_scale_growth_interval": 2000,
+        "max_gradient_norm": 1.0,
+        "seed": 42,
+        "steps": 120,
+        "validate_every": 40,
+        "warmup_steps": 10,
+        "weight_decay": 0.0,
+    },
 }
 
 _SCALES = {
@@ -39,43 +64,53 @@ _SCALES = {
     "s100": 1.0,
 }
 
-_POLICIES = {
+_ARMS = {
     "nvfp4": ["fp16", "nvfp4"],
     "nvfp4_seed": ["fp16", "nvfp4_seed"],
 }
 
 _NUCLEI = {
-    "fp16_vs_%s_%s" % (policy, scale): {
-        "model_scale_factor": factor,
-        "models": models,
+    "fp16_vs_%s_%s" % (name, scale): {
+        "arms": arms,
+        "net.model_scale_factor": factor,
     }
-    for policy, models in _POLICIES.items()
+    for name, arms in _ARMS.items()
     for scale, factor in _SCALES.items()
 }
 
 # Data sets that the user has: --data_root says where.
 _OWN_DATA = {
     "coco_mini_fp16_vs_nvfp4_s025": {
-        "dataset": "coco",
-        "steps": 600,
-        "validate_every": 300,
+        "data.dataset": "coco",
+        "train": {
+            "steps": 600,
+            "validate_every": 300,
+        },
     },
     "magnetic_tile_fp16_vs_nvfp4_s025": {
-        "category": "magnetic_tile",
-        "dataset": "mvtec",
         # At 0.001 an fp32 net found no defect at all in 1200 steps.
-        "foreground_probability": 0.9,
-        "learning_rate": 0.0003,
-        "steps": 2400,
-        "validate_every": 800,
+        "batch.foreground_probability": 0.9,
+        "data": {
+            "category": "magnetic_tile",
+            "dataset": "mvtec",
+        },
+        "train": {
+            "learning_rate": 0.0003,
+            "steps": 2400,
+            "validate_every": 800,
+        },
     },
     "mvtec_screw_fp16_vs_nvfp4_s025": {
-        "category": "screw",
-        "dataset": "mvtec",
-        "foreground_probability": 0.9,
-        "learning_rate": 0.0005,
-        "steps": 1000,
-        "validate_every": 500,
+        "batch.foreground_probability": 0.9,
+        "data": {
+            "category": "screw",
+            "dataset": "mvtec",
+        },
+        "train": {
+            "learning_rate": 0.0005,
+            "steps": 1000,
+            "validate_every": 500,
+        },
     },
 }
 

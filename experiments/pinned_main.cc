@@ -1,41 +1,50 @@
 // The main of every pinned experiment: the configuration is compiled in.
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "experiments/experiment_spec.h"
 #include "experiments/pinned_config.h"
-#include "experiments/run_flags.h"
+#include "experiments/program.h"
 
 namespace cnn_fp4::experiments {
 namespace {
 
+// For the flags of //experiments:train that this program does not have.
 std::string Hint(const std::string& flag) {
-  const std::vector<std::string> fields = FieldNames();
-  if (std::find(fields.begin(), fields.end(), flag) == fields.end()) {
-    return "; --help lists all";
+  ExperimentSpec spec;
+  for (const base::SpecField& field : base::Fields(spec)) {
+    const auto renamed = RenamedFlags().find(field.path);
+    const std::string name =
+        renamed == RenamedFlags().end() ? field.leaf() : renamed->second;
+    if (flag != name && flag != field.leaf()) continue;
+    return absl::StrCat(": ", kExperimentName, " pins ", flag,
+                        "; to choose it, bazel run //experiments:train -- --",
+                        name, "=...");
   }
-  return absl::StrCat(": ", kExperimentName, " pins ", flag,
-                      "; to choose it, bazel run //experiments:train -- --",
-                      flag, "=...");
+  if (flag == "set") {
+    return absl::StrCat(": ", kExperimentName,
+                        " pins every field; to choose some, bazel run "
+                        "//experiments:train -- --set ...");
+  }
+  return "; --help lists all";
 }
 
 int Main(int argc, char** argv) {
-  ParseFlags(
-      argc, argv,
-      absl::StrCat("Trains the arms of the experiment ", kExperimentName,
-                   " one after the other and compares them.\n\n"
-                   "The configuration is pinned (--print_config shows it); the "
-                   "flags choose where it runs and what it shows.\n"
-                   "Another configuration: bazel run //experiments:train"),
-      Hint);
+  Program program(absl::StrCat(
+      "Trains the arms of the experiment ", kExperimentName,
+      "\none after the other and compares them.\n\n"
+      "The configuration is pinned (--print_config shows it); the flags "
+      "choose\n"
+      "where it runs and what it shows. For another configuration:\n"
+      "  bazel run //experiments:train -- --help\n"));
+  program.parser().SetHint(Hint);
+  const absl::StatusOr<base::ParsedFlags> parsed =
+      program.ParseFlags(argc, argv);
+  if (!parsed.ok()) return program.Refuse(parsed.status());
+  if (parsed->help) return 0;
   const absl::StatusOr<ExperimentSpec> spec =
       ParseExperimentSpec(kExperimentConfig);
-  if (!spec.ok()) {
-    PrintError(std::string(spec.status().message()));
-    return kExitFailure;
-  }
-  return RunFromFlags(kExperimentName, *spec);
+  if (!spec.ok()) return program.Refuse(spec.status(), kExitFailure);
+  return program.Run(kExperimentName, *spec);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ struct ExperimentResult {
   std::string experiment;
   ExperimentSpec spec;
   std::vector<std::string> class_names;
-  // Of the arms trained so far, in the order of spec.models.
+  // Of the arms trained so far, in the order of spec.arms.
   std::vector<train::ArmResult> arms;
   int64_t num_parameters = 0;
   double wall_seconds = 0;        // Of this process.

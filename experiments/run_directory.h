@@ -1,52 +1,80 @@
 #ifndef EXPERIMENTS_RUN_DIRECTORY_H_
 #define EXPERIMENTS_RUN_DIRECTORY_H_
 
-// A run on disk:
+// A run on disk; the one place that knows its layout:
 //
 //   <output_dir>/<experiment>/<UTC time>-<digest>/
-//     run.json          what ran: configuration, digest, versions      (first)
+//     run.json          what ran: configuration, what its policies mean,
+//                       digest, versions, machine                      (first)
+//     lock              held by the process that writes the run
 //     metrics.jsonl     every record, flushed one by one
-//     checkpoints/<model>/step-NNNNNN.pt, best.pt
-//     plots/heatmaps/<model>/..., plots/overlays/...
+//     checkpoints/<arm>/step-NNNNNN.pt, best.pt
+//     plots/heatmaps/<arm>/..., plots/overlays/...
 //     report.html       the front page
 //     summary.json      the results
 //     DONE                                                             (last)
 //   <output_dir>/<experiment>/latest -> the newest run
 //
-// A directory is never used by two runs; --resume continues the same run.
+// A directory appears under its name with run.json in it, and is never used by
+// two runs; --resume continues the same run, one process at a time.
 
 #include <string>
+#include <utility>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/file_lock.h"
 #include "experiments/experiment_spec.h"
+#include "experiments/run_facts.h"
 
 namespace cnn_fp4::experiments {
 
-struct RunDirectory {
-  std::string path;
-  bool resumed = false;
+class RunDirectory {
+ public:
+  // Makes a new directory, locks it, and points `latest` at it. `spec` passes
+  // its Check.
+  static absl::StatusOr<RunDirectory> Create(const std::string& output_dir,
+                                             const std::string& experiment,
+                                             const ExperimentSpec& spec,
+                                             const RunFacts& facts);
+
+  // Opens and locks `resume`, a run's directory or "latest". NotFound if there
+  // is none; InvalidArgument if it ran another configuration, or was written by
+  // a version whose run directories cannot be read; FailedPrecondition, naming
+  // the process, if one is still writing it.
+  static absl::StatusOr<RunDirectory> Resume(const std::string& output_dir,
+                                             const std::string& experiment,
+                                             const ExperimentSpec& spec,
+                                             const std::string& resume);
+
+  // The run at `path`, for looking at it: takes no lock.
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  bool resumed() const { return resumed_; }
+
+  std::string RunJson() const { return Path("run.json"); }
+  std::string Metrics() const { return Path("metrics.jsonl"); }
+  std::string Checkpoints(absl::string_view arm) const;
+  std::string Heatmaps() const { return Path("plots/heatmaps"); }
+  std::string Overlays(absl::string_view task) const;
+  std::string Report() const { return Path("report.html"); }
+  std::string Summary() const { return Path("summary.json"); }
+  std::string Done() const { return Path("DONE"); }
+
+ private:
+  static absl::StatusOr<RunDirectory> MakeIn(const std::string& elsewhere,
+                                             const std::string& parent,
+                                             const std::string& experiment,
+                                             const ExperimentSpec& spec,
+                                             const RunFacts& facts);
+
+  std::string Path(absl::string_view relative) const;
+
+  std::string path_;
+  bool resumed_ = false;
+  base::FileLock lock_;
 };
-
-// Makes a new directory with run.json, and points `latest` at it.
-absl::StatusOr<RunDirectory> CreateRunDirectory(const std::string& output_dir,
-                                                const std::string& experiment,
-                                                const ExperimentSpec& spec,
-                                                const std::string& device);
-
-// Opens `resume`, a run's directory or "latest". NotFound if there is none;
-// InvalidArgument if it ran another configuration.
-absl::StatusOr<RunDirectory> ResumeRunDirectory(const std::string& output_dir,
-                                                const std::string& experiment,
-                                                const ExperimentSpec& spec,
-                                                const std::string& resume);
-
-// Paths of a person who calls `bazel run`: relative ones are meant from where
-// bazel was called.
-std::string UserPath(const std::string& path);
-
-// "runs" in the workspace, or in the current directory outside of `bazel run`.
-std::string DefaultOutputDir();
 
 }  // namespace cnn_fp4::experiments
 

@@ -2,27 +2,71 @@
 #define EXPERIMENTS_RUN_OPTIONS_H_
 
 // What a run may choose without being another experiment: where it runs, where
-// it writes and what it shows.
+// it writes and what it shows. Every experiment's program has these as flags.
 
 #include <cstdint>
 #include <string>
 
-#include "base/progress.h"
+#include "absl/status/status.h"
+#include "data/batch_spec.h"
+#include "data/dataset_spec.h"
 
 namespace cnn_fp4::experiments {
 
 struct RunOptions {
-  // Runs go to <output_dir>/<experiment>/<UTC time>-<digest>/.
+  // Empty: DefaultOutputDir().
   std::string output_dir;
-  std::string data_root;
-  std::string device = "cpu";  // "cpu", "cuda" or "auto".
-  int64_t logf = 10;           // Steps between measurements of every layer.
-  int64_t threads = 0;         // 0: as many as cores.
-  // Continue a run: its directory, or "latest". Empty: a new run.
   std::string resume;
-  base::ProgressMode progress = base::ProgressMode::kAuto;
-  int64_t overlay_images = 4;  // Validation images on the overlay sheet.
+  std::string device = "cpu";
+  int64_t threads = 0;
+  int64_t logf = 10;
+  int64_t checkpoint_every = 40;
+  int64_t keep_checkpoints = 2;
+  int64_t overlay_images = 4;
+  std::string progress = "auto";
+  data::ReadOptions read;      // But for the seed, which the experiment has.
+  data::LoaderOptions loader;  // The same.
+
+  // base/spec.h has the protocol.
+  template <typename Self, typename Visitor>
+  static void VisitFields(Self& self, Visitor&& visit) {
+    visit("output_dir", self.output_dir,
+          "Runs are written to OUTPUT_DIR/EXPERIMENT/TIME-DIGEST. Without it, "
+          "OUTPUT_DIR is runs in the workspace.");
+    visit("resume", self.resume,
+          "Continues a run from its newest checkpoints: its directory, or "
+          "latest.");
+    visit("device", self.device,
+          "Where the nets are trained: cpu, cuda, or auto, which is cuda if "
+          "there is a GPU.");
+    visit("threads", self.threads,
+          "Number of CPU threads; 0 means one for each core, or "
+          "OMP_NUM_THREADS. Results repeat bit for bit with the same number.");
+    visit("logf", self.logf,
+          "Number of steps between measurements of every layer, which are the "
+          "columns of the heatmaps; 0 means the first and the last step only.");
+    visit("checkpoint_every", self.checkpoint_every,
+          "Number of steps between checkpoints; 0 means at the end, or when "
+          "the run is stopped.");
+    visit("keep_checkpoints", self.keep_checkpoints,
+          "Number of checkpoints of each arm that are kept, the best one not "
+          "counted.");
+    visit("overlay_images", self.overlay_images,
+          "Number of validation images that are drawn with the predictions of "
+          "all arms.");
+    visit("progress", self.progress,
+          "How progress is shown on stderr: bar, lines, off, or auto, which is "
+          "bar on a terminal and lines elsewhere.");
+    visit("read", self.read, "The data set on this machine");
+    visit("loader", self.loader, "Preparing batches");
+  }
 };
+
+// InvalidArgument that begins with the name of the field.
+absl::Status Check(const RunOptions& options);
+
+// "runs" in the workspace, or in the current directory outside of `bazel run`.
+std::string DefaultOutputDir();
 
 }  // namespace cnn_fp4::experiments
 

@@ -1,9 +1,8 @@
 #include "experiments/runner.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <limits>
 #include <memory>
-#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -11,11 +10,12 @@
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
 #include "base/console.h"
+#include "base/progress.h"
 #include "data/dataset_registry.h"
+#include "experiments/arm_net.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
-#include "nn/unet.h"
 #include "telemetry/run.h"
 #include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/jsonl_sink.h"
@@ -29,34 +29,6 @@
 namespace cnn_fp4::experiments {
 namespace {
 
-namespace fs = std::filesystem;
-
-data::DatasetOptions MakeDatasetOptions(const ExperimentSpec& spec,
-                                        const RunOptions& options) {
-  data::DatasetOptions dataset;
-  dataset.dataset = spec.dataset;
-  dataset.data_root = options.data_root;
-  dataset.category = spec.category;
-  dataset.mvtec_labels = spec.mvtec_labels;
-  dataset.mvtec_subset = spec.mvtec_subset;
-  dataset.train_split = spec.train_split;
-  dataset.val_split = spec.val_split;
-  dataset.class_names = spec.class_names;
-  dataset.ignore_index = static_cast<int>(spec.ignore_index);
-  dataset.seed = spec.seed;
-  return dataset;
-}
-
-data::LoaderOptions MakeLoaderOptions(const ExperimentSpec& spec) {
-  data::LoaderOptions loader;
-  loader.batch_size = static_cast<int>(spec.batch_size);
-  loader.crop = static_cast<int>(spec.crop);
-  loader.augment = spec.augment;
-  loader.augmentation.foreground_probability = spec.foreground_probability;
-  loader.seed = spec.seed;
-  return loader;
-}
-
 class ExperimentRun {
  public:
   ExperimentRun(const std::string& name, const ExperimentSpec& spec,
@@ -67,18 +39,12 @@ class ExperimentRun {
 
  private:
   absl::Status Open();
-  absl::Status OpenTelemetry();
   absl::StatusOr<int64_t> Steps() const;
-  absl::Status TrainArm(const std::string& model);
-  absl::Status AddOverlays(const std::string& model, nn::UNet& net);
+  absl::Status OpenTelemetry();
+  absl::Status TrainArm(size_t index);
+  absl::Status AddOverlays(const std::string& arm, const ArmNet& net);
   absl::Status WriteReport(bool finished);
 
-  std::string Path(const std::string& relative) const {
-    return absl::StrCat(directory_.path, "/", relative);
-  }
-  std::string CheckpointDirectory(const std::string& model) const {
-    return Path("checkpoints/" + model);
-  }
   static void Say(const std::string& line) {
     base::Console::Stderr().Line(line);
   }
@@ -88,31 +54,42 @@ class ExperimentRun {
   const RunOptions& options_;
   const absl::Time start_ = absl::Now();
 
+  const std::vector<std::string> arms_ = ArmKeys(spec_);
+
   data::DatasetPair datasets_;
+  int64_t steps_ = 0;  // Of each arm.
   std::string device_;
-  RunDirectory directory_;
+  RunDirectory directory_{""};
   std::unique_ptr<telemetry::Run> run_;
   ExperimentResult result_;
   std::vector<viz::OverlayRow> overlays_;
 };
 
+// All that can be refused is refused before there is a directory.
 absl::Status ExperimentRun::Open() {
   nn::InitRuntime(static_cast<int>(options_.threads));
   absl::StatusOr<std::string> device = nn::ResolveDevice(options_.device);
   if (!device.ok()) return device.status();
   device_ = *device;
+  data::ReadOptions read = options_.read;
+  read.seed = static_cast<uint64_t>(spec_.train.seed);
   absl::StatusOr<data::DatasetPair> datasets =
-      data::OpenDataset(MakeDatasetOptions(spec_, options_));
+      data::OpenDataset(spec_.data, read);
   if (!datasets.ok()) return datasets.status();
   datasets_ = *std::move(datasets);
+  const absl::StatusOr<int64_t> steps = Steps();
+  if (!steps.ok()) return steps.status();
+  steps_ = *steps;
   absl::StatusOr<RunDirectory> directory =
       options_.resume.empty()
-          ? CreateRunDirectory(options_.output_dir, name_, spec_, device_)
-          : ResumeRunDirectory(options_.output_dir, name_, spec_,
-                               options_.resume);
+          ? RunDirectory::Create(
+                options_.output_dir, name_, spec_,
+                CollectRunFacts(device_, nn::LibTorchVersion()))
+          : RunDirectory::Resume(options_.output_dir, name_, spec_,
+                                 options_.resume);
   if (!directory.ok()) return directory.status();
   directory_ = *std::move(directory);
-  Say(absl::StrCat("run    ", directory_.path));
+  Say(absl::StrCat("run    ", directory_.path()));
   Say(absl::StrCat("train  ", datasets_.train->Describe()));
   Say(absl::StrCat("val    ", datasets_.val->Describe()));
   result_.experiment = name_;
@@ -121,91 +98,86 @@ absl::Status ExperimentRun::Open() {
   return OpenTelemetry();
 }
 
+absl::StatusOr<int64_t> ExperimentRun::Steps() const {
+  if (spec_.train.steps > 0) return spec_.train.steps;
+  const int64_t batches =
+      data::BatchesPerEpoch(datasets_.train->size(), spec_.batch);
+  if (spec_.train.epochs > std::numeric_limits<int64_t>::max() / batches) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "epochs is ", spec_.train.epochs, "; so many steps cannot be counted"));
+  }
+  return spec_.train.epochs * batches;
+}
+
 absl::Status ExperimentRun::OpenTelemetry() {
-  const std::string path = Path("metrics.jsonl");
+  const std::string path = directory_.Metrics();
   std::vector<telemetry::ResumePoint> points;
-  for (const std::string& model : spec_.models) {
+  for (const std::string& arm : arms_) {
     const std::vector<int64_t> steps =
-        train::CheckpointSteps(CheckpointDirectory(model));
-    points.push_back({model, steps.empty() ? 0 : steps.back()});
+        train::CheckpointSteps(directory_.Checkpoints(arm));
+    points.push_back({arm, steps.empty() ? 0 : steps.back()});
   }
   absl::StatusOr<std::unique_ptr<telemetry::JsonlSink>> jsonl =
-      directory_.resumed ? telemetry::JsonlSink::Resume(path, points)
-                         : telemetry::JsonlSink::Create(path);
+      directory_.resumed() ? telemetry::JsonlSink::Resume(path, points)
+                           : telemetry::JsonlSink::Create(path);
   if (!jsonl.ok()) return jsonl.status();
-  const telemetry::HeatmapSinkOptions options{Path("plots/heatmaps"),
-                                              spec_.task, name_};
+  const telemetry::HeatmapSinkOptions options{directory_.Heatmaps(),
+                                              spec_.task.task, name_};
   // After the JSONL sink, which removes from the file what will be measured
   // again.
   absl::StatusOr<std::unique_ptr<telemetry::HeatmapSink>> heatmaps =
-      directory_.resumed ? telemetry::HeatmapSink::Resume(options, path)
-                         : telemetry::HeatmapSink::Create(options);
+      directory_.resumed() ? telemetry::HeatmapSink::Resume(options, path)
+                           : telemetry::HeatmapSink::Create(options);
   if (!heatmaps.ok()) return heatmaps.status();
   std::vector<std::unique_ptr<telemetry::Sink>> sinks;
   sinks.push_back(*std::move(jsonl));
   sinks.push_back(*std::move(heatmaps));
   run_ = std::make_unique<telemetry::Run>(std::move(sinks));
-  run_->Log({telemetry::Config{ToJson(spec_)}});
+  run_->Log({telemetry::Config{base::ToJson(spec_)}});
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> ExperimentRun::Steps() const {
-  if (spec_.steps > 0) return spec_.steps;
-  const auto loader =
-      data::Loader::Create(datasets_.train, MakeLoaderOptions(spec_));
-  if (!loader.ok()) return loader.status();
-  return spec_.epochs * (*loader)->batches_per_epoch();
-}
+absl::Status ExperimentRun::TrainArm(size_t index) {
+  const std::string& key = arms_[index];
+  const absl::StatusOr<ArmNet> made =
+      MakeArmNet(spec_.arms[index], spec_.net,
+                 static_cast<int64_t>(result_.class_names.size()),
+                 static_cast<uint64_t>(spec_.train.seed), device_);
+  if (!made.ok()) return made.status();
+  result_.num_parameters = made->num_parameters;
 
-absl::Status ExperimentRun::TrainArm(const std::string& model) {
-  const absl::StatusOr<nn::ConvPrecision> precision =
-      nn::FindConvPrecision(model);
-  if (!precision.ok()) return precision.status();
-  nn::UNetOptions net_options;
-  net_options.num_classes = static_cast<int64_t>(result_.class_names.size());
-  net_options.model_scale_factor = spec_.model_scale_factor;
-  const absl::StatusOr<std::unique_ptr<nn::UNet>> net =
-      nn::UNet::Create(net_options, *precision, spec_.seed);
-  if (!net.ok()) return net.status();
-  (*net)->To(device_);
-  result_.num_parameters = (*net)->num_parameters();
-  const absl::StatusOr<int64_t> steps = Steps();
-  if (!steps.ok()) return steps.status();
+  train::ArmOptions options;
+  options.arm = key;
+  options.loss_scaling = made->loss_scaling;
+  options.train = spec_.train;
+  options.train.steps = steps_;
+  options.train.epochs = 0;
+  options.task = spec_.task;
+  options.batch = spec_.batch;
+  options.loader = options_.loader;
+  options.logf = options_.logf;
+  options.checkpoint_every = options_.checkpoint_every;
+  options.keep_checkpoints = options_.keep_checkpoints;
+  options.checkpoint_directory = directory_.Checkpoints(key);
+  options.should_stop = [] { return train::StopSignal() != 0; };
 
-  train::ArmOptions arm;
-  arm.model = model;
-  arm.steps = *steps;
-  arm.learning_rate = {spec_.learning_rate, spec_.warmup_steps,
-                       spec_.final_learning_rate_fraction};
-  arm.weight_decay = spec_.weight_decay;
-  arm.max_gradient_norm = spec_.max_gradient_norm;
-  arm.dice_weight = spec_.dice_weight;
-  arm.initial_loss_scale = spec_.initial_loss_scale;
-  arm.logf = options_.logf;
-  arm.validate_every = spec_.validate_every;
-  arm.checkpoint_every = spec_.checkpoint_every;
-  arm.keep_checkpoints = static_cast<int>(spec_.keep_checkpoints);
-  arm.checkpoint_directory = CheckpointDirectory(model);
-  arm.should_stop = [] { return train::StopSignal() != 0; };
-
-  Say(absl::StrFormat("%s  %s, %d parameters, %d steps of %d images", model,
-                      nn::UNetName(*precision), result_.num_parameters,
-                      arm.steps, spec_.batch_size));
+  Say(absl::StrFormat("%s  %d parameters, %d steps of %d images", key,
+                      result_.num_parameters, steps_, spec_.batch.batch_size));
   const absl::StatusOr<train::ArmResult> arm_result =
-      train::TrainArm(**net, datasets_, MakeLoaderOptions(spec_), arm,
-                      options_.progress, *run_);
+      train::TrainArm(*made->net, *made->context, datasets_, options,
+                      *base::ParseProgressMode(options_.progress), *run_);
   // What an arm that failed has measured is worth a look, too. Waits for the
   // drawing, which would slow the steps of the next arm, and which the report
   // links.
-  run_->Log({telemetry::ArmEnd{}, model});
+  run_->Log({telemetry::ArmEnd{}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
   result_.arms.push_back(*arm_result);
-  return arm_result->finished ? AddOverlays(model, **net) : absl::OkStatus();
+  return arm_result->finished ? AddOverlays(key, *made) : absl::OkStatus();
 }
 
-absl::Status ExperimentRun::AddOverlays(const std::string& model,
-                                        nn::UNet& net) {
+absl::Status ExperimentRun::AddOverlays(const std::string& arm,
+                                        const ArmNet& net) {
   const int64_t count =
       std::min(options_.overlay_images, datasets_.val->size());
   for (int64_t i = 0; i < count; ++i) {
@@ -222,9 +194,11 @@ absl::Status ExperimentRun::AddOverlays(const std::string& model,
                             {sample->mask.begin(), sample->mask.end()}},
                            {}});
     }
-    const std::vector<int64_t> classes = train::Predict(net, image);
+    const absl::StatusOr<std::vector<int64_t>> classes =
+        train::Predict(*net.net, *net.context, image, spec_.batch);
+    if (!classes.ok()) return classes.status();
     overlays_[i].predictions.push_back(
-        {model, {image.width, image.height, {classes.begin(), classes.end()}}});
+        {arm, {image.width, image.height, {classes->begin(), classes->end()}}});
   }
   return absl::OkStatus();
 }
@@ -237,14 +211,13 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   if (finished && !overlays_.empty()) {
     if (absl::Status status = viz::WriteOverlaySheet(
             overlays_, viz::DefaultClassStyles(result_.class_names),
-            Path(absl::StrCat("plots/overlays/", spec_.task,
-                              "_validation.png")));
+            directory_.Overlays(spec_.task.task));
         !status.ok()) {
       return status;
     }
   }
   if (absl::Status status = base::WriteFileAtomically(
-          Path("summary.json"), SummaryJson(result_) + "\n");
+          directory_.Summary(), SummaryJson(result_) + "\n");
       !status.ok()) {
     return status;
   }
@@ -256,40 +229,40 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
            absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M UTC", start_,
                                          absl::UTCTimeZone()),
                         ", ", footer),
-           table, ToJson(spec_)},
-          directory_.path);
+           table, base::ToJson(spec_)},
+          directory_.path());
       !status.ok()) {
     return status;
   }
   absl::PrintF("\n%s\n", table.ToText());
-  absl::PrintF("%s\nreport: %s\n", footer, Path("report.html"));
+  absl::PrintF("%s\nreport: %s\n", footer, directory_.Report());
   std::fflush(stdout);
   if (!finished) return absl::OkStatus();
-  return base::WriteFileAtomically(Path("DONE"), "");
+  return base::WriteFileAtomically(directory_.Done(), "");
 }
 
 absl::StatusOr<RunOutcome> ExperimentRun::Run() {
   if (absl::Status status = Open(); !status.ok()) return status;
   absl::Status status;
-  for (const std::string& model : spec_.models) {
+  for (size_t i = 0; i < arms_.size(); ++i) {
     if (train::StopSignal() != 0) break;
-    status = TrainArm(model);
+    status = TrainArm(i);
     if (!status.ok()) break;
   }
   const int signal = train::StopSignal();
   const bool finished =
-      status.ok() && result_.arms.size() == spec_.models.size() &&
+      status.ok() && result_.arms.size() == arms_.size() &&
       std::all_of(result_.arms.begin(), result_.arms.end(),
                   [](const train::ArmResult& arm) { return arm.finished; });
   // What an interrupted or failed run has is worth a report, too.
   if (!result_.arms.empty()) status.Update(WriteReport(finished));
   RunOutcome outcome{signal == 0 || finished ? 0 : 128 + signal,
-                     directory_.path};
+                     directory_.path()};
   status.Update(run_->Finish(status.ok() ? outcome.exit_code : 1));
   if (!status.ok()) return status;
   if (outcome.exit_code != 0) {
     Say(absl::StrCat("stopped by signal ", signal,
-                     "; continue with --resume=", directory_.path));
+                     "; continue with --resume=", directory_.path()));
   }
   return outcome;
 }
@@ -299,7 +272,9 @@ absl::StatusOr<RunOutcome> ExperimentRun::Run() {
 absl::StatusOr<RunOutcome> RunExperiment(const std::string& name,
                                          const ExperimentSpec& spec,
                                          const RunOptions& options) {
-  if (absl::Status status = Validate(spec); !status.ok()) return status;
+  absl::Status status = Check(spec);
+  status.Update(Check(options));
+  if (!status.ok()) return status;
   return ExperimentRun(name, spec, options).Run();
 }
 

@@ -1,0 +1,49 @@
+#include "experiments/policy_list.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "nn/precision/policy.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+// A line an operand.
+void AppendFormats(const char* layers, const nn::ConvPrecision& precision,
+                   std::string* text) {
+  absl::StrAppend(text, "  ", layers, ":\n");
+  for (const nn::Operand operand : nn::kOperands) {
+    const nn::OperandFormat* const format = precision.Get(operand);
+    absl::StrAppendFormat(
+        text, "    %-9s %s\n", nn::OperandName(operand),
+        format == nullptr ? "as in fprop" : nn::ToString(*format));
+  }
+  absl::StrAppendFormat(text, "    %-9s %s\n", "results",
+                        nn::ToString(precision.result));
+}
+
+}  // namespace
+
+std::string ListPolicies() {
+  std::string text =
+      "An arm is NAME[:PATTERN[/OPERAND]=FORMAT]..., where NAME is one of the\n"
+      "policies below. For example, nvfp4:first=bf16 has the first layer in "
+      "BF16.\n";
+  for (const nn::NamedPolicy& policy : nn::Policies()) {
+    absl::StrAppend(&text, "\n", policy.name);
+    if (!policy.aliases.empty()) {
+      absl::StrAppend(&text, " (also ", absl::StrJoin(policy.aliases, ", "),
+                      ")");
+    }
+    absl::StrAppend(&text, "\n  ", policy.what, "\n");
+    AppendFormats("convolutions", policy.precision, &text);
+    if (!(policy.output == policy.precision)) {
+      AppendFormats("output layer", policy.output, &text);
+    }
+    absl::StrAppend(
+        &text, "  loss scaling: ", policy.loss_scaling ? "yes" : "no", "\n");
+  }
+  return text;
+}
+
+}  // namespace cnn_fp4::experiments

@@ -1,0 +1,31 @@
+#ifndef EXPERIMENTS_RUN_FACTS_H_
+#define EXPERIMENTS_RUN_FACTS_H_
+
+// Where and with what a run was started: what run.json remembers beside the
+// configuration.
+
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace cnn_fp4::experiments {
+
+struct RunFacts {
+  absl::Time started;
+  std::string device;            // "cpu" or "cuda".
+  std::string libtorch_version;  // "2.9.1".
+  // The commit of the workspace, with "+" when files differ from it; "unknown"
+  // outside of `bazel run`.
+  std::string git_revision;
+  std::string cpu;     // The model's name.
+  unsigned cores = 0;  // As the system counts them.
+  std::string system;  // Kernel, release and architecture.
+};
+
+// The facts of this process, now.
+RunFacts CollectRunFacts(const std::string& device,
+                         const std::string& libtorch_version);
+
+}  // namespace cnn_fp4::experiments
+
+#endif  // EXPERIMENTS_RUN_FACTS_H_

@@ -1,0 +1,44 @@
+#include "experiments/run_options.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/progress.h"
+#include "base/spec_check.h"
+#include "base/user_path.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+using base::RequireRange;
+
+constexpr int64_t kMaxSteps = INT64_MAX;
+// More would only wait for one another.
+constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxKeptCheckpoints = 1'000'000;
+constexpr int64_t kMaxOverlayImages = 1000;
+
+}  // namespace
+
+absl::Status Check(const RunOptions& options) {
+  absl::Status status;
+  status.Update(RequireRange("threads", options.threads, 0, kMaxThreads));
+  status.Update(RequireRange("logf", options.logf, 0, kMaxSteps));
+  status.Update(
+      RequireRange("checkpoint_every", options.checkpoint_every, 0, kMaxSteps));
+  status.Update(RequireRange("keep_checkpoints", options.keep_checkpoints, 1,
+                             kMaxKeptCheckpoints));
+  status.Update(RequireRange("overlay_images", options.overlay_images, 0,
+                             kMaxOverlayImages));
+  if (const auto mode = base::ParseProgressMode(options.progress); !mode.ok()) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("progress: ", mode.status().message())));
+  }
+  status.Update(Check(options.loader));
+  return status;
+}
+
+std::string DefaultOutputDir() {
+  const std::string workspace = base::WorkspaceDirectory();
+  return workspace.empty() ? "runs" : workspace + "/runs";
+}
+
+}  // namespace cnn_fp4::experiments
