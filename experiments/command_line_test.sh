@@ -40,7 +40,7 @@ for program in "${pinned}" "${free}"; do
   done
 done
 for text in "Training:" "--learning_rate NUMBER" "Default: 0.001." \
-  "--noaugment turns it off" "--set PATH=VALUE" "--models TEXT ..."; do
+  "--noaugment" "--set PATH=VALUE" "--models TEXT ..."; do
   shows "${text}" "${free}" --help
 done
 

@@ -27,8 +27,8 @@ struct ExperimentResult {
 base::Table ResultTable(const ExperimentResult& result);
 
 // All numbers of the table, unrounded, the scores of each class, and the
-// configuration. What was never measured is absent (in the table: an empty cell); NaN and
-// infinities are as in base/json_number.h. "schema_version": 2.
+// configuration. What was never measured is absent (in the table: an empty
+// cell); NaN and infinities are as in base/json_number.h. "schema_version": 2.
 std::string SummaryJson(const ExperimentResult& result);
 
 // Peak resident memory of this process.

@@ -203,11 +203,6 @@ std::string RunDirectory::Checkpoints(absl::string_view arm) const {
   return Path(absl::StrCat("checkpoints/", arm));
 }
 
-std::string RunDirectory::Heatmaps(absl::string_view arm,
-                                   absl::string_view stem) const {
-  return Path(absl::StrCat("plots/heatmaps/", arm, "/", stem));
-}
-
 std::string RunDirectory::Overlays(absl::string_view task) const {
   return Path(absl::StrCat("plots/overlays/", task, "_validation.png"));
 }

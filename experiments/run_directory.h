@@ -56,9 +56,7 @@ class RunDirectory {
   std::string RunJson() const { return Path("run.json"); }
   std::string Metrics() const { return Path("metrics.jsonl"); }
   std::string Checkpoints(absl::string_view arm) const;
-  std::string HeatmapRoot() const { return Path("plots/heatmaps"); }
-  // Of an arm's heatmaps: the beginning of the names of files.
-  std::string Heatmaps(absl::string_view arm, absl::string_view stem) const;
+  std::string Heatmaps() const { return Path("plots/heatmaps"); }
   std::string Overlays(absl::string_view task) const;
   std::string Report() const { return Path("report.html"); }
   std::string Summary() const { return Path("summary.json"); }

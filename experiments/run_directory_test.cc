@@ -172,8 +172,7 @@ TEST_F(RunDirectoryTest, KnowsTheLayout) {
   const RunDirectory run("/runs/a");
   EXPECT_EQ(run.Metrics(), "/runs/a/metrics.jsonl");
   EXPECT_EQ(run.Checkpoints("fp16"), "/runs/a/checkpoints/fp16");
-  EXPECT_EQ(run.Heatmaps("fp16", "activations/semantic_activations"),
-            "/runs/a/plots/heatmaps/fp16/activations/semantic_activations");
+  EXPECT_EQ(run.Heatmaps(), "/runs/a/plots/heatmaps");
   EXPECT_EQ(run.Overlays("semantic"),
             "/runs/a/plots/overlays/semantic_validation.png");
   EXPECT_EQ(run.Report(), "/runs/a/report.html");

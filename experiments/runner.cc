@@ -11,13 +11,9 @@
 #include "base/console.h"
 #include "base/progress.h"
 #include "data/dataset_registry.h"
+#include "experiments/arm_net.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
-#include "nn/gemm/quant_context.h"
-#include "nn/layers/quantize.h"
-#include "nn/models/models.h"
-#include "nn/net.h"
-#include "nn/precision/policy.h"
 #include "nn/runtime.h"
 #include "telemetry/run.h"
 #include "telemetry/sinks/heatmap_sink.h"
@@ -43,11 +39,8 @@ class ExperimentRun {
  private:
   absl::Status Open();
   absl::Status OpenTelemetry();
-  train::ArmOptions Options(const std::string& arm,
-                            const nn::Policy& policy) const;
   absl::Status TrainArm(size_t index);
-  absl::Status AddOverlays(const std::string& arm, nn::Net& net,
-                           nn::QuantContext& context);
+  absl::Status AddOverlays(const std::string& arm, const ArmNet& net);
   absl::Status WriteReport(bool finished);
 
   static void Say(const std::string& line) {
@@ -111,7 +104,7 @@ absl::Status ExperimentRun::OpenTelemetry() {
       directory_.resumed() ? telemetry::JsonlSink::Resume(path, points)
                            : telemetry::JsonlSink::Create(path);
   if (!jsonl.ok()) return jsonl.status();
-  const telemetry::HeatmapSinkOptions options{directory_.HeatmapRoot(),
+  const telemetry::HeatmapSinkOptions options{directory_.Heatmaps(),
                                               spec_.task.task, name_};
   // After the JSONL sink, which removes from the file what will be measured
   // again.
@@ -127,11 +120,18 @@ absl::Status ExperimentRun::OpenTelemetry() {
   return absl::OkStatus();
 }
 
-train::ArmOptions ExperimentRun::Options(const std::string& arm,
-                                         const nn::Policy& policy) const {
+absl::Status ExperimentRun::TrainArm(size_t index) {
+  const std::string& key = arms_[index];
+  const absl::StatusOr<ArmNet> made =
+      MakeArmNet(spec_.arms[index], spec_.net,
+                 static_cast<int64_t>(result_.class_names.size()),
+                 static_cast<uint64_t>(spec_.train.seed), device_);
+  if (!made.ok()) return made.status();
+  result_.num_parameters = made->num_parameters;
+
   train::ArmOptions options;
-  options.arm = arm;
-  options.loss_scaling = policy.base().loss_scaling;
+  options.arm = key;
+  options.loss_scaling = made->loss_scaling;
   options.train = spec_.train;
   options.task = spec_.task;
   options.batch = spec_.batch;
@@ -139,48 +139,27 @@ train::ArmOptions ExperimentRun::Options(const std::string& arm,
   options.logf = options_.logf;
   options.checkpoint_every = options_.checkpoint_every;
   options.keep_checkpoints = options_.keep_checkpoints;
-  options.checkpoint_directory = directory_.Checkpoints(arm);
+  options.checkpoint_directory = directory_.Checkpoints(key);
   options.should_stop = [] { return train::StopSignal() != 0; };
-  return options;
-}
 
-absl::Status ExperimentRun::TrainArm(size_t index) {
-  const std::string& arm = arms_[index];
-  const absl::StatusOr<nn::Policy> policy =
-      nn::Policy::Parse(spec_.arms[index]);
-  if (!policy.ok()) return policy.status();
-  const absl::StatusOr<std::shared_ptr<nn::Net>> net =
-      nn::CreateNet(spec_.net, static_cast<int64_t>(result_.class_names.size()),
-                    static_cast<uint64_t>(spec_.train.seed));
-  if (!net.ok()) return net.status();
-  const auto context = std::make_shared<nn::QuantContext>();
-  if (absl::Status status = nn::Quantize(**net, *policy, context);
-      !status.ok()) {
-    return status;
-  }
-  (*net)->to(at::Device(device_));
-  result_.num_parameters = nn::NumParameters(**net);
-  const train::ArmOptions options = Options(arm, *policy);
-  Say(absl::StrFormat("%s  %s with %d parameters, %d steps of %d images", arm,
-                      spec_.net.architecture, result_.num_parameters,
-                      train::TotalSteps(options, *datasets_.train),
-                      spec_.batch.batch_size));
+  Say(absl::StrFormat(
+      "%s  %d parameters, %d steps of %d images", key, result_.num_parameters,
+      train::TotalSteps(options, *datasets_.train), spec_.batch.batch_size));
   const absl::StatusOr<train::ArmResult> arm_result =
-      train::TrainArm(**net, *context, datasets_, options,
+      train::TrainArm(*made->net, *made->context, datasets_, options,
                       *base::ParseProgressMode(options_.progress), *run_);
   // What an arm that failed has measured is worth a look, too. Waits for the
   // drawing, which would slow the steps of the next arm, and which the report
   // links.
-  run_->Log({telemetry::ArmEnd{}, arm});
+  run_->Log({telemetry::ArmEnd{}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
   result_.arms.push_back(*arm_result);
-  return arm_result->finished ? AddOverlays(arm, **net, *context)
-                              : absl::OkStatus();
+  return arm_result->finished ? AddOverlays(key, *made) : absl::OkStatus();
 }
 
-absl::Status ExperimentRun::AddOverlays(const std::string& arm, nn::Net& net,
-                                        nn::QuantContext& context) {
+absl::Status ExperimentRun::AddOverlays(const std::string& arm,
+                                        const ArmNet& net) {
   const int64_t count =
       std::min(options_.overlay_images, datasets_.val->size());
   for (int64_t i = 0; i < count; ++i) {
@@ -198,7 +177,7 @@ absl::Status ExperimentRun::AddOverlays(const std::string& arm, nn::Net& net,
                            {}});
     }
     const absl::StatusOr<std::vector<int64_t>> classes =
-        train::Predict(net, context, image, spec_.batch);
+        train::Predict(*net.net, *net.context, image, spec_.batch);
     if (!classes.ok()) {
       return absl::Status(classes.status().code(),
                           absl::StrCat(arm, ": ", sample->name, ": ",

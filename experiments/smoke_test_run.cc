@@ -58,7 +58,8 @@ std::vector<std::string> ExpectedFiles(const RunDirectory& run,
     }
     for (const std::string& stem : stems) {
       for (const char* ending : {".png", ".html", ".json"}) {
-        files.push_back(run.Heatmaps(arms[i], stem) + ending);
+        files.push_back(
+            absl::StrCat(run.Heatmaps(), "/", arms[i], "/", stem, ending));
       }
     }
     files.push_back(run.Checkpoints(arms[i]) + "/step-000002.pt");

@@ -39,12 +39,4 @@ absl::StatusOr<std::shared_ptr<Net>> CreateNet(const NetSpec& spec,
              << " has layers but nothing that makes it";
 }
 
-int64_t NumParameters(const Net& net) {
-  int64_t count = 0;
-  for (const at::Tensor& parameter : net.parameters()) {
-    count += parameter.numel();
-  }
-  return count;
-}
-
 }  // namespace cnn_fp4::nn

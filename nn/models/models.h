@@ -21,8 +21,6 @@ absl::StatusOr<std::shared_ptr<Net>> CreateNet(const NetSpec& spec,
                                                int64_t num_classes,
                                                uint64_t seed);
 
-int64_t NumParameters(const Net& net);
-
 }  // namespace cnn_fp4::nn
 
 #endif  // NN_MODELS_MODELS_H_
