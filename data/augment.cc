@@ -6,8 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/rng.h"
@@ -16,10 +15,6 @@ namespace cnn_fp4::data {
 namespace {
 
 constexpr int kChannels = 3;
-
-// Larger factors are typing errors, and would overflow nothing sooner.
-constexpr double kSmallestScale = 1.0 / 16;
-constexpr double kLargestScale = 16;
 
 // Where one row or column of the crop reads the source.
 struct Tap {
@@ -87,23 +82,6 @@ int OffsetRound(int position, int source, int scaled, bool flip, int crop,
 
 }  // namespace
 
-absl::Status Validate(const AugmentOptions& options) {
-  if (!(options.min_scale >= kSmallestScale &&
-        options.min_scale <= options.max_scale &&
-        options.max_scale <= kLargestScale)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "min_scale ", options.min_scale, " and max_scale ", options.max_scale,
-        " must be in order and within [1/16, 16]"));
-  }
-  if (!(options.foreground_probability >= 0 &&
-        options.foreground_probability <= 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("foreground_probability ", options.foreground_probability,
-                     " must be within [0, 1]"));
-  }
-  return absl::OkStatus();
-}
-
 int ScaledSide(int side, double scale) {
   return std::max(1, static_cast<int>(side * scale + 0.5));
 }
@@ -115,15 +93,15 @@ CropPlacement CentreCrop(const Sample& sample, int crop) {
   return placement;
 }
 
-CropPlacement DrawCrop(const Sample& sample, int crop,
-                       const AugmentOptions& options, Rng* rng) {
+CropPlacement DrawCrop(const Sample& sample, const BatchSpec& spec, Rng* rng) {
+  const int crop = static_cast<int>(spec.crop);
   CropPlacement placement;
-  placement.scale = rng->Uniform(options.min_scale, options.max_scale);
-  placement.flip_x = rng->Below(2) == 1 && options.horizontal_flip;
-  placement.flip_y = rng->Below(2) == 1 && options.vertical_flip;
+  placement.scale = rng->Uniform(spec.min_scale, spec.max_scale);
+  placement.flip_x = rng->Below(2) == 1 && spec.horizontal_flip;
+  placement.flip_y = rng->Below(2) == 1 && spec.vertical_flip;
   const double u_top = rng->Uniform();
   const double u_left = rng->Uniform();
-  const bool round_foreground = rng->Uniform() < options.foreground_probability;
+  const bool round_foreground = rng->Uniform() < spec.foreground_probability;
   const double u_pixel = rng->Uniform();
 
   const int width = sample.image.width;

@@ -11,26 +11,11 @@
 #include <array>
 #include <cstdint>
 
-#include "absl/status/status.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "data/rng.h"
 
 namespace cnn_fp4::data {
-
-struct AugmentOptions {
-  bool horizontal_flip = true;  // With probability 1/2 each.
-  bool vertical_flip = true;
-  // Uniform resize factor; both 1: none.
-  double min_scale = 0.8;
-  double max_scale = 1.25;
-  // With this probability the crop is laid round a random pixel of a class
-  // other than the background (where there is one) instead of anywhere: for
-  // datasets whose defects are so small that most crops would miss them.
-  double foreground_probability = 0;
-};
-
-// InvalidArgument naming the field.
-absl::Status Validate(const AugmentOptions& options);
 
 // Where a crop lies. Pixel (i, j) of the crop reads the resized and flipped
 // image at (top + i, left + j); negative offsets mean padding.
@@ -48,9 +33,9 @@ int ScaledSide(int side, double scale);
 // The middle of the image, as it is.
 CropPlacement CentreCrop(const Sample& sample, int crop);
 
-// Draws always the same number of values from `rng`, whatever the options.
-CropPlacement DrawCrop(const Sample& sample, int crop,
-                       const AugmentOptions& options, Rng* rng);
+// A random placement of a crop of spec.crop pixels. Draws always the same
+// number of values from `rng`, whatever the specification.
+CropPlacement DrawCrop(const Sample& sample, const BatchSpec& spec, Rng* rng);
 
 // Writes 3 * crop * crop floats (CHW, through `table` of normalize.h) to
 // `image` and crop * crop classes to `target`.

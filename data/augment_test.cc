@@ -110,15 +110,21 @@ TEST(WriteCropTest, PadsWithZeroAndIgnore) {
   EXPECT_EQ(crop.image[2 * 16 + 5], 7);
 }
 
+BatchSpec WithCrop(int64_t crop) {
+  BatchSpec spec;
+  spec.crop = crop;
+  return spec;
+}
+
 TEST(DrawCropTest, StaysInsideAndReachesEverywhere) {
   const Sample sample = MakeSample(20, 10);
-  AugmentOptions options;
+  BatchSpec options = WithCrop(8);
   options.min_scale = options.max_scale = 1;
   Rng rng({3});
   std::set<std::tuple<bool, bool>> flips;
   std::set<int> tops, lefts;
   for (int i = 0; i < 3000; ++i) {
-    const CropPlacement placement = DrawCrop(sample, 8, options, &rng);
+    const CropPlacement placement = DrawCrop(sample, options, &rng);
     flips.insert({placement.flip_x, placement.flip_y});
     tops.insert(placement.top);
     lefts.insert(placement.left);
@@ -132,13 +138,13 @@ TEST(DrawCropTest, StaysInsideAndReachesEverywhere) {
 
 TEST(DrawCropTest, SmallImagesLieAnywhereInTheCrop) {
   const Sample sample = MakeSample(5, 8);
-  AugmentOptions options;
+  BatchSpec options = WithCrop(8);
   options.min_scale = options.max_scale = 1;
   options.horizontal_flip = options.vertical_flip = false;
   Rng rng({3});
   std::set<int> tops, lefts;
   for (int i = 0; i < 1000; ++i) {
-    const CropPlacement placement = DrawCrop(sample, 8, options, &rng);
+    const CropPlacement placement = DrawCrop(sample, options, &rng);
     EXPECT_FALSE(placement.flip_x || placement.flip_y);
     tops.insert(placement.top);
     lefts.insert(placement.left);
@@ -152,7 +158,7 @@ TEST(DrawCropTest, ScalesFillTheirRange) {
   Rng rng({3});
   double low = 9, high = 0;
   for (int i = 0; i < 1000; ++i) {
-    const double scale = DrawCrop(sample, 8, AugmentOptions(), &rng).scale;
+    const double scale = DrawCrop(sample, WithCrop(8), &rng).scale;
     low = std::min(low, scale);
     high = std::max(high, scale);
   }
@@ -165,24 +171,24 @@ TEST(DrawCropTest, ScalesFillTheirRange) {
 // The options must not shift the draws that others get.
 TEST(DrawCropTest, DrawsAFixedNumber) {
   const Sample sample = MakeSample(40, 40, 3);
-  AugmentOptions other;
+  BatchSpec other = WithCrop(8);
   other.horizontal_flip = false;
   other.min_scale = other.max_scale = 1;
   other.foreground_probability = 1;
   Rng a({3}), b({3});
-  DrawCrop(sample, 8, AugmentOptions(), &a);
-  DrawCrop(MakeSample(4, 4), 8, other, &b);
+  DrawCrop(sample, WithCrop(8), &a);
+  DrawCrop(MakeSample(4, 4), other, &b);
   EXPECT_EQ(a.Next(), b.Next());
 }
 
 TEST(DrawCropTest, CropsRoundTheForeground) {
-  AugmentOptions options;
+  BatchSpec options = WithCrop(16);
   options.foreground_probability = 1;
   Rng rng({5});
   for (const int column : {0, 13, 59}) {
     const Sample sample = MakeSample(60, 40, column);
     for (int i = 0; i < 200; ++i) {
-      const CropPlacement placement = DrawCrop(sample, 16, options, &rng);
+      const CropPlacement placement = DrawCrop(sample, options, &rng);
       const Crop crop = Write(sample, placement, 16);
       // A column of one pixel can vanish when the image shrinks.
       if (placement.scale < 1) continue;
@@ -195,20 +201,9 @@ TEST(DrawCropTest, CropsRoundTheForeground) {
   const Sample empty = MakeSample(60, 40);
   std::set<int> lefts;
   for (int i = 0; i < 200; ++i) {
-    lefts.insert(DrawCrop(empty, 16, options, &rng).left);
+    lefts.insert(DrawCrop(empty, options, &rng).left);
   }
   EXPECT_GT(lefts.size(), 20u);
-}
-
-TEST(AugmentOptionsTest, RefusesByName) {
-  AugmentOptions options;
-  EXPECT_TRUE(Validate(options).ok());
-  options.max_scale = 0.5;
-  EXPECT_FALSE(Validate(options).ok());
-  options = AugmentOptions();
-  options.foreground_probability = 1.5;
-  EXPECT_EQ(Validate(options).message(),
-            "foreground_probability 1.5 must be within [0, 1]");
 }
 
 }  // namespace

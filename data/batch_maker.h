@@ -10,34 +10,30 @@
 #include <memory>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "data/batch.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "data/sample_cache.h"
 
 namespace cnn_fp4::data {
 
-// InvalidArgument naming the option that is out of range.
-absl::Status Validate(const LoaderOptions& options);
-
 class BatchMaker {
  public:
-  // `options` are valid (checked).
-  BatchMaker(std::shared_ptr<const Dataset> dataset,
+  // Specification and options pass their Checks (checked).
+  BatchMaker(std::shared_ptr<const Dataset> dataset, const BatchSpec& spec,
              const LoaderOptions& options);
 
   // Thread-safe.
   absl::StatusOr<Batch> Make(int64_t index);
 
-  int64_t batches_per_epoch() const { return batches_per_epoch_; }
-
  private:
   using Order = std::vector<int64_t>;
   std::shared_ptr<const Order> EpochOrder(int64_t epoch);
 
-  const LoaderOptions options_;
+  const BatchSpec spec_;
+  const uint64_t seed_;
   const int64_t size_;
   const int64_t batches_per_epoch_;
   const std::array<float, 256> table_;

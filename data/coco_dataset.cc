@@ -124,36 +124,33 @@ class CocoDataset : public Dataset {
   SizeRange sizes_;
 };
 
-absl::StatusOr<Classes> MakeClasses(const CocoOptions& options,
+absl::StatusOr<Classes> MakeClasses(const DatasetSpec& spec,
+                                    const std::string& root,
                                     const CocoInstances& instances) {
   Classes classes;
   classes.names.emplace_back("background");
   for (const auto& [id, category] : instances.categories) {
-    if (options.categories.empty()) {
+    if (spec.class_names.empty()) {
       classes.of_category[id] = static_cast<uint8_t>(classes.names.size());
       classes.names.push_back(category.name);
     }
   }
-  for (const std::string& name : options.categories) {
+  for (const std::string& name : spec.class_names) {
     const auto found = std::find_if(
         instances.categories.begin(), instances.categories.end(),
         [&name](const auto& entry) { return entry.second.name == name; });
     if (found == instances.categories.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--class_names: ", options.root, " has no category \"",
-                       name, "\"; leave the flag out to see all"));
+          absl::StrCat("--class_names: ", root, " has no category \"", name,
+                       "\"; leave the flag out to see all"));
     }
-    if (!classes.of_category
-             .emplace(found->first, static_cast<uint8_t>(classes.names.size()))
-             .second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--class_names: \"", name, "\" is there twice"));
-    }
+    classes.of_category[found->first] =
+        static_cast<uint8_t>(classes.names.size());
     classes.names.push_back(name);
   }
   if (classes.names.size() < 2 || classes.names.size() > kMaxClasses) {
     return absl::InvalidArgumentError(
-        absl::StrCat(options.root, ": ", classes.names.size() - 1,
+        absl::StrCat(root, ": ", classes.names.size() - 1,
                      " categories; there must "
                      "be 1 to ",
                      kMaxClasses - 1, ", choose some with --class_names"));
@@ -161,10 +158,11 @@ absl::StatusOr<Classes> MakeClasses(const CocoOptions& options,
   return classes;
 }
 
-absl::StatusOr<CocoInstances> ReadSplit(const CocoOptions& options,
+absl::StatusOr<CocoInstances> ReadSplit(const ReadOptions& options,
                                         const std::string& split) {
-  const std::string json = JoinPath(
-      options.root, absl::StrCat("annotations/instances_", split, ".json"));
+  const std::string json =
+      JoinPath(options.data_root,
+               absl::StrCat("annotations/instances_", split, ".json"));
   absl::StatusOr<CocoInstances> instances =
       ReadCocoInstances(json, options.max_pixels);
   if (!instances.ok()) return instances.status();
@@ -172,7 +170,7 @@ absl::StatusOr<CocoInstances> ReadSplit(const CocoOptions& options,
     return absl::InvalidArgumentError(
         absl::StrCat(json, ": empty split, \"images\" is empty; add images"));
   }
-  const std::string image_dir = JoinPath(options.root, split);
+  const std::string image_dir = JoinPath(options.data_root, split);
   absl::Status status = CheckDirectory(
       image_dir, absl::StrCat("images of the split \"", split, "\""));
   if (!status.ok()) return status;
@@ -197,32 +195,38 @@ bool SameCategories(const CocoInstances& a, const CocoInstances& b) {
 
 }  // namespace
 
-absl::StatusOr<DatasetPair> OpenCoco(const CocoOptions& options) {
-  absl::Status status = CheckDirectory(options.root, "the dataset");
+absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
+                                     const ReadOptions& options) {
+  const std::string train_split =
+      spec.train_split.empty() ? "train2017" : spec.train_split;
+  const std::string val_split =
+      spec.val_split.empty() ? "val2017" : spec.val_split;
+  absl::Status status = CheckDirectory(options.data_root, "the dataset");
   if (!status.ok()) return status;
-  absl::StatusOr<CocoInstances> train = ReadSplit(options, options.train_split);
+  absl::StatusOr<CocoInstances> train = ReadSplit(options, train_split);
   if (!train.ok()) return train.status();
-  absl::StatusOr<CocoInstances> val = ReadSplit(options, options.val_split);
+  absl::StatusOr<CocoInstances> val = ReadSplit(options, val_split);
   if (!val.ok()) return val.status();
   if (!SameCategories(*train, *val)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(options.root, ": instances_", options.train_split,
+        absl::StrCat(options.data_root, ": instances_", train_split,
                      ".json and "
                      "instances_",
-                     options.val_split,
+                     val_split,
                      ".json have different categories; "
                      "give both the same list"));
   }
-  absl::StatusOr<Classes> classes = MakeClasses(options, *train);
+  absl::StatusOr<Classes> classes =
+      MakeClasses(spec, options.data_root, *train);
   if (!classes.ok()) return classes.status();
   const auto make = [&](const std::string& split, CocoInstances instances) {
     return std::make_shared<const CocoDataset>(
-        absl::StrCat("coco ", options.root, ", ", split),
-        JoinPath(options.root, split), options.max_pixels, *classes,
+        absl::StrCat("coco ", options.data_root, ", ", split),
+        JoinPath(options.data_root, split), options.max_pixels, *classes,
         std::move(instances));
   };
-  return DatasetPair{make(options.train_split, *std::move(train)),
-                     make(options.val_split, *std::move(val))};
+  return DatasetPair{make(train_split, *std::move(train)),
+                     make(val_split, *std::move(val))};
 }
 
 }  // namespace cnn_fp4::data

@@ -11,28 +11,16 @@
 // visible, which COCO's own order does not ensure. Crowd regions are kIgnore
 // wherever no single object lies on them.
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "data/image.h"
+#include "data/dataset_spec.h"
 
 namespace cnn_fp4::data {
 
-struct CocoOptions {
-  std::string root;
-  std::string train_split = "train2017";
-  std::string val_split = "val2017";
-  // Categories to keep, in class order; the rest is background. Empty: all.
-  std::vector<std::string> categories;
-  int64_t max_pixels = kDefaultMaxPixels;
-};
-
 // Both splits must have the same categories. Every image must be there; it is
 // decoded, and compared with the size in the JSON, only in Get.
-absl::StatusOr<DatasetPair> OpenCoco(const CocoOptions& options);
+absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
+                                     const ReadOptions& options);
 
 }  // namespace cnn_fp4::data
 

@@ -52,11 +52,12 @@ class CocoTest : public ::testing::Test {
   }
 
   absl::StatusOr<DatasetPair> Open(std::vector<std::string> names = {}) {
-    DatasetOptions options;
-    options.dataset = "coco";
+    DatasetSpec spec;
+    spec.dataset = "coco";
+    spec.class_names = std::move(names);
+    ReadOptions options;
     options.data_root = root_;
-    options.class_names = std::move(names);
-    return OpenDataset(options);
+    return OpenDataset(spec, options);
   }
 
   // The message when `from` in the JSON reads `to`, without the path.
@@ -104,7 +105,7 @@ TEST_F(CocoTest, ClassNamesSelectAndOrder) {
             "--class_names: " + root_ +
                 " has no category \"fork\"; leave the flag out to see all");
   EXPECT_EQ(Open({"cup", "cup"}).status().message(),
-            "--class_names: \"cup\" is there twice");
+            "class_names has 'cup' twice");
 }
 
 TEST_F(CocoTest, CompressedRunLengths) {

@@ -3,28 +3,17 @@
 //
 //   bazel run //data:describe_dataset -- --dataset=folder --data_root=my_data
 //
-// Exit status 1 and one line when something is wrong with the data.
+// Exit status 1 and one line when something is wrong with the data, 2 with the
+// flags.
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
-#include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
+#include "base/flag_parser.h"
+#include "base/user_path.h"
 #include "data/dataset_registry.h"
-
-ABSL_FLAG(std::string, dataset, "nuclei",
-          "nuclei, folder, mvtec, coco or synthetic");
-ABSL_FLAG(std::string, data_root, "", "directory of the dataset");
-ABSL_FLAG(int, ignore_index, 255, "folder: mask value to disregard, or -1");
-ABSL_FLAG(std::vector<std::string>, class_names, {},
-          "folder: names by class; coco: categories to keep");
-ABSL_FLAG(std::string, category, "", "mvtec: category folder");
-ABSL_FLAG(std::string, mvtec_labels, "binary", "binary or per_defect");
-ABSL_FLAG(std::string, mvtec_subset, "test", "train, test or all");
 
 namespace cnn_fp4::data {
 namespace {
@@ -52,36 +41,35 @@ absl::Status Print(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-absl::Status Run() {
-  DatasetOptions options;
-  options.dataset = absl::GetFlag(FLAGS_dataset);
-  options.data_root = absl::GetFlag(FLAGS_data_root);
-  // Under `bazel run` a relative path means the directory of the caller.
-  const char* caller = std::getenv("BUILD_WORKING_DIRECTORY");
-  if (caller != nullptr && !options.data_root.empty() &&
-      options.data_root[0] != '/') {
-    options.data_root = std::string(caller) + "/" + options.data_root;
+int Main(int argc, char** argv) {
+  DatasetSpec spec;
+  ReadOptions options;
+  base::FlagParser parser(
+      "Reads a data set to its end and says what is in it.");
+  parser.AddFields(base::Fields(spec), "The data set");
+  parser.AddFields(base::Fields(options), "Where it is");
+  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
+  absl::Status status = parsed.status();
+  if (status.ok() && parsed->help) {
+    std::printf("%s", parser.Help().c_str());
+    return 0;
   }
-  options.ignore_index = absl::GetFlag(FLAGS_ignore_index);
-  options.class_names = absl::GetFlag(FLAGS_class_names);
-  options.category = absl::GetFlag(FLAGS_category);
-  options.mvtec_labels = absl::GetFlag(FLAGS_mvtec_labels);
-  options.mvtec_subset = absl::GetFlag(FLAGS_mvtec_subset);
-  absl::StatusOr<DatasetPair> pair = OpenDataset(options);
-  if (!pair.ok()) return pair.status();
-  absl::Status status = Print(*pair->train);
+  if (!status.ok()) {
+    std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+    return 2;
+  }
+  options.data_root = base::UserPath(options.data_root);
+  const absl::StatusOr<DatasetPair> pair = OpenDataset(spec, options);
+  status = pair.status();
+  if (status.ok()) status = Print(*pair->train);
   if (status.ok()) status = Print(*pair->val);
-  return status;
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "error: %s\n",
+               parser.WithFlag(status.message()).c_str());
+  return 1;
 }
 
 }  // namespace
 }  // namespace cnn_fp4::data
 
-int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("Reads a dataset and says what is in it.");
-  absl::ParseCommandLine(argc, argv);
-  const absl::Status status = cnn_fp4::data::Run();
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  return 1;
-}
+int main(int argc, char** argv) { return cnn_fp4::data::Main(argc, argv); }

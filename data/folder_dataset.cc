@@ -27,7 +27,7 @@ using ValueSet = std::bitset<std::numeric_limits<uint16_t>::max() + 1>;
 
 constexpr uint16_t kBinaryForeground = 255;
 
-absl::StatusOr<Entries> ReadList(const FolderOptions& options,
+absl::StatusOr<Entries> ReadList(const std::string& root,
                                  const std::string& list) {
   absl::StatusOr<std::string> text = ReadFileBytes(list);
   if (!text.ok()) return text.status();
@@ -49,13 +49,13 @@ absl::StatusOr<Entries> ReadList(const FolderOptions& options,
     }
     FileEntry entry;
     entry.name = fields[0];
-    entry.image_path = JoinPath(options.root, fields[0]);
-    entry.mask_path = JoinPath(options.root, fields[1]);
+    entry.image_path = JoinPath(root, fields[0]);
+    entry.mask_path = JoinPath(root, fields[1]);
     for (const std::string& path : {entry.image_path, entry.mask_path}) {
       if (!IsFile(path)) {
         return absl::NotFoundError(absl::StrCat(
             list, ":", line_number, ": there is no file ", path,
-            "; correct the list (paths are relative to ", options.root, ")"));
+            "; correct the list (paths are relative to ", root, ")"));
       }
     }
     entries.push_back(std::move(entry));
@@ -67,9 +67,9 @@ absl::StatusOr<Entries> ReadList(const FolderOptions& options,
   return entries;
 }
 
-absl::StatusOr<Entries> ScanFolders(const FolderOptions& options,
+absl::StatusOr<Entries> ScanFolders(const std::string& root,
                                     const std::string& split) {
-  const std::string base = JoinPath(options.root, split);
+  const std::string base = JoinPath(root, split);
   const std::string image_dir = JoinPath(base, "images");
   std::string mask_dir = JoinPath(base, "masks");
   if (!IsDirectory(mask_dir) && IsDirectory(JoinPath(base, "labels"))) {
@@ -119,28 +119,27 @@ absl::StatusOr<Entries> ScanFolders(const FolderOptions& options,
   return entries;
 }
 
-absl::StatusOr<Entries> FindEntries(const FolderOptions& options,
+absl::StatusOr<Entries> FindEntries(const std::string& root,
                                     const std::string& split) {
-  const std::string list = absl::StrCat(JoinPath(options.root, split), ".txt");
-  return IsFile(list) ? ReadList(options, list) : ScanFolders(options, split);
+  const std::string list = absl::StrCat(JoinPath(root, split), ".txt");
+  return IsFile(list) ? ReadList(root, list) : ScanFolders(root, split);
 }
 
 // Adds the values of all masks to `values`. A value that can be no class is
 // reported here, where the file that has it is known.
-absl::Status ScanMasks(const FolderOptions& options, const Entries& entries,
-                       ValueSet* values) {
+absl::Status ScanMasks(const Entries& entries, int64_t ignore_index,
+                       int64_t max_pixels, ValueSet* values) {
   for (const FileEntry& entry : entries) {
-    absl::StatusOr<LabelMap> labels =
-        ReadLabels(entry.mask_path, options.max_pixels);
+    absl::StatusOr<LabelMap> labels = ReadLabels(entry.mask_path, max_pixels);
     if (!labels.ok()) return labels.status();
     absl::StatusOr<ImageSize> size =
-        ReadImageSize(entry.image_path, options.max_pixels);
+        ReadImageSize(entry.image_path, max_pixels);
     if (!size.ok()) return size.status();
     absl::Status status =
         CheckSameSize(entry, *size, {labels->width, labels->height});
     if (!status.ok()) return status;
     for (const uint16_t value : labels->values) {
-      if (value > kIgnore && value != options.ignore_index) {
+      if (value > kIgnore && value != ignore_index) {
         return absl::InvalidArgumentError(
             absl::StrCat(entry.mask_path, ": value ", value,
                          " is no class (0 to ", kMaxClasses - 1,
@@ -155,7 +154,7 @@ absl::Status ScanMasks(const FolderOptions& options, const Entries& entries,
 
 // The rule for all masks, and the names of the classes.
 absl::StatusOr<std::pair<MaskRule, std::vector<std::string>>> FindClasses(
-    const FolderOptions& options, ValueSet values) {
+    const DatasetSpec& spec, const std::string& root, ValueSet values) {
   MaskRule rule;
   size_t found = 0;
   ValueSet zero_and_foreground;
@@ -164,33 +163,28 @@ absl::StatusOr<std::pair<MaskRule, std::vector<std::string>>> FindClasses(
     rule.kind = MaskRule::Kind::kBinary;
     found = 2;
   } else {
-    rule.ignore_value = options.ignore_index;
-    if (options.ignore_index >= 0) values.reset(options.ignore_index);
+    rule.ignore_value = static_cast<int>(spec.ignore_index);
+    if (spec.ignore_index >= 0) values.reset(spec.ignore_index);
     for (size_t value = 0; value <= kIgnore; ++value) {
       if (values.test(value)) found = value + 1;
     }
   }
   if (found > kMaxClasses) {
     return absl::InvalidArgumentError(absl::StrCat(
-        options.root, ": the masks use the value 255, which is no class (0 to ",
+        root, ": the masks use the value 255, which is no class (0 to ",
         kMaxClasses - 1, "); pass --ignore_index=255 if it means \"ignore\""));
   }
   if (found < 2) {
     return absl::InvalidArgumentError(
-        absl::StrCat(options.root,
+        absl::StrCat(root,
                      ": all masks are background (or ignored) everywhere, "
                      "so there is nothing to learn; check the masks"));
   }
-  std::vector<std::string> names = options.class_names;
+  std::vector<std::string> names = spec.class_names;
   if (!names.empty() && names.size() < found) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--class_names has ", names.size(),
-                     " names, but the masks in ", options.root, " have ", found,
-                     " classes; name them all, the background first"));
-  }
-  if (names.size() > kMaxClasses) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--class_names has ", names.size(), " names; at most ", kMaxClasses));
+        "--class_names has ", names.size(), " names, but the masks in ", root,
+        " have ", found, " classes; name them all, the background first"));
   }
   if (names.empty()) {
     names.emplace_back("background");
@@ -204,36 +198,35 @@ absl::StatusOr<std::pair<MaskRule, std::vector<std::string>>> FindClasses(
 
 }  // namespace
 
-absl::StatusOr<DatasetPair> OpenFolder(const FolderOptions& options) {
-  if (options.ignore_index < -1 ||
-      options.ignore_index > std::numeric_limits<uint16_t>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--ignore_index=", options.ignore_index,
-                     " is no mask value; give 0 to 65535, or -1 for none"));
-  }
-  absl::Status status = CheckDirectory(options.root, "the dataset");
+absl::StatusOr<DatasetPair> OpenFolder(const DatasetSpec& spec,
+                                       const ReadOptions& options,
+                                       const std::string& title) {
+  const std::string& root = options.data_root;
+  absl::Status status = CheckDirectory(root, "the dataset");
   if (!status.ok()) return status;
-  const std::string title = options.title.empty()
-                                ? absl::StrCat("folder ", options.root)
-                                : options.title;
-  const std::string splits[] = {options.train_split, options.val_split};
+  const std::string splits[] = {
+      spec.train_split.empty() ? "train" : spec.train_split,
+      spec.val_split.empty() ? "val" : spec.val_split};
   Entries entries[2];
   ValueSet values;
   for (int i = 0; i < 2; ++i) {
-    absl::StatusOr<Entries> found = FindEntries(options, splits[i]);
+    absl::StatusOr<Entries> found = FindEntries(root, splits[i]);
     if (!found.ok()) return found.status();
     entries[i] = *std::move(found);
-    status = ScanMasks(options, entries[i], &values);
+    status =
+        ScanMasks(entries[i], spec.ignore_index, options.max_pixels, &values);
     if (!status.ok()) return status;
   }
-  auto classes = FindClasses(options, values);
+  auto classes = FindClasses(spec, root, values);
   if (!classes.ok()) return classes.status();
   std::shared_ptr<const Dataset> datasets[2];
   for (int i = 0; i < 2; ++i) {
     for (FileEntry& entry : entries[i]) entry.rule = classes->first;
     absl::StatusOr<std::shared_ptr<const Dataset>> dataset = OpenFileDataset(
-        std::move(entries[i]), {absl::StrCat(title, ", ", splits[i]),
-                                classes->second, options.max_pixels});
+        std::move(entries[i]),
+        {absl::StrCat(title.empty() ? absl::StrCat("folder ", root) : title,
+                      ", ", splits[i]),
+         classes->second, options.max_pixels});
     if (!dataset.ok()) return dataset.status();
     datasets[i] = *std::move(dataset);
   }

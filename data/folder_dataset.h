@@ -15,29 +15,20 @@
 // class 1. The number of classes is 1 + the largest index found, or the number
 // of names given.
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "data/image.h"
+#include "data/dataset_spec.h"
 
 namespace cnn_fp4::data {
 
-struct FolderOptions {
-  std::string root;
-  std::string title;  // Begins Describe(); empty: "folder <root>".
-  std::string train_split = "train";
-  std::string val_split = "val";
-  int ignore_index = kIgnore;
-  std::vector<std::string> class_names;  // Empty: background, class_1, ...
-  int64_t max_pixels = kDefaultMaxPixels;
-};
-
 // Decodes every mask once, to find the classes and to check them against the
 // images: about 2 ms a mask of 500x500 pixels.
-absl::StatusOr<DatasetPair> OpenFolder(const FolderOptions& options);
+// `title` begins Describe(); empty: "folder <root>".
+absl::StatusOr<DatasetPair> OpenFolder(const DatasetSpec& spec,
+                                       const ReadOptions& options,
+                                       const std::string& title = "");
 
 }  // namespace cnn_fp4::data
 

@@ -33,12 +33,13 @@ class FolderTest : public ::testing::Test {
 
   absl::StatusOr<DatasetPair> Open(int ignore_index = kIgnore,
                                    std::vector<std::string> names = {}) {
-    DatasetOptions options;
-    options.dataset = "folder";
+    DatasetSpec spec;
+    spec.dataset = "folder";
+    spec.ignore_index = ignore_index;
+    spec.class_names = std::move(names);
+    ReadOptions options;
     options.data_root = root_;
-    options.ignore_index = ignore_index;
-    options.class_names = std::move(names);
-    return OpenDataset(options);
+    return OpenDataset(spec, options);
   }
 
   // The message of opening, or of the first Get.
@@ -101,9 +102,9 @@ TEST_F(FolderTest, IgnoreIndexCanBeAnyValueOrNone) {
             root_ +
                 ": the masks use the value 255, which is no class (0 to "
                 "254); pass --ignore_index=255 if it means \"ignore\"");
-  EXPECT_EQ(Error(-2),
-            "--ignore_index=-2 is no mask value; give 0 to 65535, or -1 for "
-            "none");
+  EXPECT_EQ(
+      Error(-2),
+      "ignore_index -2 is no mask value; give 0 to 65535, or -1 for none");
 }
 
 TEST_F(FolderTest, ClassNames) {
@@ -236,32 +237,31 @@ TEST_F(FolderTest, ALaterClassIsAnErrorOfGet) {
 }
 
 TEST(RegistryTest, RefusesWhatMakesNoSense) {
-  DatasetOptions options;
-  options.dataset = "imagenet";
-  EXPECT_EQ(
-      OpenDataset(options).status().message(),
-      "--dataset=imagenet is unknown; it is one of nuclei, folder, mvtec, "
-      "coco, synthetic");
-  options.dataset = "coco";
-  EXPECT_EQ(OpenDataset(options).status().message(),
-            "--dataset=coco needs --data_root, the directory of the dataset");
-  options = DatasetOptions();
-  options.class_names = {"a", "b"};
-  EXPECT_EQ(OpenDataset(options).status().message(),
-            "--dataset=nuclei names its classes itself; leave --class_names "
-            "out");
-  options = DatasetOptions();
-  options.val_split = "dev";
-  EXPECT_NE(OpenDataset(options).status().message().find("no named splits"),
-            std::string::npos);
-  options = DatasetOptions();
+  DatasetSpec spec;
+  ReadOptions options;
+  const auto error = [&] {
+    return std::string(OpenDataset(spec, options).status().message());
+  };
+  spec.dataset = "coco";
+  EXPECT_EQ(error(),
+            "data_root is missing: --dataset=coco needs the directory of the "
+            "data set");
+  spec = DatasetSpec();
+  options.data_root = "/data";
+  EXPECT_EQ(error(),
+            "data_root is not read by --dataset=nuclei; for images of your "
+            "own choose --dataset=folder");
+  options = ReadOptions();
   options.max_pixels = 0;
-  EXPECT_NE(OpenDataset(options).status().message().find("max_pixels is 0"),
-            std::string::npos);
+  EXPECT_EQ(error(), "max_pixels is 0; it must be 1 to 2147483647");
   options.max_pixels = 256 * 256;  // One image is larger.
-  EXPECT_NE(OpenDataset(options).status().message().find(
-                "more than the limit of 65536"),
+  EXPECT_NE(error().find("more than the limit of 65536; resize it or raise "
+                         "--max_pixels"),
             std::string::npos);
+  spec.dataset = "imagenet";
+  EXPECT_EQ(error(),
+            "dataset 'imagenet' is unknown; it is one of nuclei, folder, "
+            "mvtec, coco, synthetic");
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ absl::Status Open(absl::string_view bytes, const std::string& name,
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": declares ", width, "x", height,
                      " pixels, more than the limit of ", max_pixels,
-                     "; resize it or raise max_pixels"));
+                     "; resize it or raise --max_pixels"));
   }
   const J_COLOR_SPACE color_space = decoder->jpeg.jpeg_color_space;
   if (color_space == JCS_CMYK || color_space == JCS_YCCK) {

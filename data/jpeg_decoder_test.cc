@@ -95,7 +95,7 @@ TEST(JpegTest, ABombIsRefusedByItsHeader) {
   bytes.replace(frame + 5, 4, "\xfd\xe8\xfd\xe8");
   EXPECT_EQ(DecodeJpeg(bytes, "b.jpg", kDefaultMaxPixels).status().message(),
             "b.jpg: declares 65000x65000 pixels, more than the limit of "
-            "100000000; resize it or raise max_pixels");
+            "100000000; resize it or raise --max_pixels");
 }
 
 TEST(ImageIoTest, JpegBehindAnyName) {

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "data/batch.h"
 #include "data/batch_maker.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "glog/logging.h"
 
@@ -22,12 +23,13 @@ namespace cnn_fp4::data {
 // or more ahead of the next to be taken, which bounds the memory.
 class Loader::Impl {
  public:
-  Impl(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options)
-      : maker_(std::move(dataset), options),
+  Impl(std::shared_ptr<const Dataset> dataset, const BatchSpec& spec,
+       const LoaderOptions& options)
+      : maker_(std::move(dataset), spec, options),
         prefetch_(options.prefetch),
         next_taken_(options.start_batch),
         next_claimed_(options.start_batch) {
-    for (int i = 0; i < options.workers; ++i) {
+    for (int64_t i = 0; i < options.workers; ++i) {
       workers_.emplace_back([this] { Work(); });
     }
   }
@@ -47,8 +49,6 @@ class Loader::Impl {
     if (!batch.ok()) error_ = batch.status();
     return batch;
   }
-
-  int64_t batches_per_epoch() const { return maker_.batches_per_epoch(); }
 
  private:
   absl::StatusOr<Batch> Take() {
@@ -94,12 +94,14 @@ class Loader::Impl {
 };
 
 absl::StatusOr<std::unique_ptr<Loader>> Loader::Create(
-    std::shared_ptr<const Dataset> dataset, const LoaderOptions& options) {
+    std::shared_ptr<const Dataset> dataset, const BatchSpec& spec,
+    const LoaderOptions& options) {
   CHECK(dataset != nullptr);
-  absl::Status status = Validate(options);
+  absl::Status status = Check(spec);
+  status.Update(Check(options));
   if (!status.ok()) return status;
   return std::unique_ptr<Loader>(
-      new Loader(std::make_unique<Impl>(std::move(dataset), options)));
+      new Loader(std::make_unique<Impl>(std::move(dataset), spec, options)));
 }
 
 Loader::Loader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -107,7 +109,5 @@ Loader::Loader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Loader::~Loader() = default;
 
 absl::StatusOr<Batch> Loader::Next() { return impl_->Next(); }
-
-int64_t Loader::batches_per_epoch() const { return impl_->batches_per_epoch(); }
 
 }  // namespace cnn_fp4::data

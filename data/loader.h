@@ -3,19 +3,19 @@
 
 // Batches for training, in a fixed and endless order.
 //
-// A batch is a pure function of (dataset, options, batch index): the order of
-// an epoch follows from (seed, epoch), the augmentation of a sample from (seed,
-// epoch, sample). Neither the number of workers nor their timing shows, and a
-// resumed run that sets start_batch sees what the uninterrupted one saw. The
-// generators are integer ones of our own, so other standard libraries give the
-// same batches.
+// A batch is a pure function of (dataset, spec, seed, batch index): the order
+// of an epoch follows from (seed, epoch), the augmentation of a sample from
+// (seed, epoch, sample). Neither the number of workers nor their timing shows,
+// and a resumed run that sets start_batch sees what the uninterrupted one saw.
+// The generators are integer ones of our own, so other standard libraries give
+// the same batches.
 //
 // Workers prepare up to `prefetch` batches ahead. The last, incomplete batch of
 // an epoch is dropped (its samples change from epoch to epoch); a dataset
 // smaller than a batch has one batch an epoch, filled by going round.
 //
 //   absl::StatusOr<std::unique_ptr<Loader>> loader =
-//       Loader::Create(data->train, options);
+//       Loader::Create(data->train, batch_spec, options);
 //   absl::StatusOr<Batch> batch = (*loader)->Next();
 
 #include <cstdint>
@@ -23,15 +23,17 @@
 
 #include "absl/status/statusor.h"
 #include "data/batch.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
 
 namespace cnn_fp4::data {
 
 class Loader {
  public:
-  // InvalidArgument naming the option that is out of range.
+  // Errors are those of the two Checks.
   static absl::StatusOr<std::unique_ptr<Loader>> Create(
-      std::shared_ptr<const Dataset> dataset, const LoaderOptions& options);
+      std::shared_ptr<const Dataset> dataset, const BatchSpec& spec,
+      const LoaderOptions& options);
 
   // Stops and joins the workers.
   ~Loader();
@@ -41,8 +43,6 @@ class Loader {
   // The next batch. An error of the dataset arrives in place of the batch that
   // met it, and again at every later call. One caller at a time.
   absl::StatusOr<Batch> Next();
-
-  int64_t batches_per_epoch() const;
 
  private:
   class Impl;

@@ -17,7 +17,8 @@ namespace {
 
 const DatasetPair& Nuclei() {
   static const auto* const kPair = [] {
-    absl::StatusOr<DatasetPair> pair = OpenDataset(DatasetOptions());
+    absl::StatusOr<DatasetPair> pair =
+        OpenDataset(DatasetSpec(), ReadOptions());
     CHECK(pair.ok()) << pair.status();
     return new DatasetPair(*pair);
   }();
@@ -25,14 +26,16 @@ const DatasetPair& Nuclei() {
 }
 
 void BM_Next(benchmark::State& state) {
+  const BatchSpec spec;
   LoaderOptions options;
-  options.workers = static_cast<int>(state.range(0));
+  options.workers = state.range(0);
   if (state.range(1) == 0) options.cache_bytes = 0;
   absl::StatusOr<std::unique_ptr<Loader>> loader =
-      Loader::Create(Nuclei().train, options);
+      Loader::Create(Nuclei().train, spec, options);
   CHECK(loader.ok()) << loader.status();
   if (state.range(1) != 0) {  // Fill the cache.
-    for (int i = 0; i < 2 * (*loader)->batches_per_epoch(); ++i) {
+    for (int64_t i = 0; i < 2 * BatchesPerEpoch(Nuclei().train->size(), spec);
+         ++i) {
       CHECK((*loader)->Next().ok());
     }
   }
@@ -41,7 +44,7 @@ void BM_Next(benchmark::State& state) {
     CHECK(batch.ok()) << batch.status();
     benchmark::DoNotOptimize(batch->image.data());
   }
-  state.SetItemsProcessed(state.iterations() * options.batch_size);  // Images.
+  state.SetItemsProcessed(state.iterations() * spec.batch_size);  // Images.
 }
 BENCHMARK(BM_Next)
     ->ArgNames({"workers", "cached"})

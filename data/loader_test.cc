@@ -53,18 +53,23 @@ class FakeDataset : public Dataset {
   const std::vector<std::string> names_ = {"background", "a", "b"};
 };
 
-LoaderOptions SmallOptions() {
-  LoaderOptions options;
-  options.batch_size = 4;
-  options.crop = 16;
-  options.seed = 7;
+struct Options {
+  BatchSpec spec;
+  LoaderOptions loader;
+};
+
+Options SmallOptions() {
+  Options options;
+  options.spec.batch_size = 4;
+  options.spec.crop = 16;
+  options.loader.seed = 7;
   return options;
 }
 
 std::vector<Batch> Take(std::shared_ptr<const Dataset> dataset,
-                        const LoaderOptions& options, int count) {
+                        const Options& options, int count) {
   absl::StatusOr<std::unique_ptr<Loader>> loader =
-      Loader::Create(std::move(dataset), options);
+      Loader::Create(std::move(dataset), options.spec, options.loader);
   EXPECT_TRUE(loader.ok()) << loader.status();
   std::vector<Batch> batches;
   for (int i = 0; i < count; ++i) {
@@ -102,14 +107,14 @@ TEST(LoaderTest, ShapesAndCounts) {
 
 TEST(LoaderTest, IndependentOfWorkersAndPrefetch) {
   auto dataset = std::make_shared<FakeDataset>(11);
-  LoaderOptions options = SmallOptions();
-  options.workers = 0;
+  Options options = SmallOptions();
+  options.loader.workers = 0;
   const std::vector<Batch> expected = Take(dataset, options, 12);
   for (const auto& [workers, prefetch] :
        {std::pair(1, 1), std::pair(2, 4), std::pair(5, 3), std::pair(3, 9)}) {
-    options.workers = workers;
-    options.prefetch = prefetch;
-    options.cache_bytes = workers == 3 ? 0 : 5000;
+    options.loader.workers = workers;
+    options.loader.prefetch = prefetch;
+    options.loader.cache_bytes = workers == 3 ? 0 : 5000;
     const std::vector<Batch> batches = Take(dataset, options, 12);
     for (int i = 0; i < 12; ++i) ExpectSame(batches[i], expected[i]);
   }
@@ -117,10 +122,10 @@ TEST(LoaderTest, IndependentOfWorkersAndPrefetch) {
 
 TEST(LoaderTest, ResumesAnywhere) {
   auto dataset = std::make_shared<FakeDataset>(11);
-  LoaderOptions options = SmallOptions();
+  Options options = SmallOptions();
   const std::vector<Batch> all = Take(dataset, options, 9);
   for (const int start : {1, 2, 5}) {
-    options.start_batch = start;
+    options.loader.start_batch = start;
     const std::vector<Batch> rest = Take(dataset, options, 9 - start);
     for (int i = start; i < 9; ++i) ExpectSame(rest[i - start], all[i]);
   }
@@ -149,9 +154,9 @@ TEST(LoaderTest, AnEpochHasEachSampleAtMostOnceInANewOrder) {
 
 TEST(LoaderTest, TheSeedChangesOrderAndAugmentation) {
   auto dataset = std::make_shared<FakeDataset>(8);
-  LoaderOptions options = SmallOptions();
+  Options options = SmallOptions();
   const Batch a = Take(dataset, options, 1)[0];
-  options.seed = 8;
+  options.loader.seed = 8;
   const Batch b = Take(dataset, options, 1)[0];
   EXPECT_NE(a.sample_indices, b.sample_indices);
   EXPECT_FALSE(a.image == b.image);
@@ -159,8 +164,8 @@ TEST(LoaderTest, TheSeedChangesOrderAndAugmentation) {
 
 TEST(LoaderTest, TheEpochChangesTheAugmentation) {
   auto dataset = std::make_shared<FakeDataset>(1);
-  LoaderOptions options = SmallOptions();
-  options.batch_size = 1;
+  Options options = SmallOptions();
+  options.spec.batch_size = 1;
   const std::vector<Batch> batches = Take(dataset, options, 2);
   EXPECT_EQ(batches[1].epoch, 1);
   EXPECT_FALSE(batches[0].image == batches[1].image);
@@ -168,8 +173,8 @@ TEST(LoaderTest, TheEpochChangesTheAugmentation) {
 
 TEST(LoaderTest, ASmallDatasetGoesRoundWithNewAugmentation) {
   auto dataset = std::make_shared<FakeDataset>(3);
-  LoaderOptions options = SmallOptions();
-  options.batch_size = 7;
+  Options options = SmallOptions();
+  options.spec.batch_size = 7;
   const std::vector<Batch> batches = Take(dataset, options, 2);
   EXPECT_EQ(batches[1].epoch, 1);
   const std::vector<int64_t>& indices = batches[0].sample_indices;
@@ -184,10 +189,10 @@ TEST(LoaderTest, ASmallDatasetGoesRoundWithNewAugmentation) {
 
 TEST(LoaderTest, WithoutAugmentationTheCentreIsCropped) {
   auto dataset = std::make_shared<FakeDataset>(4);
-  LoaderOptions options = SmallOptions();
-  options.augment = false;
-  options.mean = 0;
-  options.stddev = 1;
+  Options options = SmallOptions();
+  options.spec.augment = false;
+  options.spec.mean = 0;
+  options.spec.stddev = 1;
   const Batch batch = Take(dataset, options, 1)[0];
   // (40 - 16) / 2 = 12 from the left, (30 - 16) / 2 = 7 from the top.
   EXPECT_EQ(batch.image[256], static_cast<float>(12 / 255.0));
@@ -206,12 +211,12 @@ TEST(LoaderTest, TheOrderIsPinned) {
 
 TEST(LoaderTest, TheCacheIsBoundedAndUsed) {
   auto dataset = std::make_shared<FakeDataset>(4);
-  LoaderOptions options = SmallOptions();
-  options.workers = 0;
+  Options options = SmallOptions();
+  options.loader.workers = 0;
   Take(dataset, options, 10);
   EXPECT_EQ(dataset->reads, 4);
   dataset->reads = 0;
-  options.cache_bytes = 2 * 40 * 30 * 4 + 1;  // Two samples of four.
+  options.loader.cache_bytes = 2 * 40 * 30 * 4 + 1;  // Two samples of four.
   Take(dataset, options, 10);
   EXPECT_EQ(dataset->reads, 2 + 2 * 10);
 }
@@ -219,11 +224,11 @@ TEST(LoaderTest, TheCacheIsBoundedAndUsed) {
 TEST(LoaderTest, AnErrorArrivesInItsPlaceAndStays) {
   auto dataset = std::make_shared<FakeDataset>(8, /*broken=*/5);
   for (const int workers : {0, 1, 3}) {
-    LoaderOptions options = SmallOptions();
-    options.batch_size = 1;
-    options.workers = workers;
+    Options options = SmallOptions();
+    options.spec.batch_size = 1;
+    options.loader.workers = workers;
     absl::StatusOr<std::unique_ptr<Loader>> loader =
-        Loader::Create(dataset, options);
+        Loader::Create(dataset, options.spec, options.loader);
     ASSERT_TRUE(loader.ok());
     std::set<int64_t> seen;
     absl::StatusOr<Batch> batch = (*loader)->Next();
@@ -246,26 +251,26 @@ TEST(LoaderTest, IsDestroyedWhileItsQueueIsFull) {
 TEST(LoaderTest, RefusesOptionsByName) {
   auto dataset = std::make_shared<FakeDataset>(8);
   const auto message = [&](auto change) {
-    LoaderOptions options = SmallOptions();
-    change(&options);
-    return std::string(Loader::Create(dataset, options).status().message());
+    Options options = SmallOptions();
+    change(options);
+    return std::string(Loader::Create(dataset, options.spec, options.loader)
+                           .status()
+                           .message());
   };
-  using O = LoaderOptions;
-  EXPECT_EQ(message([](O* o) { o->batch_size = 0; }),
-            "loader: batch_size is 0; it must be 1 to 65536");
-  EXPECT_NE(message([](O* o) { o->crop = -1; }).find("crop is -1"),
-            std::string::npos);
-  EXPECT_NE(message([](O* o) { o->workers = -1; }).find("workers"),
-            std::string::npos);
-  EXPECT_NE(message([](O* o) { o->prefetch = 0; }).find("prefetch"),
-            std::string::npos);
-  EXPECT_NE(message([](O* o) { o->start_batch = -1; }).find("start_batch"),
-            std::string::npos);
-  EXPECT_NE(message([](O* o) { o->stddev = 0; }).find("stddev"),
-            std::string::npos);
-  EXPECT_NE(
-      message([](O* o) { o->augmentation.min_scale = 2; }).find("min_scale 2"),
-      std::string::npos);
+  EXPECT_EQ(message([](Options& o) { o.spec.batch_size = 0; }),
+            "batch_size is 0; it must be 1 to 65536");
+  EXPECT_EQ(message([](Options& o) { o.loader.workers = -1; }),
+            "workers is -1; it must be 0 to 1024");
+  EXPECT_EQ(message([](Options& o) { o.loader.prefetch = 0; }),
+            "prefetch is 0; it must be 1 to 65536");
+  EXPECT_EQ(message([](Options& o) {
+              o.loader.start_batch = -1;
+            }).rfind("start_batch is -1", 0),
+            0u);
+  EXPECT_EQ(message([](Options& o) {
+              o.loader.cache_bytes = -1;
+            }).rfind("cache_bytes is -1", 0),
+            0u);
 }
 
 }  // namespace

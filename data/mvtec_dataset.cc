@@ -33,31 +33,30 @@ uint64_t HashName(absl::string_view name) {
   return Mix64(hash);
 }
 
-absl::StatusOr<std::string> FindCategory(const MvtecOptions& options) {
-  absl::Status status = CheckDirectory(options.root, "the dataset");
+absl::StatusOr<std::string> FindCategory(const std::string& root,
+                                         const std::string& category) {
+  absl::Status status = CheckDirectory(root, "the dataset");
   if (!status.ok()) return status;
-  if (!options.category.empty()) {
-    std::string path = JoinPath(options.root, options.category);
-    status = CheckDirectory(
-        path, absl::StrCat("category \"", options.category, "\""));
+  if (!category.empty()) {
+    std::string path = JoinPath(root, category);
+    status = CheckDirectory(path, absl::StrCat("category \"", category, "\""));
     if (!status.ok()) return status;
     return path;
   }
-  if (IsDirectory(JoinPath(options.root, "test"))) return options.root;
-  absl::StatusOr<std::vector<std::string>> found =
-      ListSubdirectories(options.root);
+  if (IsDirectory(JoinPath(root, "test"))) return root;
+  absl::StatusOr<std::vector<std::string>> found = ListSubdirectories(root);
   if (!found.ok()) return found.status();
-  const auto is_no_category = [&options](const std::string& name) {
-    return !IsDirectory(JoinPath(JoinPath(options.root, name), "test"));
+  const auto is_no_category = [&root](const std::string& name) {
+    return !IsDirectory(JoinPath(JoinPath(root, name), "test"));
   };
   found->erase(std::remove_if(found->begin(), found->end(), is_no_category),
                found->end());
-  if (found->size() == 1) return JoinPath(options.root, found->front());
+  if (found->size() == 1) return JoinPath(root, found->front());
   return absl::InvalidArgumentError(
-      found->empty() ? absl::StrCat(options.root,
+      found->empty() ? absl::StrCat(root,
                                     ": no category here, that is a folder "
                                     "with test/; check --data_root")
-                     : absl::StrCat(options.root,
+                     : absl::StrCat(root,
                                     ": several categories; choose one with "
                                     "--category=",
                                     absl::StrJoin(*found, "|")));
@@ -112,27 +111,12 @@ void Split(Entries group, Entries* train, Entries* val) {
   }
 }
 
-absl::Status CheckChoice(absl::string_view option, const std::string& value,
-                         const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), value) != known.end()) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("--", option, "=", value,
-                                                 " is unknown; it is one of ",
-                                                 absl::StrJoin(known, ", ")));
-}
-
 }  // namespace
 
-absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
-  absl::Status status =
-      CheckChoice("mvtec_labels", options.labels, {"binary", "per_defect"});
-  if (status.ok()) {
-    status =
-        CheckChoice("mvtec_subset", options.subset, {"train", "test", "all"});
-  }
-  if (!status.ok()) return status;
-  absl::StatusOr<std::string> base = FindCategory(options);
+absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
+                                      const ReadOptions& options) {
+  absl::StatusOr<std::string> base =
+      FindCategory(options.data_root, spec.category);
   if (!base.ok()) return base.status();
 
   // The classes come from test/ whatever the subset, so that nets trained on
@@ -148,9 +132,9 @@ absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
       continue;
     }
     const bool new_class =
-        options.labels == "per_defect" || class_names.size() == 1;
+        spec.mvtec_labels == "per_defect" || class_names.size() == 1;
     if (new_class) {
-      class_names.push_back(options.labels == "binary" ? "defect" : folder);
+      class_names.push_back(spec.mvtec_labels == "binary" ? "defect" : folder);
     }
     if (class_names.size() > kMaxClasses) {
       return absl::InvalidArgumentError(
@@ -164,6 +148,7 @@ absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
         *base, "/test: empty, no folder of defects; check --data_root"));
   }
 
+  absl::Status status;
   Entries train, val;
   const auto add = [&](const std::string& part, const std::string& defect,
                        uint8_t foreground) -> absl::Status {
@@ -172,19 +157,19 @@ absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
     Split(*std::move(group), &train, &val);
     return absl::OkStatus();
   };
-  if (options.subset != "train") {
+  if (spec.mvtec_subset != "train") {
     for (const auto& [defect, foreground] : groups) {
       status = add("test", defect, foreground);
       if (!status.ok()) return status;
     }
   }
-  if (options.subset != "test") {
+  if (spec.mvtec_subset != "test") {
     status = add("train", kGood, 0);
     if (!status.ok()) return status;
   }
   if (train.empty() || val.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        *base, ": empty split, the subset \"", options.subset, "\" has ",
+        *base, ": empty split, the subset \"", spec.mvtec_subset, "\" has ",
         train.size() + val.size(), " images; at least 2 are needed"));
   }
 
@@ -192,7 +177,7 @@ absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options) {
   const auto open = [&](Entries entries, const char* split) {
     return OpenFileDataset(std::move(entries),
                            {absl::StrCat("mvtec ", *base, ", subset ",
-                                         options.subset, ", ", split),
+                                         spec.mvtec_subset, ", ", split),
                             class_names, options.max_pixels});
   };
   absl::StatusOr<std::shared_ptr<const Dataset>> dataset =

@@ -16,27 +16,14 @@
 // Any mask value but 0 is a defect; good images have no mask and are
 // background.
 
-#include <cstdint>
-#include <string>
-
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "data/image.h"
+#include "data/dataset_spec.h"
 
 namespace cnn_fp4::data {
 
-struct MvtecOptions {
-  std::string root;
-  // May be empty when `root` has test/ itself or has just one category.
-  std::string category;
-  // "binary": good, defect. "per_defect": good and each folder of defects.
-  std::string labels = "binary";
-  // "test": good and defects. "train": good only. "all": both.
-  std::string subset = "test";
-  int64_t max_pixels = kDefaultMaxPixels;
-};
-
-absl::StatusOr<DatasetPair> OpenMvtec(const MvtecOptions& options);
+absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
+                                      const ReadOptions& options);
 
 }  // namespace cnn_fp4::data
 

@@ -26,7 +26,7 @@ class MvtecTest : public ::testing::Test {
     AddImages("train/good", 4);
     AddDefects("bent", 9);
     AddDefects("cut", 2);
-    options_.root = root_;
+    options_.data_root = root_;
   }
 
   void AddImages(const std::string& group, int count) {
@@ -49,7 +49,7 @@ class MvtecTest : public ::testing::Test {
   // Samples by folder, train and val.
   using Counts = std::map<std::string, std::pair<int, int>>;
   Counts Count() {
-    absl::StatusOr<DatasetPair> pair = OpenMvtec(options_);
+    absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
     EXPECT_TRUE(pair.ok()) << pair.status();
     Counts counts;
     std::set<std::string> names;
@@ -65,20 +65,21 @@ class MvtecTest : public ::testing::Test {
   }
 
   std::string Error() {
-    return std::string(OpenMvtec(options_).status().message());
+    return std::string(OpenMvtec(spec_, options_).status().message());
   }
 
   const std::string root_;
-  MvtecOptions options_;
+  DatasetSpec spec_;
+  ReadOptions options_;
 };
 
 TEST_F(MvtecTest, SubsetsSplitEveryFolderThreeToOne) {
   const Counts test = {
       {"test/good", {6, 2}}, {"test/bent", {7, 2}}, {"test/cut", {1, 1}}};
   EXPECT_EQ(Count(), test);
-  options_.subset = "train";
+  spec_.mvtec_subset = "train";
   EXPECT_EQ(Count(), (Counts{{"train/good", {3, 1}}}));
-  options_.subset = "all";
+  spec_.mvtec_subset = "all";
   Counts all = test;
   all["train/good"] = {3, 1};
   EXPECT_EQ(Count(), all);
@@ -86,7 +87,7 @@ TEST_F(MvtecTest, SubsetsSplitEveryFolderThreeToOne) {
 
 // The split must be the same for everybody, for ever.
 TEST_F(MvtecTest, TheSplitIsPinned) {
-  absl::StatusOr<DatasetPair> pair = OpenMvtec(options_);
+  absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
   ASSERT_TRUE(pair.ok());
   std::vector<std::string> val;
   for (int64_t i = 0; i < pair->val->size(); ++i) {
@@ -99,12 +100,12 @@ TEST_F(MvtecTest, TheSplitIsPinned) {
 }
 
 TEST_F(MvtecTest, BinaryAndPerDefectClasses) {
-  absl::StatusOr<DatasetPair> pair = OpenMvtec(options_);
+  absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
   ASSERT_TRUE(pair.ok());
   EXPECT_EQ(pair->val->class_names(),
             (std::vector<std::string>{"good", "defect"}));
-  options_.labels = "per_defect";
-  absl::StatusOr<DatasetPair> per_defect = OpenMvtec(options_);
+  spec_.mvtec_labels = "per_defect";
+  absl::StatusOr<DatasetPair> per_defect = OpenMvtec(spec_, options_);
   ASSERT_TRUE(per_defect.ok());
   EXPECT_EQ(per_defect->train->class_names(),
             (std::vector<std::string>{"good", "bent", "cut"}));
@@ -120,27 +121,27 @@ TEST_F(MvtecTest, BinaryAndPerDefectClasses) {
 }
 
 TEST_F(MvtecTest, FindsTheCategory) {
-  options_.category = "nut";
+  spec_.category = "nut";
   EXPECT_EQ(Error(), "");
-  options_.category = "";
-  options_.root = root_ + "/nut";
+  spec_.category = "";
+  options_.data_root = root_ + "/nut";
   EXPECT_EQ(Error(), "");
-  options_.root = root_;
+  options_.data_root = root_;
   std::filesystem::create_directories(root_ + "/bolt/test");
   EXPECT_EQ(Error(), root_ +
                          ": several categories; choose one with "
                          "--category=bolt|nut");
-  options_.category = "nail";
+  spec_.category = "nail";
   EXPECT_EQ(Error(), root_ +
                          "/nail: no such directory (category \"nail\"); "
                          "check --data_root and the dataset's layout");
-  options_.category = "bolt";
+  spec_.category = "bolt";
   EXPECT_EQ(Error(), root_ +
                          "/bolt/test: empty, no folder of defects; check "
                          "--data_root");
-  options_.root = MakeTempDir();
-  options_.category = "";
-  EXPECT_EQ(Error(), options_.root +
+  options_.data_root = MakeTempDir();
+  spec_.category = "";
+  EXPECT_EQ(Error(), options_.data_root +
                          ": no category here, that is a folder "
                          "with test/; check --data_root");
 }
@@ -159,7 +160,7 @@ TEST_F(MvtecTest, MaskOfAnotherSize) {
                                   i, i == 0 ? "" : "_mask"),
                   GreyPng(3, 2, 255));
   }
-  absl::StatusOr<DatasetPair> pair = OpenMvtec(options_);
+  absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
   ASSERT_TRUE(pair.ok());
   EXPECT_NE(pair->train->Get(0).status().message().find(
                 "the mask is 3x2 but its image"),
@@ -167,7 +168,7 @@ TEST_F(MvtecTest, MaskOfAnotherSize) {
 }
 
 TEST_F(MvtecTest, EmptySplit) {
-  options_.subset = "train";
+  spec_.mvtec_subset = "train";
   for (int i = 1; i < 4; ++i) {
     std::filesystem::remove(
         absl::StrFormat("%s/nut/train/good/%03d.png", root_, i));
@@ -175,16 +176,6 @@ TEST_F(MvtecTest, EmptySplit) {
   EXPECT_EQ(Error(), root_ +
                          "/nut: empty split, the subset \"train\" has 1 "
                          "images; at least 2 are needed");
-}
-
-TEST_F(MvtecTest, UnknownChoices) {
-  options_.subset = "half";
-  EXPECT_EQ(Error(),
-            "--mvtec_subset=half is unknown; it is one of train, test, all");
-  options_.subset = "test";
-  options_.labels = "many";
-  EXPECT_EQ(Error(),
-            "--mvtec_labels=many is unknown; it is one of binary, per_defect");
 }
 
 }  // namespace

@@ -9,19 +9,17 @@
 
 namespace cnn_fp4::data {
 
-std::array<float, 256> NormalizationTable(float mean, float stddev) {
-  CHECK_NE(stddev, 0.0f);
+std::array<float, 256> NormalizationTable(double mean, double stddev) {
+  CHECK_NE(stddev, 0.0);
   std::array<float, 256> table;
   for (int value = 0; value < 256; ++value) {
-    table[value] =
-        static_cast<float>((value / 255.0 - static_cast<double>(mean)) /
-                           static_cast<double>(stddev));
+    table[value] = static_cast<float>((value / 255.0 - mean) / stddev);
   }
   return table;
 }
 
-std::vector<float> NormalizeImage(const Image& image, float mean,
-                                  float stddev) {
+std::vector<float> NormalizeImage(const Image& image, double mean,
+                                  double stddev) {
   const std::array<float, 256> table = NormalizationTable(mean, stddev);
   const size_t plane = static_cast<size_t>(image.width) * image.height;
   const size_t channels = image.channels;

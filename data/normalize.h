@@ -13,10 +13,11 @@ namespace cnn_fp4::data {
 
 // (value / 255 - mean) / stddev for each 8-bit value, computed in double and
 // rounded once. `stddev` is not 0.
-std::array<float, 256> NormalizationTable(float mean, float stddev);
+std::array<float, 256> NormalizationTable(double mean, double stddev);
 
 // CHW floats of a HWC image.
-std::vector<float> NormalizeImage(const Image& image, float mean, float stddev);
+std::vector<float> NormalizeImage(const Image& image, double mean,
+                                  double stddev);
 
 }  // namespace cnn_fp4::data
 

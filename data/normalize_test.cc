@@ -8,7 +8,7 @@ namespace cnn_fp4::data {
 namespace {
 
 TEST(NormalizeTest, SpansTheRange) {
-  const auto table = NormalizationTable(0.5f, 0.25f);
+  const auto table = NormalizationTable(0.5, 0.25);
   EXPECT_EQ(table[0], -2.0f);
   EXPECT_EQ(table[255], 2.0f);
   EXPECT_EQ(table[51], static_cast<float>((51 / 255.0 - 0.5) / 0.25));

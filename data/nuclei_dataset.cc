@@ -1,6 +1,5 @@
 #include "data/nuclei_dataset.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -45,15 +44,14 @@ absl::StatusOr<std::string> NucleiDirectory() {
       "--dataset=folder --data_root=<checkout>/data/nuclei"));
 }
 
-absl::StatusOr<DatasetPair> OpenNuclei(int64_t max_pixels) {
+absl::StatusOr<DatasetPair> OpenNuclei(const ReadOptions& options) {
   absl::StatusOr<std::string> root = NucleiDirectory();
   if (!root.ok()) return root.status();
-  FolderOptions options;
-  options.root = *std::move(root);
-  options.title = "nuclei";
-  options.class_names = {"background", "nucleus"};
-  options.max_pixels = max_pixels;
-  return OpenFolder(options);
+  DatasetSpec spec;
+  spec.class_names = {"background", "nucleus"};
+  ReadOptions embedded = options;
+  embedded.data_root = *std::move(root);
+  return OpenFolder(spec, embedded, "nuclei");
 }
 
 }  // namespace cnn_fp4::data

@@ -13,7 +13,7 @@ namespace cnn_fp4::data {
 namespace {
 
 TEST(NucleiTest, EverySampleIsRgbWithABinaryMask) {
-  absl::StatusOr<DatasetPair> pair = OpenDataset(DatasetOptions());
+  absl::StatusOr<DatasetPair> pair = OpenDataset(DatasetSpec(), ReadOptions());
   ASSERT_TRUE(pair.ok()) << pair.status();
   std::set<std::string> names;
   for (const auto& dataset : {pair->train, pair->val}) {
@@ -42,7 +42,7 @@ TEST(NucleiTest, EverySampleIsRgbWithABinaryMask) {
 }
 
 TEST(NucleiTest, Describes) {
-  absl::StatusOr<DatasetPair> pair = OpenDataset(DatasetOptions());
+  absl::StatusOr<DatasetPair> pair = OpenDataset(DatasetSpec(), ReadOptions());
   ASSERT_TRUE(pair.ok()) << pair.status();
   EXPECT_EQ(pair->train->Describe(),
             "nuclei, train: 65 images, 256x256 to 360x360, 2 classes "

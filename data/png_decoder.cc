@@ -141,7 +141,7 @@ absl::Status Open(absl::string_view bytes, const std::string& name,
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": declares ", decoder->width, "x", decoder->height,
                      " pixels, more than the limit of ", max_pixels,
-                     "; resize it or raise max_pixels"));
+                     "; resize it or raise --max_pixels"));
   }
   return absl::OkStatus();
 }

@@ -154,7 +154,7 @@ TEST(PngDamageTest, ABombIsRefusedByItsHeader) {
   const std::string bomb = PngThatDeclares(50'000, 50'000);
   const std::string expected =
       "b.png: declares 50000x50000 pixels, more than the limit of 100000000; "
-      "resize it or raise max_pixels";
+      "resize it or raise --max_pixels";
   EXPECT_EQ(DecodePngImage(bomb, "b.png", kDefaultMaxPixels).status().message(),
             expected);
   EXPECT_EQ(

@@ -16,8 +16,6 @@
 namespace cnn_fp4::data {
 namespace {
 
-constexpr int kMinSize = 16;
-constexpr int kMaxSize = 4096;
 constexpr int kMaxShapes = 6;
 constexpr int kNoise = 25;  // Grey levels, peak to peak.
 constexpr uint64_t kStream = 3;
@@ -50,12 +48,13 @@ Colour DrawColour(Rng* rng, int low, int high) {
 
 class SyntheticDataset : public Dataset {
  public:
-  SyntheticDataset(const SyntheticOptions& options, Split split)
-      : seed_(options.seed),
-        size_(options.size),
+  SyntheticDataset(const DatasetSpec& spec, uint64_t seed, Split split)
+      : seed_(seed),
+        size_(static_cast<int>(spec.synthetic_size)),
         split_(split),
-        count_(split == kTrain ? options.count
-                               : std::max(1, options.count / 4)),
+        count_(split == kTrain
+                   ? spec.synthetic_count
+                   : std::max<int64_t>(1, spec.synthetic_count / 4)),
         class_names_({"background", "disc", "box"}) {}
 
   int64_t size() const override { return count_; }
@@ -117,24 +116,17 @@ class SyntheticDataset : public Dataset {
   const uint64_t seed_;
   const int size_;
   const Split split_;
-  const int count_;
+  const int64_t count_;
   const std::vector<std::string> class_names_;
 };
 
 }  // namespace
 
-absl::StatusOr<DatasetPair> OpenSynthetic(const SyntheticOptions& options) {
-  if (options.count < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "synthetic_count is ", options.count, "; it must be at least 1"));
-  }
-  if (options.size < kMinSize || options.size > kMaxSize) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("synthetic_size is ", options.size, "; it must be ",
-                     kMinSize, " to ", kMaxSize));
-  }
-  return DatasetPair{std::make_shared<SyntheticDataset>(options, kTrain),
-                     std::make_shared<SyntheticDataset>(options, kVal)};
+DatasetPair OpenSynthetic(const DatasetSpec& spec, const ReadOptions& options) {
+  const absl::Status status = Check(spec);
+  CHECK(status.ok()) << status;
+  return {std::make_shared<SyntheticDataset>(spec, options.seed, kTrain),
+          std::make_shared<SyntheticDataset>(spec, options.seed, kVal)};
 }
 
 }  // namespace cnn_fp4::data

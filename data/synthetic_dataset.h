@@ -8,20 +8,14 @@
 // Classes: background, disc, box. Integer arithmetic throughout, so every
 // machine makes the same images.
 
-#include <cstdint>
-
-#include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "data/dataset_spec.h"
 
 namespace cnn_fp4::data {
 
-struct SyntheticOptions {
-  uint64_t seed = 0;
-  int count = 64;  // Of the training split; a quarter, at least 1, for val.
-  int size = 128;  // Width and height, 16 to 4096.
-};
-
-absl::StatusOr<DatasetPair> OpenSynthetic(const SyntheticOptions& options);
+// Everything follows from spec.synthetic_count, spec.synthetic_size and
+// options.seed. `spec` passes its Check (checked).
+DatasetPair OpenSynthetic(const DatasetSpec& spec, const ReadOptions& options);
 
 }  // namespace cnn_fp4::data
 

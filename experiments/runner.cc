@@ -17,13 +17,12 @@
 #include "nn/runtime.h"
 #include "nn/unet.h"
 #include "telemetry/run.h"
+#include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/jsonl_sink.h"
 #include "train/checkpoint.h"
 #include "train/segmentation_task.h"
-#include "train/statistics_history.h"
 #include "train/stop_signal.h"
 #include "train/train_arm.h"
-#include "viz/heatmap.h"
 #include "viz/overlay.h"
 #include "viz/page.h"
 
@@ -71,8 +70,6 @@ class ExperimentRun {
   absl::Status OpenTelemetry();
   absl::StatusOr<int64_t> Steps() const;
   absl::Status TrainArm(const std::string& model);
-  absl::Status WriteHeatmaps(const std::string& model,
-                             const train::StatisticsHistory& history);
   absl::Status AddOverlays(const std::string& model, nn::UNet& net);
   absl::Status WriteReport(bool finished);
 
@@ -136,8 +133,17 @@ absl::Status ExperimentRun::OpenTelemetry() {
       directory_.resumed ? telemetry::JsonlSink::Resume(path, points)
                          : telemetry::JsonlSink::Create(path);
   if (!jsonl.ok()) return jsonl.status();
+  const telemetry::HeatmapSinkOptions options{Path("plots/heatmaps"),
+                                              spec_.task, name_};
+  // After the JSONL sink, which removes from the file what will be measured
+  // again.
+  absl::StatusOr<std::unique_ptr<telemetry::HeatmapSink>> heatmaps =
+      directory_.resumed ? telemetry::HeatmapSink::Resume(options, path)
+                         : telemetry::HeatmapSink::Create(options);
+  if (!heatmaps.ok()) return heatmaps.status();
   std::vector<std::unique_ptr<telemetry::Sink>> sinks;
   sinks.push_back(*std::move(jsonl));
+  sinks.push_back(*std::move(heatmaps));
   run_ = std::make_unique<telemetry::Run>(std::move(sinks));
   run_->Log({telemetry::Config{ToJson(spec_)}});
   return absl::OkStatus();
@@ -182,35 +188,20 @@ absl::Status ExperimentRun::TrainArm(const std::string& model) {
   arm.checkpoint_directory = CheckpointDirectory(model);
   arm.should_stop = [] { return train::StopSignal() != 0; };
 
-  std::vector<std::string> layers;
-  for (const nn::QuantizedLayer& layer : (*net)->layers()) {
-    layers.push_back(layer.spec->layer);
-  }
-  train::StatisticsHistory history(layers);
   Say(absl::StrFormat("%s  %s, %d parameters, %d steps of %d images", model,
                       nn::UNetName(*precision), result_.num_parameters,
                       arm.steps, spec_.batch_size));
   const absl::StatusOr<train::ArmResult> arm_result =
       train::TrainArm(**net, datasets_, MakeLoaderOptions(spec_), arm,
-                      options_.progress, *run_, history);
+                      options_.progress, *run_);
+  // What an arm that failed has measured is worth a look, too. Waits for the
+  // drawing, which would slow the steps of the next arm, and which the report
+  // links.
+  run_->Log({telemetry::ArmEnd{}, model});
+  run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
   result_.arms.push_back(*arm_result);
-  if (absl::Status status = WriteHeatmaps(model, history); !status.ok()) {
-    return status;
-  }
   return arm_result->finished ? AddOverlays(model, **net) : absl::OkStatus();
-}
-
-absl::Status ExperimentRun::WriteHeatmaps(
-    const std::string& model, const train::StatisticsHistory& history) {
-  for (const auto& artefact : history.Heatmaps(model, spec_.task, name_)) {
-    const absl::Status status = viz::WriteHeatmapSet(
-        artefact.heatmaps,
-        Path(absl::StrCat("plots/heatmaps/", model, "/",
-                          train::ArtefactStem(artefact.kind, spec_.task))));
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 absl::Status ExperimentRun::AddOverlays(const std::string& model,

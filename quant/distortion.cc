@@ -39,8 +39,9 @@ struct Lane {
   int64_t nonzero = 0;
   int64_t underflow = 0;
   int64_t saturated = 0;
-  int64_t codes[16] = {};
+  CodeCounts codes;
 
+  template <bool kCodes>
   void Add(float x, float y, uint8_t code) {
     if (!IsFinite(x) || !IsFinite(y)) return;
     const double dx = x;
@@ -55,12 +56,47 @@ struct Lane {
     exact += x == y;
     nonzero += x != 0.0f;
     underflow += (x != 0.0f) & (y == 0.0f);
-    saturated += ((code & 7) == 7) & (std::fabs(x) > std::fabs(y));
-    ++codes[code];
+    if constexpr (kCodes) {
+      saturated += ((code & 7) == 7) & (std::fabs(x) > std::fabs(y));
+      ++codes.counts[code];
+    }
   }
 };
 
 }  // namespace
+
+template <bool kCodes>
+void DistortionStats::AddPairs(absl::Span<const float> x,
+                               absl::Span<const float> y,
+                               const uint8_t* codes) {
+  const auto code = [codes](size_t i) -> uint8_t {
+    return kCodes ? codes[i] : 0;
+  };
+  Lane lanes[kLanes];
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      lanes[k].Add<kCodes>(x[i + k], y[i + k], code(i + k));
+    }
+  }
+  for (; i < x.size(); ++i) lanes[0].Add<kCodes>(x[i], y[i], code(i));
+  int64_t finite = 0;
+  for (const Lane& lane : lanes) {
+    finite += lane.finite;
+    exact_ += lane.exact;
+    nonzero_ += lane.nonzero;
+    underflow_ += lane.underflow;
+    saturated_ += lane.saturated;
+    max_abs_error_ = std::max(max_abs_error_, lane.max_abs_error);
+    sum_xx_ += lane.xx;
+    sum_yy_ += lane.yy;
+    sum_xy_ += lane.xy;
+    sum_ee_ += lane.ee;
+    codes_.Merge(lane.codes);
+  }
+  count_ += finite;
+  nonfinite_ += static_cast<int64_t>(x.size()) - finite;
+}
 
 absl::Status DistortionStats::Add(absl::Span<const float> x,
                                   absl::Span<const float> y,
@@ -77,30 +113,18 @@ absl::Status DistortionStats::Add(absl::Span<const float> x,
         absl::StrCat("distortion: code ", *bad, " of element ",
                      bad - codes.begin(), " is not one of FP4"));
   }
-  Lane lanes[kLanes];
-  size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes) {
-    for (size_t k = 0; k < kLanes; ++k) {
-      lanes[k].Add(x[i + k], y[i + k], codes[i + k]);
-    }
+  AddPairs<true>(x, y, codes.data());
+  return absl::OkStatus();
+}
+
+absl::Status DistortionStats::Add(absl::Span<const float> x,
+                                  absl::Span<const float> y) {
+  if (x.size() != y.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("distortion: ", x.size(),
+                                                   " originals and ", y.size(),
+                                                   " other values"));
   }
-  for (; i < x.size(); ++i) lanes[0].Add(x[i], y[i], codes[i]);
-  int64_t finite = 0;
-  for (const Lane& lane : lanes) {
-    finite += lane.finite;
-    exact_ += lane.exact;
-    nonzero_ += lane.nonzero;
-    underflow_ += lane.underflow;
-    saturated_ += lane.saturated;
-    max_abs_error_ = std::max(max_abs_error_, lane.max_abs_error);
-    sum_xx_ += lane.xx;
-    sum_yy_ += lane.yy;
-    sum_xy_ += lane.xy;
-    sum_ee_ += lane.ee;
-    for (int c = 0; c < 16; ++c) code_counts_[c] += lane.codes[c];
-  }
-  count_ += finite;
-  nonfinite_ += static_cast<int64_t>(x.size()) - finite;
+  AddPairs<false>(x, y, nullptr);
   return absl::OkStatus();
 }
 
@@ -128,7 +152,7 @@ void DistortionStats::Merge(const DistortionStats& other) {
   sum_yy_ += other.sum_yy_;
   sum_xy_ += other.sum_xy_;
   sum_ee_ += other.sum_ee_;
-  for (int c = 0; c < 16; ++c) code_counts_[c] += other.code_counts_[c];
+  codes_.Merge(other.codes_);
 }
 
 double DistortionStats::UnderflowShare() const {
@@ -154,25 +178,6 @@ double DistortionStats::SqnrDb() const {
 double DistortionStats::Cosine() const {
   if (sum_xx_ == 0.0 || sum_yy_ == 0.0) return kNan;
   return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
-}
-
-int DistortionStats::CodesUsed() const {
-  int used = code_counts_[0] + code_counts_[8] > 0;
-  for (int c = 1; c < 16; ++c) used += c != 8 && code_counts_[c] > 0;
-  return used;
-}
-
-double DistortionStats::EntropyBits() const {
-  if (count_ == 0) return 0.0;
-  double entropy = 0.0;
-  for (int c = 0; c < 16; ++c) {
-    if (c == 8) continue;
-    const int64_t n = code_counts_[c] + (c == 0 ? code_counts_[8] : 0);
-    if (n == 0) continue;
-    const double p = Share(n, count_);
-    entropy -= p * std::log2(p);
-  }
-  return entropy;
 }
 
 }  // namespace cnn_fp4::quant

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "quant/code_counts.h"
 #include "quant/packed_tensor.h"
 
 namespace cnn_fp4::quant {
@@ -29,6 +30,9 @@ class DistortionStats {
   // beyond 15.
   absl::Status Add(absl::Span<const float> x, absl::Span<const float> y,
                    absl::Span<const uint8_t> codes);
+
+  // Pairs without codes: saturated() and what is said of codes leave them out.
+  absl::Status Add(absl::Span<const float> x, absl::Span<const float> y);
 
   // x and what it was quantised to.
   absl::Status Add(absl::Span<const float> x, const PackedTensor& packed);
@@ -58,13 +62,19 @@ class DistortionStats {
   double Cosine() const;
 
   // How often each code came up; 8 is -0.
-  const std::array<int64_t, 16>& code_counts() const { return code_counts_; }
+  const std::array<int64_t, 16>& code_counts() const { return codes_.counts; }
+  const CodeCounts& codes() const { return codes_; }
   // Distinct values in use, 0 .. 15: +0 and -0 are one value.
-  int CodesUsed() const;
+  int CodesUsed() const { return codes_.CodesUsed(); }
   // Shannon entropy of those values in bits, 0 .. log2(15).
-  double EntropyBits() const;
+  double EntropyBits() const { return codes_.EntropyBits(); }
 
  private:
+  // `codes` is null, or as long as x and y.
+  template <bool kCodes>
+  void AddPairs(absl::Span<const float> x, absl::Span<const float> y,
+                const uint8_t* codes);
+
   int64_t count_ = 0;
   int64_t nonfinite_ = 0;
   int64_t exact_ = 0;
@@ -76,7 +86,7 @@ class DistortionStats {
   double sum_yy_ = 0.0;
   double sum_xy_ = 0.0;
   double sum_ee_ = 0.0;
-  std::array<int64_t, 16> code_counts_ = {};
+  CodeCounts codes_;
 };
 
 }  // namespace cnn_fp4::quant

@@ -61,6 +61,22 @@ TEST(DistortionStats, NonFinitePairsAreLeftOut) {
   EXPECT_EQ(stats.CodesUsed(), 1);
 }
 
+TEST(DistortionStats, WithoutCodesTheSumsAreTheSame) {
+  const std::vector<float> x = {0.0f, 0.2f, -0.2f, 1.0f, 7.0f, 5.5f, -6.5f};
+  const std::vector<float> y = {0.0f, 0.0f, -0.0f, 1.0f, 6.0f, 6.0f, -6.0f};
+  DistortionStats with, without;
+  ASSERT_TRUE(with.Add(x, y, {0, 0, 8, 2, 7, 7, 15}).ok());
+  ASSERT_TRUE(without.Add(x, y).ok());
+  EXPECT_EQ(without.count(), 7);
+  EXPECT_EQ(without.exact(), 2);
+  EXPECT_EQ(without.underflow(), 2);
+  EXPECT_EQ(without.SqnrDb(), with.SqnrDb());
+  EXPECT_EQ(without.Cosine(), with.Cosine());
+  EXPECT_EQ(without.MaxAbsError(), 1.0);
+  EXPECT_EQ(without.saturated(), 0);
+  EXPECT_EQ(without.codes().total(), 0);
+}
+
 TEST(DistortionStats, EmptyIsDefined) {
   const DistortionStats stats;
   EXPECT_TRUE(std::isnan(stats.SqnrDb()));
@@ -115,6 +131,7 @@ TEST(DistortionStats, RefusesWhatDoesNotFit) {
   DistortionStats stats;
   EXPECT_FALSE(stats.Add({1.0f}, {1.0f, 2.0f}, {2, 2}).ok());
   EXPECT_FALSE(stats.Add({1.0f}, {1.0f}, {16}).ok());
+  EXPECT_FALSE(stats.Add({1.0f}, {1.0f, 2.0f}).ok());
   EXPECT_EQ(stats.count(), 0);
 }
 

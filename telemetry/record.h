@@ -6,6 +6,9 @@
 // TensorBoard are one sink each.
 //
 //   run.Log({Scalars{step, {{"loss", loss}, {"grad_norm", norm}}}, "fp16"});
+//   run.Log({LayerStats{step, TensorKind::kGradients, "enc1.conv1",
+//                       {{StatId::kMean, mean}, {StatId::kStd, std}}},
+//            "fp16"});
 //   run.Log({Text{"validation", "step 40: mIoU 0.71"}, "fp16"});
 //   run.Log({Config{canonical_json}});
 
@@ -18,6 +21,7 @@
 
 #include "absl/time/time.h"
 #include "base/table.h"
+#include "telemetry/statistics.h"
 
 namespace cnn_fp4::telemetry {
 
@@ -45,8 +49,22 @@ using NamedNumber = std::pair<std::string, Number>;
 struct Scalars {
   // Steps completed when this was measured.
   int64_t step = 0;
-  // Keys are `group/name` or `statistic/layer`, unique within the record.
+  // Keys are `group/name` ("val/mean_iou"), unique within the record. What is
+  // measured of a layer is LayerStats.
   std::vector<NamedNumber> values;
+};
+
+// Statistics of one tensor of one layer at one step. The doubles are what a
+// reader of metrics.jsonl gets back, to the bit. NaN and infinities are
+// measurements; a statistic that was not taken is left out.
+struct LayerStats {
+  // Steps completed when this was measured.
+  int64_t step = 0;
+  TensorKind tensor = TensorKind::kWeightsPrequantize;
+  // The layer's path in the net: "enc1.conv1".
+  std::string layer;
+  // Each statistic once.
+  std::vector<std::pair<StatId, double>> values;
 };
 
 // A line for a person. `tag` says what about: "validation", "warning".
@@ -65,13 +83,20 @@ struct TableRecord {
   base::Table table;
 };
 
+// The record's arm (Record::model) measures nothing more for now: it is done,
+// was stopped or failed. A sink that shows an arm as a whole does so here
+// rather than when the run ends, which a crash of a later arm may prevent. A
+// resumed arm ends once more.
+struct ArmEnd {};
+
 // The last record of a run. Written by Run::Finish.
 struct Exit {
   // The process's exit status: 0 done, 1 error, 130 SIGINT, 143 SIGTERM.
   int code = 0;
 };
 
-using Payload = std::variant<Scalars, Text, Config, TableRecord, Exit>;
+using Payload =
+    std::variant<Scalars, LayerStats, Text, Config, TableRecord, ArmEnd, Exit>;
 
 struct Record {
   Payload payload;

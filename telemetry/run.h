@@ -8,8 +8,8 @@
 //   - A sink that fails says so once on stderr and gets nothing more.
 //   - Log() never blocks on a sink. When `max_queued` records wait (a disk that
 //     hangs), the oldest text or table gives way to the new record; when only
-//     scalars, config and exit wait, the new record is lost. Both are counted
-//     and said on stderr at Finish().
+//     other records wait, the new record is lost. Both are counted and said on
+//     stderr at Finish().
 // Flush() and Finish() do wait for the sinks, a hanging one included.
 //
 //   std::vector<std::unique_ptr<Sink>> sinks;

@@ -24,6 +24,12 @@ def third_party_repositories():
 
     debian_absl(name = "com_google_absl")
     debian_library(
+        name = "cli11",
+        build_file = "//third_party/cli11:cli11.BUILD.bazel",
+        debian_package = "libcli11-dev",
+        header = "/usr/include/CLI/CLI.hpp",
+    )
+    debian_library(
         name = "com_github_google_benchmark",
         build_file = "//third_party/benchmark:benchmark.BUILD.bazel",
         debian_package = "libbenchmark-dev",

@@ -1,38 +1,62 @@
 #ifndef TRAIN_ARM_STATE_H_
 #define TRAIN_ARM_STATE_H_
 
-// What a checkpoint keeps of an arm beside tensors: a JSON text that reads back
-// to the same bits.
+// What a checkpoint keeps of an arm beside tensors: a JSON text of bounded size
+// that reads back to the same bits. What was measured of the layers is not in
+// it: the run's records have that.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "train/grad_scaler.h"
-#include "train/statistics_history.h"
-#include "train/train_arm.h"
 
 namespace cnn_fp4::train {
+
+// Scores on the validation images. Any of them may be NaN: a class that does
+// not occur has no score, and a loss may have overflowed.
+struct ValidationScore {
+  double loss = 0;
+  double mean_iou = 0;
+  double mean_dice = 0;
+  std::vector<double> iou;  // Of each class.
+  std::vector<double> dice;
+};
+
+// How long the last kWindow steps took. Steps in which every layer is measured
+// are kept apart, because measuring slows the forward pass.
+class StepTimes {
+ public:
+  static constexpr size_t kWindow = 256;
+
+  void Add(double seconds, bool was_measured);
+
+  // Of the plain steps; of the measured ones if there are no others; 0 without
+  // any.
+  double Median() const;
+
+  std::vector<double> plain;  // Oldest first.
+  std::vector<double> measured;
+};
 
 struct ArmState {
   int64_t steps_done = 0;
   GradScalerState scaler;
-  std::vector<double> losses;        // Of the last kLossWindow steps.
-  std::vector<double> step_seconds;  // Of every step.
+  std::vector<double> losses;  // Of the last kLossWindow steps.
+  StepTimes step_times;
   double train_seconds = 0;
-  double best_mean_iou = -1;
-  ValidationScore validation;
+  std::optional<double> best_mean_iou;        // Unset: none was measured.
+  std::optional<ValidationScore> validation;  // The last one.
 
   static constexpr size_t kLossWindow = 10;
 };
 
-std::string ArmStateToJson(const ArmState& state,
-                           const StatisticsHistory& history);
+std::string ArmStateToJson(const ArmState& state);
 
 // InvalidArgument for a text that ArmStateToJson did not write.
-absl::Status ArmStateFromJson(const std::string& text, ArmState* state,
-                              StatisticsHistory* history);
+absl::Status ArmStateFromJson(const std::string& text, ArmState* state);
 
 }  // namespace cnn_fp4::train
 

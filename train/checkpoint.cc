@@ -1,9 +1,13 @@
 #include "train/checkpoint.h"
 
 #include <torch/torch.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <sstream>
 #include <system_error>
 
@@ -13,81 +17,179 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/atomic_file.h"
+#include "nlohmann/json.hpp"
 
 namespace cnn_fp4::train {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
-constexpr char kFormat[] = "cnn_fp4_emulation checkpoint 1";
+constexpr absl::string_view kFormat = "cnn_fp4_emulation checkpoint 2\n";
+constexpr absl::string_view kAnyVersion = "cnn_fp4_emulation checkpoint ";
+// Eight hexadecimal digits and a line break.
+constexpr size_t kChecksumBytes = 9;
 
 at::Generator CpuGenerator() { return at::detail::getDefaultCPUGenerator(); }
 
-}  // namespace
-
-absl::Status SaveCheckpoint(const std::string& path, const nn::UNet& net,
-                            torch::optim::Optimizer& optimizer,
-                            const std::string& metadata) {
-  torch::serialize::OutputArchive archive;
-  archive.write("format", c10::IValue(std::string(kFormat)));
-  archive.write("metadata", c10::IValue(metadata));
-  archive.write("rng_state", CpuGenerator().get_state());
-  torch::serialize::OutputArchive parameters, state;
-  for (const nn::NamedParameter& parameter : net.parameters()) {
-    parameters.write(parameter.name, *parameter.tensor);
-  }
-  optimizer.save(state);
-  archive.write("parameters", parameters);
-  archive.write("optimizer", state);
-  std::ostringstream stream;
-  archive.save_to(stream);
-  return base::WriteFileAtomically(path, stream.str());
+std::string ChecksumLine(absl::string_view bytes) {
+  return absl::StrFormat(
+      "%08x\n",
+      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-absl::StatusOr<std::string> LoadCheckpoint(const std::string& path,
-                                           nn::UNet& net,
-                                           torch::optim::Optimizer* optimizer) {
-  std::error_code error;
-  if (!fs::exists(path, error)) {
+absl::Status Damaged(const std::string& path, absl::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat(path, ": not a readable checkpoint (", what,
+                   "); remove it to continue from the one before"));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
     return absl::NotFoundError(absl::StrCat(path, ": no such checkpoint"));
   }
+  std::string contents(std::istreambuf_iterator<char>(file), {});
+  if (file.bad()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path));
+  }
+  return contents;
+}
+
+// What comes before the payload, and the payload, which points into `file`.
+struct Parts {
+  Checkpoint checkpoint;
+  absl::string_view payload;
+};
+
+absl::StatusOr<Parts> TakeApart(const std::string& path,
+                                absl::string_view file) {
+  if (!absl::StartsWith(file, kFormat)) {
+    // Version 1 was an archive without a line before it.
+    if (absl::StartsWith(file, kAnyVersion) || absl::StartsWith(file, "PK")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path,
+          ": was written by another version of this program, whose checkpoints "
+          "this one does not read; start the run anew"));
+    }
+    return Damaged(path, "it does not begin as one");
+  }
+  if (file.size() < kFormat.size() + kChecksumBytes) {
+    return Damaged(path, "it is cut short");
+  }
+  const absl::string_view checked =
+      file.substr(0, file.size() - kChecksumBytes);
+  if (file.substr(checked.size()) != ChecksumLine(checked)) {
+    return Damaged(path, "its checksum does not match its contents");
+  }
+  // From here on the bytes are those that were written.
+  const size_t line_end = checked.find('\n', kFormat.size());
+  const json header =
+      json::parse(checked.begin() + kFormat.size(), checked.begin() + line_end);
+  Parts parts;
+  parts.checkpoint.arm = header.at("arm");
+  parts.checkpoint.step = header.at("step");
+  parts.payload = checked.substr(line_end + 1);
+  return parts;
+}
+
+// Calls visit(name, tensor) for everything that a net has learnt.
+template <typename Visitor>
+void VisitTensors(const torch::nn::Module& net, Visitor&& visit) {
+  for (const auto& parameter : net.named_parameters()) {
+    visit("parameter", parameter.key(), parameter.value());
+  }
+  for (const auto& buffer : net.named_buffers()) {
+    visit("buffer", buffer.key(), buffer.value());
+  }
+}
+
+absl::StatusOr<std::vector<at::Tensor>> ReadTensors(
+    const std::string& path, const torch::nn::Module& net,
+    torch::serialize::InputArchive& archive) {
+  std::vector<at::Tensor> values;
+  absl::Status status;
+  VisitTensors(net, [&](const char* kind, const std::string& name,
+                        const at::Tensor& tensor) {
+    at::Tensor value;
+    if (!archive.try_read(name, value) || value.sizes() != tensor.sizes()) {
+      status.Update(absl::InvalidArgumentError(absl::StrCat(
+          path, ": ", kind, " ", name,
+          " is missing or has another shape; the checkpoint is of another "
+          "net")));
+    }
+    values.push_back(value);
+  });
+  if (!status.ok()) return status;
+  return values;
+}
+
+}  // namespace
+
+absl::Status SaveCheckpoint(const std::string& path,
+                            const Checkpoint& checkpoint,
+                            const torch::nn::Module& net,
+                            torch::optim::Optimizer& optimizer) {
+  torch::serialize::OutputArchive archive, tensors, optimizer_state;
+  archive.write("state", c10::IValue(checkpoint.state));
+  archive.write("rng_state", CpuGenerator().get_state());
+  VisitTensors(
+      net, [&](const char*, const std::string& name, const at::Tensor& tensor) {
+        tensors.write(name, tensor);
+      });
+  optimizer.save(optimizer_state);
+  archive.write("net", tensors);
+  archive.write("optimizer", optimizer_state);
+  std::ostringstream stream;
+  const json header = {{"arm", checkpoint.arm}, {"step", checkpoint.step}};
+  stream << kFormat << header.dump() << "\n";
+  archive.save_to(stream);
+  std::string contents = std::move(stream).str();
+  contents += ChecksumLine(contents);
+  return base::WriteFileAtomically(path, contents);
+}
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path,
+                                          const std::string& arm,
+                                          torch::nn::Module& net,
+                                          torch::optim::Optimizer* optimizer) {
+  const absl::StatusOr<std::string> file = ReadFile(path);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<Parts> parts = TakeApart(path, *file);
+  if (!parts.ok()) return parts.status();
+  Checkpoint& checkpoint = parts->checkpoint;
+  if (!arm.empty() && checkpoint.arm != arm) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is of the arm ", checkpoint.arm, ", not of ", arm,
+                     "; put it back where it was"));
+  }
   try {
-    torch::serialize::InputArchive archive, parameters;
-    archive.load_from(path);
-    c10::IValue format, metadata;
-    if (!archive.try_read("format", format) ||
-        format.toStringRef() != kFormat) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": not a checkpoint of this program"));
-    }
-    archive.read("metadata", metadata);
-    archive.read("parameters", parameters);
+    torch::serialize::InputArchive archive, tensors;
+    archive.load_from(parts->payload.data(), parts->payload.size());
+    c10::IValue state;
+    archive.read("state", state);
+    checkpoint.state = state.toStringRef();
+    archive.read("net", tensors);
+    const auto values = ReadTensors(path, net, tensors);
+    if (!values.ok()) return values.status();
     const torch::NoGradGuard no_grad;
-    for (const nn::NamedParameter& parameter : net.parameters()) {
-      at::Tensor value;
-      if (!parameters.try_read(parameter.name, value) ||
-          value.sizes() != parameter.tensor->sizes()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            path, ": parameter ", parameter.name,
-            " is missing or has another shape; the checkpoint is of another "
-            "net"));
-      }
-      parameter.tensor->copy_(value);
-    }
+    auto value = values->begin();
+    VisitTensors(
+        net, [&](const char*, const std::string&, const at::Tensor& tensor) {
+          tensor.copy_(*value++);
+        });
     if (optimizer != nullptr) {
-      torch::serialize::InputArchive state;
-      archive.read("optimizer", state);
-      optimizer->load(state);
+      torch::serialize::InputArchive optimizer_state;
+      archive.read("optimizer", optimizer_state);
+      optimizer->load(optimizer_state);
       at::Tensor rng_state;
       archive.read("rng_state", rng_state);
       CpuGenerator().set_state(rng_state);
     }
-    return metadata.toStringRef();
-  } catch (const c10::Error& c10_error) {
-    return absl::DataLossError(absl::StrCat(
-        path, ": not a readable checkpoint (",
-        absl::StripSuffix(c10_error.what_without_backtrace(), "\n"),
-        "); remove it to continue from the one before"));
+    return checkpoint;
+  } catch (const c10::Error& error) {
+    return Damaged(path,
+                   absl::StripSuffix(error.what_without_backtrace(), "\n"));
   }
 }
 
@@ -116,7 +218,7 @@ std::vector<int64_t> CheckpointSteps(const std::string& directory) {
   return steps;
 }
 
-absl::Status PruneCheckpoints(const std::string& directory, int keep) {
+absl::Status PruneCheckpoints(const std::string& directory, int64_t keep) {
   std::vector<int64_t> steps = CheckpointSteps(directory);
   while (steps.size() > static_cast<size_t>(keep)) {
     const std::string path = CheckpointPath(directory, steps.front());

@@ -5,9 +5,11 @@
 // and best.pt. A file is written under a temporary name, synced and renamed, so
 // whatever has a final name is whole.
 //
-// Contents: a LibTorch archive with the net's parameters, the optimiser's
-// state, torch's random number generator, and one JSON text for everything
-// else.
+// A file is a line of text that names the format and its version, a line of
+// JSON ({"arm": "nvfp4", "step": 40}), a LibTorch archive (the net's parameters
+// and buffers, the optimiser's state, torch's random number generator, a JSON
+// text for everything else) and a line with the CRC-32 of all that. Its size
+// does not depend on the number of steps.
 
 #include <cstdint>
 #include <string>
@@ -15,26 +17,36 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "nn/unet.h"
 
+namespace torch::nn {
+class Module;
+}  // namespace torch::nn
 namespace torch::optim {
 class Optimizer;
 }  // namespace torch::optim
 
 namespace cnn_fp4::train {
 
-// Writes everything that a bit-exact continuation needs. `metadata` is a JSON
-// text of the caller's.
-absl::Status SaveCheckpoint(const std::string& path, const nn::UNet& net,
-                            torch::optim::Optimizer& optimizer,
-                            const std::string& metadata);
+struct Checkpoint {
+  std::string arm;    // Key of the arm that wrote it.
+  int64_t step = 0;   // Steps that were done.
+  std::string state;  // A JSON text of the trainer's.
+};
 
-// Reads what SaveCheckpoint wrote into `net` and `optimizer` (null: leave out)
-// and returns the metadata. DataLoss, naming the file, for a file that is no
-// checkpoint; InvalidArgument for one of another net.
-absl::StatusOr<std::string> LoadCheckpoint(const std::string& path,
-                                           nn::UNet& net,
-                                           torch::optim::Optimizer* optimizer);
+// Writes everything that a bit-exact continuation needs.
+absl::Status SaveCheckpoint(const std::string& path,
+                            const Checkpoint& checkpoint,
+                            const torch::nn::Module& net,
+                            torch::optim::Optimizer& optimizer);
+
+// Reads what SaveCheckpoint wrote into `net` and `optimizer` (null: leave out).
+// DataLoss, naming the file, for a file that is damaged or no checkpoint;
+// InvalidArgument for one of an older version, of another arm than `arm`
+// (empty: any) or of another net. `net` is as it was after any of these.
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path,
+                                          const std::string& arm,
+                                          torch::nn::Module& net,
+                                          torch::optim::Optimizer* optimizer);
 
 // "<directory>/step-000040.pt".
 std::string CheckpointPath(const std::string& directory, int64_t step);
@@ -44,7 +56,7 @@ std::string BestCheckpointPath(const std::string& directory);
 std::vector<int64_t> CheckpointSteps(const std::string& directory);
 
 // Removes all but the newest `keep` numbered checkpoints.
-absl::Status PruneCheckpoints(const std::string& directory, int keep);
+absl::Status PruneCheckpoints(const std::string& directory, int64_t keep);
 
 }  // namespace cnn_fp4::train
 

@@ -2,13 +2,16 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nn/runtime.h"
+#include "train/test_net.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -17,24 +20,30 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::unique_ptr<nn::UNet> MakeNet(uint64_t seed, double scale = 0.125) {
-  nn::UNetOptions options;
+std::shared_ptr<nn::Net> MakeNet(uint64_t seed, double scale = 0.125) {
+  TestNetOptions options;
   options.model_scale_factor = scale;
-  return *nn::UNet::Create(options, *nn::FindConvPrecision("fp32"), seed);
+  options.seed = seed;
+  return MakeTestNet("fp32", options).net;
 }
 
-torch::optim::Adam MakeAdam(const nn::UNet& net) {
-  std::vector<at::Tensor> tensors;
-  for (const auto& parameter : net.parameters()) {
-    tensors.push_back(*parameter.tensor);
-  }
-  return torch::optim::Adam(tensors, torch::optim::AdamOptions(1e-3));
+torch::optim::Adam MakeAdam(const nn::Net& net) {
+  return torch::optim::Adam(net.parameters(), torch::optim::AdamOptions(1e-3));
 }
 
-void Step(nn::UNet& net, torch::optim::Adam& adam) {
+void Step(nn::Net& net, torch::optim::Adam& adam) {
   adam.zero_grad();
-  net.Forward(at::randn({1, 3, 16, 16})).square().mean().backward();
+  net.forward(at::randn({1, 3, 16, 16})).dense.square().mean().backward();
   adam.step();
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+void WriteFile(const std::string& path, const std::string& contents) {
+  std::ofstream(path, std::ios::binary) << contents;
 }
 
 // A directory of its own for each test.
@@ -68,48 +77,96 @@ TEST_P(ContinuesTest, BitForBit) {
   Step(*a, adam_a);
   Step(*a, adam_a);
   const std::string path = CheckpointPath(directory_, 2);
-  ASSERT_TRUE(SaveCheckpoint(path, *a, adam_a, "{\"x\":1}").ok());
+  ASSERT_TRUE(SaveCheckpoint(path, {"fp32", 2, "{\"x\":1}"}, *a, adam_a).ok());
   Step(*a, adam_a);  // Draws its images from the generator, too.
 
   const auto b = MakeNet(2);
   auto adam_b = MakeAdam(*b);
-  const auto metadata = LoadCheckpoint(path, *b, &adam_b);
-  ASSERT_TRUE(metadata.ok()) << metadata.status();
-  EXPECT_EQ(*metadata, "{\"x\":1}");
+  const auto loaded = LoadCheckpoint(path, "fp32", *b, &adam_b);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->arm, "fp32");
+  EXPECT_EQ(loaded->step, 2);
+  EXPECT_EQ(loaded->state, "{\"x\":1}");
   Step(*b, adam_b);
-  for (size_t i = 0; i < a->parameters().size(); ++i) {
-    EXPECT_TRUE(
-        at::equal(*a->parameters()[i].tensor, *b->parameters()[i].tensor))
-        << a->parameters()[i].name
-        << (*a->parameters()[i].tensor - *b->parameters()[i].tensor)
-               .abs()
-               .max()
-               .item<float>();
+  const auto expected = a->named_parameters();
+  const auto actual = b->named_parameters();
+  for (const auto& parameter : expected) {
+    EXPECT_TRUE(at::equal(parameter.value(), actual[parameter.key()]))
+        << parameter.key();
   }
 }
 
-TEST_F(CheckpointTest, RefusesAnotherNet) {
-  const auto a = MakeNet(1);
-  auto adam = MakeAdam(*a);
-  const std::string path = CheckpointPath(directory_, 1);
-  ASSERT_TRUE(SaveCheckpoint(path, *a, adam, "").ok());
-  const auto b = MakeNet(1, 0.25);
-  const auto loaded = LoadCheckpoint(path, *b, nullptr);
+// One checkpoint, and the net that it is loaded into.
+class SavedTest : public CheckpointTest {
+ protected:
+  SavedTest() : net_(MakeNet(1)), adam_(MakeAdam(*net_)) {
+    Step(*net_, adam_);
+    EXPECT_TRUE(SaveCheckpoint(path_, {"nvfp4", 1, "{}"}, *net_, adam_).ok());
+  }
+
+  absl::Status Load(const std::string& arm = "nvfp4") {
+    return LoadCheckpoint(path_, arm, *net_, &adam_).status();
+  }
+
+  const std::string path_ = CheckpointPath(directory_, 1);
+  std::shared_ptr<nn::Net> net_;
+  torch::optim::Adam adam_;
+};
+
+TEST_F(SavedTest, RefusesAnotherNet) {
+  const auto other = MakeNet(1, 0.25);
+  const auto before = other->parameters()[0].clone();
+  const auto loaded = LoadCheckpoint(path_, "nvfp4", *other, nullptr);
   EXPECT_EQ(loaded.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(loaded.status().message(), HasSubstr("enc1.conv1.weight"));
+  EXPECT_TRUE(at::equal(before, other->parameters()[0]));
 }
 
-TEST_F(CheckpointTest, ABrokenFileIsNamed) {
-  const auto net = MakeNet(1);
-  auto adam = MakeAdam(*net);
-  const std::string path = CheckpointPath(directory_, 1);
-  ASSERT_TRUE(SaveCheckpoint(path, *net, adam, "").ok());
-  fs::resize_file(path, fs::file_size(path) / 2);
-  const auto loaded = LoadCheckpoint(path, *net, &adam);
-  EXPECT_EQ(loaded.status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(loaded.status().message(), HasSubstr(path));
-  EXPECT_EQ(LoadCheckpoint(directory_ + "/no.pt", *net, &adam).status().code(),
-            absl::StatusCode::kNotFound);
+TEST_F(SavedTest, RefusesAnotherArm) {
+  EXPECT_TRUE(Load().ok());
+  EXPECT_TRUE(Load("").ok());
+  const absl::Status status = Load("fp16");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("of the arm nvfp4, not of fp16"));
+}
+
+TEST_F(SavedTest, EveryFlippedBitIsNoticed) {
+  const std::string good = ReadFile(path_);
+  // The header, the archive from end to end, and the checksum itself.
+  for (size_t i = 0; i < good.size(); i += 1 + good.size() / 101) {
+    std::string bad = good;
+    bad[i] ^= 4;
+    WriteFile(path_, bad);
+    const absl::Status status = Load();
+    ASSERT_FALSE(status.ok()) << "byte " << i;
+    EXPECT_THAT(status.message(), HasSubstr(path_));
+  }
+  std::string zeroed = good;
+  std::fill_n(zeroed.begin() + good.size() / 2, 65536, '\0');
+  WriteFile(path_, zeroed);
+  EXPECT_EQ(Load().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(Load().message(), HasSubstr("checksum"));
+}
+
+TEST_F(SavedTest, ABrokenFileIsNamed) {
+  const std::string good = ReadFile(path_);
+  for (const size_t size :
+       {size_t{0}, size_t{10}, size_t{40}, good.size() / 2, good.size() - 1}) {
+    WriteFile(path_, good.substr(0, size));
+    EXPECT_EQ(Load().code(), absl::StatusCode::kDataLoss) << size;
+    EXPECT_THAT(Load().message(), HasSubstr(path_));
+  }
+  EXPECT_EQ(
+      LoadCheckpoint(directory_ + "/no.pt", "", *net_, &adam_).status().code(),
+      absl::StatusCode::kNotFound);
+}
+
+TEST_F(SavedTest, AnotherVersionSaysSo) {
+  for (const std::string begin : {"cnn_fp4_emulation checkpoint 3\n", "PK"}) {
+    WriteFile(path_, begin + "whatever follows");
+    EXPECT_EQ(Load().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(Load().message(), HasSubstr("another version"));
+  }
 }
 
 TEST_F(CheckpointTest, KeepsTheLastAndTheBest) {

@@ -3,7 +3,10 @@
 #include <torch/torch.h>
 
 #include "absl/strings/str_cat.h"
-#include "nn/gemm_operand.h"
+#include "absl/types/span.h"
+#include "nn/layers/quant_conv.h"
+#include "nn/net.h"
+#include "quant/distortion.h"
 #include "quant/formats/e2m1.h"
 #include "quant/quantizer.h"
 #include "telemetry/tensor_stats.h"
@@ -11,117 +14,148 @@
 namespace cnn_fp4::train {
 namespace {
 
-// Activations are NCHW; every GEMM that reads them sums over channels.
-constexpr int kChannelAxis = 1;
+using telemetry::LayerStats;
+using telemetry::StatId;
+using telemetry::TensorKind;
 
 absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
   return absl::MakeConstSpan(cpu_contiguous.const_data_ptr<float>(),
                              cpu_contiguous.numel());
 }
 
-}  // namespace
-
-LayerProbe::LayerProbe(nn::UNet& net, StatisticsHistory& history)
-    : net_(net), history_(history) {}
-
-void LayerProbe::Put(TensorKind kind, const char* key, size_t layer,
-                     double value) {
-  history_.Set(kind, key, step_, layer, value);
-  scalars_.push_back({absl::StrCat(key, "/", TensorKindName(kind), "/",
-                                   net_.layers()[layer].spec->layer),
-                      value});
+void AddValues(absl::Span<const float> values, LayerStats* out) {
+  const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
+  out->values.emplace_back(StatId::kMean, stats.mean);
+  out->values.emplace_back(StatId::kStd, stats.std());
+  out->values.emplace_back(StatId::kKurtosis, stats.kurtosis());
+  out->values.emplace_back(StatId::kAmax, stats.amax());
+  if (stats.nonfinite_count() > 0) {
+    out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
+  }
 }
 
-void LayerProbe::PutValues(TensorKind kind, size_t layer,
-                           absl::Span<const float> values) {
-  const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
-  Put(kind, "mean", layer, stats.mean);
-  Put(kind, "std", layer, stats.std());
-  Put(kind, "kurtosis", layer, stats.kurtosis());
-  Put(kind, "amax", layer, stats.amax());
-  if (stats.nonfinite_count() > 0) {
-    Put(kind, "nonfinite", layer, static_cast<double>(stats.nonfinite_count()));
+void AddDistortion(const quant::DistortionStats& stats, LayerStats* out) {
+  out->values.emplace_back(StatId::kSqnrDb, stats.SqnrDb());
+  out->values.emplace_back(StatId::kUnderflowPct, 100 * stats.UnderflowShare());
+  out->values.emplace_back(StatId::kSaturationPct,
+                           100 * stats.SaturationShare());
+  out->values.emplace_back(StatId::kCodesUsed, stats.CodesUsed());
+  out->values.emplace_back(StatId::kEntropyBits, stats.EntropyBits());
+}
+
+// The points of a quantised tensor's pipeline.
+struct Pipeline {
+  std::vector<float> encoded;      // The values of the codes, -6 .. 6.
+  std::vector<float> dequantized;  // What they stand for.
+  quant::DistortionStats distortion;
+};
+
+absl::StatusOr<Pipeline> Follow(const nn::QuantizedOperand& quantized) {
+  const absl::Span<const float> x = Values(quantized.source);
+  Pipeline pipeline;
+  pipeline.dequantized.resize(x.size());
+  absl::Status status =
+      quant::Dequantize(quantized.packed, absl::MakeSpan(pipeline.dequantized));
+  if (!status.ok()) return status;
+  std::vector<uint8_t> codes(x.size());
+  pipeline.encoded.resize(x.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = quant::CodeAt(quantized.packed, static_cast<int64_t>(i));
+    pipeline.encoded[i] = quant::DecodeE2m1(codes[i]);
+  }
+  status = pipeline.distortion.Add(x, pipeline.dequantized, codes);
+  if (!status.ok()) return status;
+  return pipeline;
+}
+
+}  // namespace
+
+LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context)
+    : context_(context) {
+  for (nn::NamedLayer& layer : nn::QuantLayers(net)) {
+    if (layer.info.role == nn::LayerRole::kOutput) continue;
+    names_.insert(layer.info.name);
+    layers_.push_back(std::move(layer));
   }
 }
 
 void LayerProbe::Begin(int64_t step) {
   step_ = step;
-  scalars_.clear();
-  activation_status_ = absl::OkStatus();
-  net_.SetInputObserver([this](size_t layer, const at::Tensor& x) {
-    const nn::ConvPrecision& precision = net_.layers()[layer].spec->precision;
-    activation_status_.Update(Measure(TensorKind::kActivations, layer, x,
-                                      precision.fprop_x, kChannelAxis));
-  });
+  measured_.clear();
+  status_ = absl::OkStatus();
+  watching_.emplace(context_, static_cast<nn::GemmObserver&>(*this));
 }
 
-void LayerProbe::PutDistortion(TensorKind kind, size_t layer,
-                               const quant::DistortionStats& stats) {
-  Put(kind, "sqnr_db", layer, stats.SqnrDb());
-  Put(kind, "underflow_pct", layer, 100 * stats.UnderflowShare());
-  Put(kind, "saturation_pct", layer, 100 * stats.SaturationShare());
-  Put(kind, "codes_used", layer, stats.CodesUsed());
-  Put(kind, "entropy_bits", layer, stats.EntropyBits());
-}
-
-absl::Status LayerProbe::Measure(TensorKind kind, size_t layer,
-                                 const at::Tensor& tensor,
-                                 const nn::OperandFormat& format,
-                                 int reduction_axis) {
-  const at::Tensor source = tensor.detach().cpu().contiguous();
-  const absl::Span<const float> x = Values(source);
-  PutValues(kind, layer, x);
-  if (format.recipe() == nullptr) return absl::OkStatus();
-
-  const absl::StatusOr<quant::BlockGrid> grid =
-      nn::OperandGrid(source.sizes(), format, {reduction_axis});
-  if (!grid.ok()) return grid.status();
-  quant::QuantizeOptions options;
-  // A gradient that overflowed FP16 is a number to show, not an error.
-  options.nonfinite = quant::NonFinitePolicy::kSaturate;
-  const absl::StatusOr<quant::PackedTensor> packed =
-      quant::Quantize(*format.recipe(), *grid, x, options);
-  if (!packed.ok()) return packed.status();
-  std::vector<float> y(x.size());
-  absl::Status status = quant::Dequantize(*packed, absl::MakeSpan(y));
-  if (!status.ok()) return status;
-  std::vector<uint8_t> codes(x.size());
-  for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = quant::CodeAt(*packed, static_cast<int64_t>(i));
+void LayerProbe::OnOperand(const nn::GemmSite& site, const at::Tensor& source,
+                           const nn::GemmOperand& /*operand*/,
+                           const nn::QuantizedOperand* taken_apart) {
+  if (names_.count(site.layer) == 0) return;
+  if (site.operand == nn::Operand::kFpropX) {
+    status_.Update(
+        Measure(TensorKind::kActivations, site.layer, source, taken_apart));
+  } else if (site.operand == nn::Operand::kFpropW) {
+    status_.Update(Measure(TensorKind::kWeightsPrequantize, site.layer, source,
+                           taken_apart));
   }
-  quant::DistortionStats stats;
-  if (status = stats.Add(x, y, codes); !status.ok()) return status;
+}
 
+absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
+                                 const at::Tensor& source,
+                                 const nn::QuantizedOperand* quantized) {
+  LayerStats stats{step_, kind, layer, {}};
+  const at::Tensor x = source.detach().cpu().contiguous();
+  AddValues(Values(x), &stats);
+  if (quantized == nullptr) {
+    measured_.push_back(std::move(stats));
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<Pipeline> pipeline = Follow(*quantized);
+  if (!pipeline.ok()) return pipeline.status();
   if (kind != TensorKind::kWeightsPrequantize) {
-    PutDistortion(kind, layer, stats);
+    AddDistortion(pipeline->distortion, &stats);
+    measured_.push_back(std::move(stats));
     return absl::OkStatus();
   }
   // Weights are shown at each point of the pipeline.
-  std::vector<float> encoded(codes.size());
-  for (size_t i = 0; i < codes.size(); ++i) {
-    encoded[i] = quant::DecodeE2m1(codes[i]);
-  }
-  PutValues(TensorKind::kWeightsQuantized, layer, encoded);
-  PutDistortion(TensorKind::kWeightsQuantized, layer, stats);
-  PutValues(TensorKind::kWeightsDequantized, layer, y);
-  Put(TensorKind::kWeightsDequantized, "sqnr_db", layer, stats.SqnrDb());
+  measured_.push_back(std::move(stats));
+  LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
+  AddValues(pipeline->encoded, &encoded);
+  AddDistortion(pipeline->distortion, &encoded);
+  measured_.push_back(std::move(encoded));
+  LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};
+  AddValues(pipeline->dequantized, &dequantized);
+  dequantized.values.emplace_back(StatId::kSqnrDb,
+                                  pipeline->distortion.SqnrDb());
+  measured_.push_back(std::move(dequantized));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<telemetry::NamedNumber>> LayerProbe::End() {
-  net_.SetInputObserver(nullptr);
-  if (!activation_status_.ok()) return activation_status_;
-  for (size_t layer = 0; layer < net_.layers().size(); ++layer) {
-    const nn::QuantizedLayer& l = net_.layers()[layer];
-    const nn::OperandFormat& format = l.spec->precision.fprop_w;
-    const int axis = nn::FpropWeightAxis(l.spec->geometry);
-    absl::Status status = Measure(TensorKind::kWeightsPrequantize, layer,
-                                  *l.weight, format, axis);
-    status.Update(
-        Measure(TensorKind::kGradients, layer, l.weight->grad(), format, axis));
-    if (!status.ok()) return status;
+absl::Status LayerProbe::MeasureGradient(const nn::NamedLayer& layer) {
+  const at::Tensor& gradient = layer.layer->kernel().grad();
+  if (!gradient.defined()) return absl::OkStatus();  // The net did not use it.
+  const nn::ConvSpec& spec = layer.layer->spec();
+  const nn::OperandFormat& format = spec.precision.fprop_w;
+  if (format.recipe() == nullptr) {
+    return Measure(TensorKind::kGradients, layer.info.name, gradient, nullptr);
   }
-  return std::move(scalars_);
+  quant::QuantizeOptions options;
+  // A gradient that overflowed FP16 is a number to show, not an error.
+  options.nonfinite = quant::NonFinitePolicy::kSaturate;
+  const absl::StatusOr<nn::QuantizedOperand> quantized =
+      nn::QuantizeOperandTensor(gradient, nn::Operand::kFpropW, spec.geometry,
+                                format, options);
+  if (!quantized.ok()) return quantized.status();
+  return Measure(TensorKind::kGradients, layer.info.name, gradient,
+                 &*quantized);
+}
+
+absl::StatusOr<std::vector<LayerStats>> LayerProbe::End() {
+  watching_.reset();
+  for (const nn::NamedLayer& layer : layers_) {
+    status_.Update(MeasureGradient(layer));
+  }
+  if (!status_.ok()) return status_;
+  return std::move(measured_);
 }
 
 }  // namespace cnn_fp4::train

@@ -1,60 +1,67 @@
 #ifndef TRAIN_LAYER_PROBE_H_
 #define TRAIN_LAYER_PROBE_H_
 
-// Measures every policy layer during one training step: weights before, in and
-// after quantisation, the activations that enter it, and the gradient of its
-// weights. For gradients, which the straight-through policies leave in FP32,
-// the FP4 statistics say what quantising them would do: with the layer's weight
-// recipe, along the same axis.
+// Measures every layer but the output layer during one training step: weights
+// before, in and after quantisation, the activations that enter it, and the
+// gradient of its weights.
 //
+// Weights and activations are the operands that the forward pass multiplied, as
+// an observer sees them. The gradient of a weight is no operand of any GEMM:
+// its FP4 statistics say what quantising it would do, with the recipe and the
+// blocks of the layer's weight.
+//
+//   LayerProbe probe(net, context);
 //   probe.Begin(step);
-//   net.Forward(images); loss.backward();   // gradients unscaled
-//   run.Log({telemetry::Scalars{step, probe.End()}, model});
+//   net.forward(images); loss.backward();   // gradients unscaled
+//   for (telemetry::LayerStats& stats : *probe.End()) run.Log({stats, arm});
 
 #include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "nn/unet.h"
-#include "quant/distortion.h"
+#include "nn/gemm/quant_context.h"
+#include "nn/layers/quantize.h"
 #include "telemetry/record.h"
-#include "train/statistics_history.h"
 
-namespace at {
-class Tensor;
-}  // namespace at
+namespace cnn_fp4::nn {
+class Net;
+}  // namespace cnn_fp4::nn
 
 namespace cnn_fp4::train {
 
-class LayerProbe {
+class LayerProbe : private nn::GemmObserver {
  public:
-  // Both must outlive the probe.
-  LayerProbe(nn::UNet& net, StatisticsHistory& history);
+  // Both must outlive the probe; the net is under a policy with this context.
+  LayerProbe(nn::Net& net, nn::QuantContext& context);
 
-  // Watches the activations of the following calls of net.Forward.
+  // Watches the following calls of net.forward.
   void Begin(int64_t step);
 
-  // Measures weights and gradients, stops watching, and returns everything as
-  // "<statistic>/<tensor>/<layer>". An error of a quantiser names the layer.
-  absl::StatusOr<std::vector<telemetry::NamedNumber>> End();
+  // Measures gradients, stops watching, and returns what was measured, each
+  // kind of tensor in the order of the net. An error of a quantiser names the
+  // layer.
+  absl::StatusOr<std::vector<telemetry::LayerStats>> End();
 
  private:
-  // Of the tensor's values and, if `format` is an FP4 recipe, of quantising it.
-  // For kWeightsPrequantize, the two later points of the pipeline, too.
-  // `reduction_axis` is that of the GEMM which the tensor is an operand of.
-  absl::Status Measure(TensorKind kind, size_t layer, const at::Tensor& tensor,
-                       const nn::OperandFormat& format, int reduction_axis);
-  void PutValues(TensorKind kind, size_t layer, absl::Span<const float> values);
-  void PutDistortion(TensorKind kind, size_t layer,
-                     const quant::DistortionStats& stats);
-  void Put(TensorKind kind, const char* key, size_t layer, double value);
+  void OnOperand(const nn::GemmSite& site, const at::Tensor& source,
+                 const nn::GemmOperand& operand,
+                 const nn::QuantizedOperand* taken_apart) override;
+  absl::Status Measure(telemetry::TensorKind kind, const std::string& layer,
+                       const at::Tensor& source,
+                       const nn::QuantizedOperand* quantized);
+  absl::Status MeasureGradient(const nn::NamedLayer& layer);
 
-  nn::UNet& net_;
-  StatisticsHistory& history_;
+  nn::QuantContext& context_;
+  std::vector<nn::NamedLayer> layers_;  // All but the output layer.
+  std::set<std::string> names_;
   int64_t step_ = 0;
-  absl::Status activation_status_;
-  std::vector<telemetry::NamedNumber> scalars_;
+  std::optional<nn::ObserverScope> watching_;
+  absl::Status status_;
+  std::vector<telemetry::LayerStats> measured_;
 };
 
 }  // namespace cnn_fp4::train

@@ -2,8 +2,11 @@
 
 #include <torch/torch.h>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "nn/gemm/quant_context.h"
+#include "nn/net.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -23,40 +26,70 @@ std::string Describe(const std::string& name, const at::Tensor& tensor) {
                       absl::StrJoin(indices, ", "), "]");
 }
 
+// Describes the first input of a layer that is not finite.
+class InputWatcher : public nn::GemmObserver {
+ public:
+  void OnSource(const nn::GemmSite& site, const at::Tensor& source) override {
+    if (site.operand != nn::Operand::kFpropX || !found_.empty()) return;
+    found_ = Describe("the input of " + site.layer, source);
+  }
+  const std::string& found() const { return found_; }
+
+ private:
+  std::string found_;
+};
+
 }  // namespace
 
-std::string FirstNonFiniteInForward(nn::UNet& net, const at::Tensor& images) {
+absl::StatusOr<at::Tensor> Infer(nn::Net& net, nn::QuantContext& context,
+                                 const at::Tensor& images) {
   const torch::NoGradGuard no_grad;
-  for (const nn::NamedParameter& parameter : net.parameters()) {
+  // For layers such as BatchNorm that compute something else in training.
+  const bool was_training = net.is_training();
+  const auto restore = absl::MakeCleanup([&] { net.train(was_training); });
+  net.eval();
+  try {
+    return net.forward(images).dense;
+  } catch (const c10::Error& error) {
+    return absl::InternalError(absl::StrCat(
+        error.what_without_backtrace(),
+        "; first: ", FirstNonFiniteInForward(net, context, images)));
+  }
+}
+
+std::string FirstNonFiniteInForward(nn::Net& net, nn::QuantContext& context,
+                                    const at::Tensor& images) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& parameter : net.named_parameters()) {
     const std::string found =
-        Describe("parameter " + parameter.name, *parameter.tensor);
+        Describe("parameter " + parameter.key(), parameter.value());
     if (!found.empty()) return found;
   }
   std::string found = Describe("the batch of images", images);
   if (!found.empty()) return found;
-  net.SetInputObserver([&](size_t layer, const at::Tensor& x) {
-    if (!found.empty()) return;
-    found = Describe("the input of " + net.layers()[layer].spec->layer, x);
-  });
+  InputWatcher watcher;
+  const nn::ObserverScope scope(context, watcher);
   at::Tensor logits;
   try {
-    logits = net.Forward(images);
+    logits = net.forward(images).dense;
   } catch (const c10::Error& error) {
-    // A quantiser refused the tensor that the observer has just described.
-    if (found.empty()) found = error.what_without_backtrace();
+    // A quantiser refused the tensor that the watcher has just described.
+    return watcher.found().empty() ? error.what_without_backtrace()
+                                   : watcher.found();
   }
-  net.SetInputObserver(nullptr);
-  if (found.empty()) found = Describe("the logits", logits);
+  if (!watcher.found().empty()) return watcher.found();
+  found = Describe("the logits", logits);
   if (!found.empty()) return found;
   return "no tensor of the forward pass: the loss itself is not finite";
 }
 
-std::string FirstNonFiniteGradient(const nn::UNet& net) {
-  const auto& parameters = net.parameters();
-  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
-    if (!it->tensor->grad().defined()) continue;
+std::string FirstNonFiniteGradient(const nn::Net& net) {
+  const auto parameters = net.named_parameters();
+  for (size_t i = parameters.size(); i-- > 0;) {
+    const at::Tensor& gradient = parameters[i].value().grad();
+    if (!gradient.defined()) continue;
     const std::string found =
-        Describe("the gradient of " + it->name, it->tensor->grad());
+        Describe("the gradient of " + parameters[i].key(), gradient);
     if (!found.empty()) return found;
   }
   return "no gradient";

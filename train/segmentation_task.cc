@@ -2,8 +2,9 @@
 
 #include <torch/torch.h>
 
-#include "data/loader.h"
+#include "absl/strings/str_cat.h"
 #include "data/normalize.h"
+#include "train/nonfinite.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -38,25 +39,30 @@ at::Tensor SegmentationLoss(const at::Tensor& logits,
   return cross_entropy + dice_weight * DiceLoss(logits, target, counts);
 }
 
-at::Tensor ImageTensor(const data::Image& image) {
-  const data::LoaderOptions defaults;
+at::Tensor ImageTensor(const data::Image& image, const data::BatchSpec& batch) {
   std::vector<float> values =
-      data::NormalizeImage(image, defaults.mean, defaults.stddev);
+      data::NormalizeImage(image, batch.mean, batch.stddev);
   return at::from_blob(values.data(),
                        {1, image.channels, image.height, image.width},
                        at::kFloat)
       .clone();
 }
 
-std::vector<int64_t> Predict(nn::UNet& net, const data::Image& image) {
-  const torch::NoGradGuard no_grad;
-  const at::Tensor classes =
-      net.Forward(ImageTensor(image)).argmax(1).cpu().contiguous();
+absl::StatusOr<std::vector<int64_t>> Predict(nn::Net& net,
+                                             nn::QuantContext& context,
+                                             const data::Image& image,
+                                             const data::BatchSpec& batch) {
+  const absl::StatusOr<at::Tensor> logits =
+      Infer(net, context, ImageTensor(image, batch));
+  if (!logits.ok()) return logits.status();
+  const at::Tensor classes = logits->argmax(1).cpu().contiguous();
   const int64_t* begin = classes.const_data_ptr<int64_t>();
-  return {begin, begin + classes.numel()};
+  return std::vector<int64_t>(begin, begin + classes.numel());
 }
 
-absl::StatusOr<Evaluation> Evaluate(nn::UNet& net, const data::Dataset& dataset,
+absl::StatusOr<Evaluation> Evaluate(nn::Net& net, nn::QuantContext& context,
+                                    const data::Dataset& dataset,
+                                    const data::BatchSpec& batch,
                                     double dice_weight) {
   const torch::NoGradGuard no_grad;
   Evaluation evaluation{
@@ -64,15 +70,21 @@ absl::StatusOr<Evaluation> Evaluate(nn::UNet& net, const data::Dataset& dataset,
   for (int64_t i = 0; i < dataset.size(); ++i) {
     absl::StatusOr<data::Sample> sample = dataset.Get(i);
     if (!sample.ok()) return sample.status();
-    const at::Tensor logits = net.Forward(ImageTensor(sample->image));
+    const absl::StatusOr<at::Tensor> logits =
+        Infer(net, context, ImageTensor(sample->image, batch));
+    if (!logits.ok()) {
+      return absl::Status(
+          logits.status().code(),
+          absl::StrCat(sample->name, ": ", logits.status().message()));
+    }
     std::vector<int64_t> truth(sample->mask.begin(), sample->mask.end());
     const at::Tensor target = at::from_blob(
         truth.data(), {1, sample->image.height, sample->image.width},
         at::kLong);
     evaluation.loss +=
-        SegmentationLoss(logits, target, dice_weight).item<double>() /
+        SegmentationLoss(*logits, target, dice_weight).item<double>() /
         static_cast<double>(dataset.size());
-    const at::Tensor classes = logits.argmax(1).cpu().contiguous();
+    const at::Tensor classes = logits->argmax(1).cpu().contiguous();
     evaluation.confusion.Add(
         absl::MakeConstSpan(classes.const_data_ptr<int64_t>(), classes.numel()),
         truth);

@@ -7,13 +7,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "data/batch_spec.h"
 #include "data/dataset.h"
-#include "nn/unet.h"
 #include "train/confusion_matrix.h"
 
 namespace at {
 class Tensor;
 }  // namespace at
+
+namespace cnn_fp4::nn {
+class Net;
+struct QuantContext;
+}  // namespace cnn_fp4::nn
 
 namespace cnn_fp4::train {
 
@@ -26,19 +31,27 @@ namespace cnn_fp4::train {
 at::Tensor SegmentationLoss(const at::Tensor& logits, const at::Tensor& target,
                             double dice_weight);
 
-// An image as the net takes it: [1, 3, H, W], normalised as the loader does.
-at::Tensor ImageTensor(const data::Image& image);
+// An image as the net takes it: [1, 3, H, W], normalised as in the batches that
+// `batch` describes.
+at::Tensor ImageTensor(const data::Image& image, const data::BatchSpec& batch);
 
-// The class of each pixel, row by row.
-std::vector<int64_t> Predict(nn::UNet& net, const data::Image& image);
+// The class of each pixel, row by row. Internal, naming the layer, where an
+// operand is not finite.
+absl::StatusOr<std::vector<int64_t>> Predict(nn::Net& net,
+                                             nn::QuantContext& context,
+                                             const data::Image& image,
+                                             const data::BatchSpec& batch);
 
 struct Evaluation {
   ConfusionMatrix confusion;
   double loss = 0;  // Mean over images.
 };
 
-// Scores the net on whole images, one by one. Errors are the data set's.
-absl::StatusOr<Evaluation> Evaluate(nn::UNet& net, const data::Dataset& dataset,
+// Scores the net on whole images, one by one. Errors are the data set's, and
+// Predict's with the name of the image.
+absl::StatusOr<Evaluation> Evaluate(nn::Net& net, nn::QuantContext& context,
+                                    const data::Dataset& dataset,
+                                    const data::BatchSpec& batch,
                                     double dice_weight);
 
 }  // namespace cnn_fp4::train

@@ -5,10 +5,14 @@
 #include <cmath>
 #include <limits>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "train/test_net.h"
 
 namespace cnn_fp4::train {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr double kTolerance = 16 * std::numeric_limits<float>::epsilon();
 
@@ -75,11 +79,10 @@ class OneImage : public data::Dataset {
 };
 
 TEST(Evaluate, ScoresWholeImagesOfAnySize) {
-  nn::UNetOptions options;
-  options.model_scale_factor = 0.125;
-  auto net = nn::UNet::Create(options, *nn::FindConvPrecision("fp32"), 3);
-  ASSERT_TRUE(net.ok());
-  const auto evaluation = Evaluate(**net, OneImage(), 1.0);
+  const TestNet test = MakeTestNet("fp32");
+  const data::BatchSpec batch;
+  const auto evaluation =
+      Evaluate(*test.net, *test.context, OneImage(), batch, 1.0);
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(
       evaluation->confusion.count(0, 0) + evaluation->confusion.count(0, 1),
@@ -88,9 +91,41 @@ TEST(Evaluate, ScoresWholeImagesOfAnySize) {
   // Predict gives the very classes that were counted.
   int64_t ones = 0;
   const auto sample = OneImage().Get(0);
-  const auto classes = Predict(**net, sample->image);
-  for (size_t i = 1; i < classes.size(); ++i) ones += classes[i];
+  const auto classes = Predict(*test.net, *test.context, sample->image, batch);
+  ASSERT_TRUE(classes.ok()) << classes.status();
+  for (size_t i = 1; i < classes->size(); ++i) ones += (*classes)[i];
   EXPECT_EQ(ones, evaluation->confusion.count(0, 1));
+}
+
+TEST(Evaluate, NormalisesAsTheBatchesDo) {
+  data::BatchSpec batch;
+  batch.mean = 0.25;
+  batch.stddev = 0.5;
+  const at::Tensor image = ImageTensor(OneImage().Get(0)->image, batch);
+  EXPECT_EQ(image.sizes(), at::IntArrayRef({1, 3, 17, 20}));
+  EXPECT_NEAR(image[0][1][2][3].item<double>(), (128 / 255.0 - 0.25) / 0.5,
+              kTolerance);
+}
+
+TEST(Evaluate, AnOperandThatIsNotFiniteIsAnErrorThatNamesIt) {
+  const TestNet test = MakeTestNet("nvfp4");
+  {
+    const torch::NoGradGuard no_grad;
+    test.net->named_parameters()["enc1.norm1.bias"][0] =
+        std::numeric_limits<float>::quiet_NaN();
+  }
+  const data::BatchSpec batch;
+  const absl::Status evaluated =
+      Evaluate(*test.net, *test.context, OneImage(), batch, 1.0).status();
+  EXPECT_EQ(evaluated.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(evaluated.message(), HasSubstr("one: "));
+  EXPECT_THAT(evaluated.message(), HasSubstr("layer enc1.conv2"));
+  EXPECT_THAT(evaluated.message(), HasSubstr("parameter enc1.norm1.bias"));
+  const absl::Status predicted =
+      Predict(*test.net, *test.context, OneImage().Get(0)->image, batch)
+          .status();
+  EXPECT_EQ(predicted.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(predicted.message(), HasSubstr("layer enc1.conv2"));
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include "benchmark/benchmark.h"
 #include "nn/runtime.h"
-#include "nn/unet.h"
 #include "train/segmentation_task.h"
+#include "train/test_net.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -22,20 +22,15 @@ constexpr int kWarmUpSteps = 3;
 void BM_TrainingStep(benchmark::State& state, const std::string& policy,
                      double model_scale_factor) {
   nn::InitRuntime(/*threads=*/0);  // As the runner does.
-  nn::UNetOptions options;
-  options.model_scale_factor = model_scale_factor;
-  const auto net =
-      *nn::UNet::Create(options, *nn::FindConvPrecision(policy), 1);
-  std::vector<at::Tensor> parameters;
-  for (const auto& parameter : net->parameters()) {
-    parameters.push_back(*parameter.tensor);
-  }
-  torch::optim::Adam adam(parameters, torch::optim::AdamOptions(1e-3));
+  const TestNet test = MakeTestNet(policy, {model_scale_factor, 2, 1});
+  nn::Net& net = *test.net;
+  torch::optim::Adam adam(net.parameters(), torch::optim::AdamOptions(1e-3));
   torch::manual_seed(2);
   const at::Tensor images = at::randn({kBatch, 3, kCrop, kCrop});
   const at::Tensor target = at::randint(0, 2, {kBatch, kCrop, kCrop});
   const auto step = [&] {
-    const at::Tensor loss = SegmentationLoss(net->Forward(images), target, 1.0);
+    const at::Tensor loss =
+        SegmentationLoss(net.forward(images).dense, target, 1.0);
     adam.zero_grad();
     loss.backward();
     adam.step();
@@ -55,9 +50,9 @@ void BM_TrainingStep(benchmark::State& state, const std::string& policy,
 
 STEP_BENCHMARK(fp32, s025, 0.25);
 STEP_BENCHMARK(fp16, s025, 0.25);
-STEP_BENCHMARK(nvfp4, s025, 0.25);
+STEP_BENCHMARK(nvfp4_forward_all, s025, 0.25);
 STEP_BENCHMARK(nvfp4_seed, s025, 0.25);
-STEP_BENCHMARK(mxfp4, s025, 0.25);
+STEP_BENCHMARK(mxfp4_forward_all, s025, 0.25);
 
 }  // namespace
 }  // namespace cnn_fp4::train

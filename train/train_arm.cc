@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -10,12 +9,16 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "data/loader.h"
 #include "glog/logging.h"
-#include "train/arm_state.h"
+#include "nn/gemm/quant_context.h"
+#include "nn/net.h"
 #include "train/checkpoint.h"
 #include "train/grad_scaler.h"
 #include "train/layer_probe.h"
+#include "train/learning_rate.h"
 #include "train/nonfinite.h"
+#include "train/optimizer_step.h"
 #include "train/segmentation_task.h"
 
 namespace cnn_fp4::train {
@@ -36,78 +39,68 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + values.size() / 2;
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+int64_t TotalSteps(const TrainSpec& train, const data::BatchSpec& batch,
+                   const data::Dataset& dataset) {
+  if (train.steps > 0) return train.steps;
+  return train.epochs * data::BatchesPerEpoch(dataset.size(), batch);
 }
 
 class ArmTrainer {
  public:
-  ArmTrainer(nn::UNet& net, const data::DatasetPair& datasets,
-             const ArmOptions& options, telemetry::Run& run,
-             StatisticsHistory& history)
+  ArmTrainer(nn::Net& net, nn::QuantContext& context,
+             const data::DatasetPair& datasets, const ArmOptions& options,
+             telemetry::Run& run)
       : net_(net),
+        context_(context),
         datasets_(datasets),
         options_(options),
+        total_steps_(TotalSteps(options.train, options.batch, *datasets.train)),
         run_(run),
-        history_(history),
-        probe_(net, history),
-        scaler_(ScalerOptions(net, options)),
-        adam_(Parameters(net),
-              torch::optim::AdamOptions(options.learning_rate.peak)
-                  .weight_decay(options.weight_decay)) {
+        probe_(net, context),
+        scaler_(ScalerOptions(options.train, options.loss_scaling)),
+        adam_(MakeAdam(net, options.train)) {
     state_.scaler = scaler_.state();
   }
 
-  absl::StatusOr<ArmResult> Train(const data::LoaderOptions& loader_options,
-                                  base::ProgressMode progress_mode);
+  absl::StatusOr<ArmResult> Train(base::ProgressMode progress_mode);
 
  private:
   struct StepResult {
     double loss = 0;
     double gradient_norm = 0;
+    double learning_rate = 0;
     bool skipped = false;
   };
 
-  static GradScalerOptions ScalerOptions(const nn::UNet& net,
-                                         const ArmOptions& options) {
-    GradScalerOptions scaler;
-    scaler.enabled = net.layers()[0].spec->precision.needs_loss_scaling();
-    scaler.initial_scale = options.initial_loss_scale;
-    return scaler;
-  }
-
-  static std::vector<at::Tensor> Parameters(const nn::UNet& net) {
-    std::vector<at::Tensor> tensors;
-    for (const nn::NamedParameter& p : net.parameters()) {
-      tensors.push_back(*p.tensor);
-    }
-    return tensors;
-  }
-
   absl::Status Resume();
-  absl::StatusOr<StepResult> Step(const data::Batch& batch, bool measured);
-  // Divides the gradients by the loss scale, clips them, returns their norm
-  // before clipping.
-  double PrepareGradients();
+  // One step on `batch`, its records included.
+  absl::StatusOr<StepResult> Step(const data::Batch& batch);
+  // Forward and backward; returns the loss.
+  absl::StatusOr<double> Differentiate(const data::Batch& batch);
+  absl::Status LogLayers();
+  absl::Status NotFinite(absl::string_view what,
+                         const std::string& where) const;
   absl::Status Validate(base::Progress& progress);
   absl::Status Save(const std::string& path);
   absl::Status SaveNumbered();
   bool Due(int64_t every) const {
     return every > 0 && state_.steps_done % every == 0;
   }
+  bool Measured(int64_t step) const {
+    return step == 1 || step == total_steps_ ||
+           (options_.logf > 0 && step % options_.logf == 0);
+  }
   ArmResult Result() const;
 
-  nn::UNet& net_;
+  nn::Net& net_;
+  nn::QuantContext& context_;
   const data::DatasetPair& datasets_;
   const ArmOptions& options_;
+  const int64_t total_steps_;
   telemetry::Run& run_;
-  StatisticsHistory& history_;
   LayerProbe probe_;
   GradScaler scaler_;
-  torch::optim::Adam adam_;
+  std::unique_ptr<torch::optim::Optimizer> adam_;
   ArmState state_;
   int skipped_in_a_row_ = 0;
 };
@@ -119,10 +112,15 @@ absl::Status ArmTrainer::Resume() {
   if (steps.empty()) return absl::OkStatus();
   const std::string path =
       CheckpointPath(options_.checkpoint_directory, steps.back());
-  const absl::StatusOr<std::string> metadata =
-      LoadCheckpoint(path, net_, &adam_);
-  if (!metadata.ok()) return metadata.status();
-  if (absl::Status status = ArmStateFromJson(*metadata, &state_, &history_);
+  const absl::StatusOr<Checkpoint> checkpoint =
+      LoadCheckpoint(path, options_.arm, net_, adam_.get());
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (checkpoint->step != steps.back()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is the checkpoint of step ", checkpoint->step,
+                     "; give it back its name, or remove it"));
+  }
+  if (absl::Status status = ArmStateFromJson(checkpoint->state, &state_);
       !status.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", status.message()));
@@ -131,30 +129,14 @@ absl::Status ArmTrainer::Resume() {
   return absl::OkStatus();
 }
 
-double ArmTrainer::PrepareGradients() {
-  const torch::NoGradGuard no_grad;
-  const float inverse_scale = static_cast<float>(1.0 / scaler_.scale());
-  double square = 0;
-  for (const nn::NamedParameter& p : net_.parameters()) {
-    at::Tensor gradient = p.tensor->grad();
-    if (inverse_scale != 1.0f) gradient.mul_(inverse_scale);
-    const double norm = gradient.norm().item<double>();
-    square += norm * norm;
-  }
-  const double norm = std::sqrt(square);
-  if (options_.max_gradient_norm > 0 && std::isfinite(norm) &&
-      norm > options_.max_gradient_norm) {
-    const double factor = options_.max_gradient_norm / norm;
-    for (const nn::NamedParameter& p : net_.parameters()) {
-      p.tensor->grad().mul_(factor);
-    }
-  }
-  return norm;
+absl::Status ArmTrainer::NotFinite(absl::string_view what,
+                                   const std::string& where) const {
+  return absl::InternalError(absl::StrCat(options_.arm, ": ", what, " at step ",
+                                          state_.steps_done + 1,
+                                          "; first: ", where));
 }
 
-absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
-    const data::Batch& batch, bool measured) {
-  const Stopwatch stopwatch;
+absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
   // The batch outlives the tensors.
   const at::Tensor images =
       at::from_blob(const_cast<float*>(batch.image.data()),
@@ -162,52 +144,65 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   const at::Tensor target =
       at::from_blob(const_cast<int64_t*>(batch.target.data()),
                     {batch.n, batch.h, batch.w}, at::kLong);
-  const auto not_finite = [&](absl::string_view what,
-                              const std::string& where) {
-    return absl::InternalError(absl::StrCat(options_.model, ": ", what,
-                                            " at step ", state_.steps_done + 1,
-                                            "; first: ", where));
-  };
-
-  for (auto& group : adam_.param_groups()) {
-    group.options().set_lr(LearningRate(options_.learning_rate,
-                                        state_.steps_done, options_.steps));
-  }
-  if (measured) probe_.Begin(state_.steps_done + 1);
-  StepResult result;
   try {
-    const at::Tensor loss =
-        SegmentationLoss(net_.Forward(images), target, options_.dice_weight);
-    result.loss = loss.item<double>();
-    if (!std::isfinite(result.loss)) {
-      return not_finite(absl::StrCat("the loss is ", result.loss),
-                        FirstNonFiniteInForward(net_, images));
+    const at::Tensor loss = SegmentationLoss(net_.forward(images).dense, target,
+                                             options_.task.dice_weight);
+    const double value = loss.item<double>();
+    if (!std::isfinite(value)) {
+      return NotFinite(absl::StrCat("the loss is ", value),
+                       FirstNonFiniteInForward(net_, context_, images));
     }
-    adam_.zero_grad();
+    adam_->zero_grad();
     (loss * scaler_.scale()).backward();
+    return value;
   } catch (const c10::Error& error) {
-    return not_finite(error.what_without_backtrace(),
-                      FirstNonFiniteInForward(net_, images));
+    return NotFinite(error.what_without_backtrace(),
+                     FirstNonFiniteInForward(net_, context_, images));
   }
-  result.gradient_norm = PrepareGradients();
+}
+
+absl::Status ArmTrainer::LogLayers() {
+  absl::StatusOr<std::vector<telemetry::LayerStats>> layers = probe_.End();
+  if (!layers.ok()) return layers.status();
+  for (telemetry::LayerStats& stats : *layers) {
+    run_.Log({std::move(stats), options_.arm});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
+    const data::Batch& batch) {
+  const Stopwatch stopwatch;
+  // Steps are counted from 1: the first, every logf-th and the last.
+  const int64_t step = state_.steps_done + 1;
+  const bool measured = Measured(step);
+  StepResult result;
+  result.learning_rate =
+      LearningRate({options_.train.learning_rate, options_.train.warmup_steps,
+                    options_.train.final_learning_rate_fraction},
+                   state_.steps_done, total_steps_);
+  SetLearningRate(result.learning_rate, *adam_);
+  context_.step = state_.steps_done;
+  if (measured) probe_.Begin(step);
+  const absl::StatusOr<double> loss = Differentiate(batch);
+  if (!loss.ok()) return loss.status();
+  result.loss = *loss;
+  result.gradient_norm =
+      UnscaleAndClip(net_, scaler_.scale(), options_.train.max_gradient_norm);
   result.skipped = !scaler_.Update(std::isfinite(result.gradient_norm));
   skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
   if (skipped_in_a_row_ == kMaxSkippedInARow) {
-    return not_finite(absl::StrCat("gradients that are not finite in ",
-                                   kMaxSkippedInARow, " steps in a row"),
-                      FirstNonFiniteGradient(net_));
+    return NotFinite(absl::StrCat("gradients that are not finite in ",
+                                  kMaxSkippedInARow, " steps in a row"),
+                     FirstNonFiniteGradient(net_));
   }
   // Before the optimiser changes the weights that made these gradients.
   const double before_probe = stopwatch.Seconds();
   if (measured) {
-    const absl::StatusOr<std::vector<telemetry::NamedNumber>> layers =
-        probe_.End();
-    if (!layers.ok()) return layers.status();
-    run_.Log(
-        {telemetry::Scalars{state_.steps_done + 1, *layers}, options_.model});
+    if (absl::Status status = LogLayers(); !status.ok()) return status;
   }
   const double probe_seconds = stopwatch.Seconds() - before_probe;
-  if (!result.skipped) adam_.step();
+  if (!result.skipped) adam_->step();
 
   state_.scaler = scaler_.state();
   ++state_.steps_done;
@@ -215,20 +210,29 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   if (state_.losses.size() > ArmState::kLossWindow) {
     state_.losses.erase(state_.losses.begin());
   }
-  // A measured step watches activations inside the forward pass.
-  if (!measured) {
-    state_.step_seconds.push_back(stopwatch.Seconds() - probe_seconds);
-  }
+  state_.step_times.Add(stopwatch.Seconds() - probe_seconds, measured);
+  run_.Log({telemetry::Scalars{step,
+                               {{"train/loss", result.loss},
+                                {"train/gradient_norm", result.gradient_norm},
+                                {"train/learning_rate", result.learning_rate},
+                                {"train/loss_scale", scaler_.scale()},
+                                {"train/skipped", result.skipped}}},
+            options_.arm});
   return result;
 }
 
 absl::Status ArmTrainer::Validate(base::Progress& progress) {
   const absl::StatusOr<Evaluation> evaluation =
-      Evaluate(net_, *datasets_.val, options_.dice_weight);
-  if (!evaluation.ok()) return evaluation.status();
+      Evaluate(net_, context_, *datasets_.val, options_.batch,
+               options_.task.dice_weight);
+  if (!evaluation.ok()) {
+    return absl::Status(
+        evaluation.status().code(),
+        absl::StrCat(options_.arm, ": validation after step ",
+                     state_.steps_done, ": ", evaluation.status().message()));
+  }
   const ConfusionMatrix& confusion = evaluation->confusion;
-  ValidationScore& score = state_.validation;
-  score = ValidationScore{};
+  ValidationScore& score = state_.validation.emplace();
   score.loss = evaluation->loss;
   score.mean_iou = confusion.MeanIou();
   score.mean_dice = confusion.MeanDice();
@@ -243,9 +247,10 @@ absl::Status ArmTrainer::Validate(base::Progress& progress) {
     scalars.values.push_back({"val/iou/" + name, score.iou.back()});
     scalars.values.push_back({"val/dice/" + name, score.dice.back()});
   }
-  run_.Log({std::move(scalars), options_.model});
+  run_.Log({std::move(scalars), options_.arm});
   progress.Milestone({{"val_loss", score.loss}, {"mIoU", score.mean_iou}});
-  if (score.mean_iou > state_.best_mean_iou) {
+  if (!std::isnan(score.mean_iou) &&
+      (!state_.best_mean_iou || score.mean_iou > *state_.best_mean_iou)) {
     state_.best_mean_iou = score.mean_iou;
     if (!options_.checkpoint_directory.empty()) {
       return Save(BestCheckpointPath(options_.checkpoint_directory));
@@ -257,7 +262,9 @@ absl::Status ArmTrainer::Validate(base::Progress& progress) {
 absl::Status ArmTrainer::Save(const std::string& path) {
   // The records up to this step, before the step counts as done.
   run_.Flush();
-  return SaveCheckpoint(path, net_, adam_, ArmStateToJson(state_, history_));
+  return SaveCheckpoint(
+      path, {options_.arm, state_.steps_done, ArmStateToJson(state_)}, net_,
+      *adam_);
 }
 
 absl::Status ArmTrainer::SaveNumbered() {
@@ -281,61 +288,48 @@ ArmResult ArmTrainer::Result() const {
   }
   result.validation = state_.validation;
   result.best_mean_iou = state_.best_mean_iou;
-  result.median_step_seconds = Median(state_.step_seconds);
+  result.median_step_seconds = state_.step_times.Median();
   result.train_seconds = state_.train_seconds;
-  result.finished = state_.steps_done >= options_.steps;
+  result.finished = state_.steps_done >= total_steps_;
   return result;
 }
 
-absl::StatusOr<ArmResult> ArmTrainer::Train(
-    const data::LoaderOptions& loader_options,
-    base::ProgressMode progress_mode) {
+absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
   if (absl::Status status = Resume(); !status.ok()) return status;
-  if (state_.steps_done >= options_.steps) return Result();
+  if (state_.steps_done >= total_steps_) return Result();
 
-  data::LoaderOptions resumed = loader_options;
-  resumed.start_batch = state_.steps_done;
+  data::LoaderOptions loader_options = options_.loader;
+  loader_options.seed = static_cast<uint64_t>(options_.train.seed);
+  loader_options.start_batch = state_.steps_done;
   absl::StatusOr<std::unique_ptr<data::Loader>> loader =
-      data::Loader::Create(datasets_.train, resumed);
+      data::Loader::Create(datasets_.train, options_.batch, loader_options);
   if (!loader.ok()) return loader.status();
 
   base::ProgressOptions progress_options;
   progress_options.initial = state_.steps_done;
-  base::Progress progress(progress_mode, options_.model, options_.steps,
+  base::Progress progress(progress_mode, options_.arm, total_steps_,
                           progress_options);
   const double seconds_before = state_.train_seconds;
   const Stopwatch stopwatch;
-  while (state_.steps_done < options_.steps &&
+  while (state_.steps_done < total_steps_ &&
          !(options_.should_stop && options_.should_stop())) {
     const absl::StatusOr<data::Batch> batch = (*loader)->Next();
     if (!batch.ok()) return batch.status();
-    // Steps are counted from 1: the first and every logf-th, and the last.
-    const int64_t step = state_.steps_done + 1;
-    const bool measured = step == 1 || step == options_.steps ||
-                          (options_.logf > 0 && step % options_.logf == 0);
-    const absl::StatusOr<StepResult> result = Step(*batch, measured);
+    const absl::StatusOr<StepResult> result = Step(*batch);
     if (!result.ok()) return result.status();
-    const double rate =
-        LearningRate(options_.learning_rate, step - 1, options_.steps);
-    run_.Log(
-        {telemetry::Scalars{step,
-                            {{"train/loss", result->loss},
-                             {"train/gradient_norm", result->gradient_norm},
-                             {"train/learning_rate", rate},
-                             {"train/loss_scale", scaler_.scale()},
-                             {"train/skipped", result->skipped}}},
-         options_.model});
-    progress.Update(step, {{"loss", result->loss}, {"lr", rate}});
+    progress.Update(state_.steps_done,
+                    {{"loss", result->loss}, {"lr", result->learning_rate}});
     state_.train_seconds = seconds_before + stopwatch.Seconds();
 
-    if (step == options_.steps || Due(options_.validate_every)) {
+    const bool last = state_.steps_done == total_steps_;
+    if (last || Due(options_.train.validate_every)) {
       if (absl::Status status = Validate(progress); !status.ok()) return status;
     }
-    if (step == options_.steps || Due(options_.checkpoint_every)) {
+    if (last || Due(options_.checkpoint_every)) {
       if (absl::Status status = SaveNumbered(); !status.ok()) return status;
     }
   }
-  if (state_.steps_done < options_.steps) {
+  if (state_.steps_done < total_steps_) {
     if (absl::Status status = SaveNumbered(); !status.ok()) return status;
   }
   progress.Finish();
@@ -344,15 +338,13 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(
 
 }  // namespace
 
-absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
+absl::StatusOr<ArmResult> TrainArm(nn::Net& net, nn::QuantContext& context,
                                    const data::DatasetPair& datasets,
-                                   const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history) {
-  return ArmTrainer(net, datasets, options, run, history)
-      .Train(loader_options, progress_mode);
+                                   telemetry::Run& run) {
+  context.seed = static_cast<uint32_t>(options.train.seed);
+  return ArmTrainer(net, context, datasets, options, run).Train(progress_mode);
 }
 
 }  // namespace cnn_fp4::train

@@ -1,7 +1,7 @@
 #ifndef TRAIN_TRAIN_ARM_H_
 #define TRAIN_TRAIN_ARM_H_
 
-// Trains one arm of an experiment: one net in one precision, from its first
+// Trains one arm of an experiment: one net under one policy, from its first
 // step (or from its newest checkpoint) to its last.
 //
 // Everything random follows from seeds and the step, and checkpoints hold all
@@ -10,69 +10,69 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/progress.h"
-#include "data/dataset_registry.h"
-#include "data/loader.h"
-#include "nn/unet.h"
+#include "data/batch_spec.h"
+#include "data/dataset.h"
 #include "telemetry/run.h"
-#include "train/learning_rate.h"
-#include "train/statistics_history.h"
+#include "train/arm_state.h"
+#include "train/train_spec.h"
+
+namespace cnn_fp4::nn {
+class Net;
+struct QuantContext;
+}  // namespace cnn_fp4::nn
 
 namespace cnn_fp4::train {
 
 struct ArmOptions {
-  std::string model;  // Of the arm, in records and messages: "nvfp4".
-  int64_t steps = 100;
-  LearningRateOptions learning_rate;
-  double weight_decay = 0.0;       // Adam's, added to the gradient.
-  double max_gradient_norm = 1.0;  // Of all gradients together; 0: no clipping.
-  double dice_weight = 1.0;
-  // FP16 starts from this loss scale; policies that need none ignore it.
-  double initial_loss_scale = 65536.0;
-  int64_t logf = 50;             // Steps between measurements of every layer.
-  int64_t validate_every = 0;    // Steps; 0: after the last step only.
-  int64_t checkpoint_every = 0;  // Steps; 0: at the end or when stopped only.
-  int keep_checkpoints = 2;      // The last so many, beside the best.
+  // The arm's key, in records, messages and checkpoints: "nvfp4".
+  std::string arm;
+  // Whether the arm's policy scales the loss.
+  bool loss_scaling = false;
+  TrainSpec train;
+  TaskSpec task;
+  data::BatchSpec batch;
+  // The trainer sets seed and start_batch.
+  data::LoaderOptions loader;
+
+  // Steps between measurements of every layer; 0: the first and the last only.
+  int64_t logf = 50;
+  // Steps between checkpoints; 0: at the end or when stopped only.
+  int64_t checkpoint_every = 0;
+  // How many numbered checkpoints are kept, beside the best.
+  int64_t keep_checkpoints = 2;
   std::string checkpoint_directory;  // Empty: none are written.
   // Asked before each step; true ends the arm there, after a checkpoint. Empty:
   // the arm is never stopped.
   std::function<bool()> should_stop;
 };
 
-struct ValidationScore {
-  double loss = 0;
-  double mean_iou = 0;
-  double mean_dice = 0;
-  std::vector<double> iou;  // Of each class.
-  std::vector<double> dice;
-};
-
 struct ArmResult {
   int64_t steps_done = 0;
-  int64_t skipped_steps = 0;   // By the gradient scaler.
-  double train_loss = 0;       // Mean of the last 10 steps.
-  ValidationScore validation;  // Of the last one; empty iou: there was none.
-  double best_mean_iou = 0;
-  double median_step_seconds = 0;  // Forward, backward, optimiser.
+  int64_t skipped_steps = 0;  // By the gradient scaler.
+  // Mean of the last 10 steps; unset before the first.
+  std::optional<double> train_loss;
+  // The last one; unset if there was none yet.
+  std::optional<ValidationScore> validation;
+  std::optional<double> best_mean_iou;
+  double median_step_seconds = 0;  // Forward, backward, optimiser; 0: no step.
   double train_seconds = 0;        // The whole arm, interruptions left out.
   bool finished = false;           // false: should_stop said so.
 };
 
-// Trains `net` in place. Measurements go to `run`, and those of the layers to
-// `history`, too. Errors: the data set's; InvalidArgument for a checkpoint of
-// another net; Internal for a loss, or gradients over and over, that are not
-// finite, naming the first tensor that is not.
-absl::StatusOr<ArmResult> TrainArm(nn::UNet& net,
+// Trains `net`, which is under a policy with `context`, in place. Measurements
+// go to `run`. Errors: the data set's; those of LoadCheckpoint; Internal for a
+// loss, an operand, or gradients over and over, that are not finite, naming the
+// first tensor that is not.
+absl::StatusOr<ArmResult> TrainArm(nn::Net& net, nn::QuantContext& context,
                                    const data::DatasetPair& datasets,
-                                   const data::LoaderOptions& loader_options,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,
-                                   telemetry::Run& run,
-                                   StatisticsHistory& history);
+                                   telemetry::Run& run);
 
 }  // namespace cnn_fp4::train
 

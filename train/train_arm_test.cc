@@ -8,8 +8,15 @@
 #include <map>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "data/dataset_registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nn/precision/policy.h"
+#include "telemetry/statistics.h"
+#include "train/checkpoint.h"
+#include "train/test_net.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -19,17 +26,27 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kSteps = 8;
 
-// Keeps every number of "train/loss" and "val/...", by step and key.
+// Keeps every number, by step and key: "train/loss", "val/mean_iou", and of
+// layers "std/gradients/enc1.conv1".
 class Recorder : public telemetry::Sink {
  public:
   using Numbers = std::map<std::pair<int64_t, std::string>, double>;
   explicit Recorder(Numbers* numbers) : numbers_(numbers) {}
 
   absl::Status Write(const telemetry::Record& record) override {
-    const auto* scalars = std::get_if<telemetry::Scalars>(&record.payload);
-    if (scalars == nullptr) return absl::OkStatus();
-    for (const auto& [key, number] : scalars->values) {
-      (*numbers_)[{scalars->step, key}] = number.value();
+    const telemetry::Payload& payload = record.payload;
+    if (const auto* scalars = std::get_if<telemetry::Scalars>(&payload)) {
+      for (const auto& [key, number] : scalars->values) {
+        (*numbers_)[{scalars->step, key}] = number.value();
+      }
+    }
+    if (const auto* stats = std::get_if<telemetry::LayerStats>(&payload)) {
+      for (const auto& [id, value] : stats->values) {
+        const std::string key = absl::StrCat(
+            telemetry::Info(id).key, "/",
+            telemetry::Info(stats->tensor).directory, "/", stats->layer);
+        (*numbers_)[{stats->step, key}] = value;
+      }
     }
     return absl::OkStatus();
   }
@@ -40,84 +57,103 @@ class Recorder : public telemetry::Sink {
   Numbers* numbers_;
 };
 
+// Remembers which images were asked for.
+class Witness : public data::Dataset {
+ public:
+  explicit Witness(std::shared_ptr<const data::Dataset> dataset)
+      : dataset_(std::move(dataset)) {}
+  int64_t size() const override { return dataset_->size(); }
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
+    seen.push_back(index);
+    return dataset_->Get(index);
+  }
+  const std::vector<std::string>& class_names() const override {
+    return dataset_->class_names();
+  }
+  std::string Describe() const override { return dataset_->Describe(); }
+
+  mutable std::vector<int64_t> seen;
+
+ private:
+  std::shared_ptr<const data::Dataset> dataset_;
+};
+
 class TrainArmTest : public ::testing::TestWithParam<std::string> {
  protected:
   TrainArmTest() {
-    data::DatasetOptions options;
-    options.dataset = "synthetic";
-    options.synthetic_count = 12;
-    options.synthetic_size = 48;
-    auto opened = data::OpenDataset(options);
+    data::DatasetSpec spec;
+    spec.dataset = "synthetic";
+    spec.synthetic_count = 12;
+    spec.synthetic_size = 48;
+    auto opened = data::OpenDataset(spec, data::ReadOptions());
     EXPECT_TRUE(opened.ok()) << opened.status();
     datasets_ = *std::move(opened);
-    loader_.batch_size = 2;
-    loader_.crop = 32;
-    loader_.seed = 9;
   }
 
-  std::unique_ptr<nn::UNet> MakeNet(const std::string& policy) {
-    nn::UNetOptions options;
-    options.model_scale_factor = 0.125;
+  TestNet MakeNet(const std::string& policy) {
+    TestNetOptions options;
+    options.seed = 4;
     options.num_classes =
         static_cast<int64_t>(datasets_.train->class_names().size());
-    return *nn::UNet::Create(options, *nn::FindConvPrecision(policy), 4);
+    return MakeTestNet(policy, options);
   }
 
   ArmOptions Options(const std::string& directory) {
     ArmOptions options;
-    options.model = "arm";
-    options.steps = kSteps;
-    options.learning_rate.warmup_steps = 2;
+    options.arm = "arm";
+    options.train.steps = kSteps;
+    options.train.warmup_steps = 2;
+    options.train.validate_every = 4;
+    options.train.seed = 9;
+    options.batch.batch_size = 2;
+    options.batch.crop = 32;
     options.logf = 4;
-    options.validate_every = 4;
     if (!directory.empty()) {
       options.checkpoint_directory = ::testing::TempDir() + "/" + directory;
+      fs::remove_all(options.checkpoint_directory);
     }
     return options;
   }
 
-  absl::StatusOr<ArmResult> Train(nn::UNet& net, const ArmOptions& options,
+  absl::StatusOr<ArmResult> Train(const TestNet& test, ArmOptions options,
                                   Recorder::Numbers* numbers) {
+    options.loss_scaling = test.loss_scaling;
     std::vector<std::unique_ptr<telemetry::Sink>> sinks;
     sinks.push_back(std::make_unique<Recorder>(numbers));
     telemetry::Run run(std::move(sinks));
-    std::vector<std::string> layers;
-    for (const auto& layer : net.layers()) layers.push_back(layer.spec->layer);
-    history_ = std::make_unique<StatisticsHistory>(layers);
-    auto result = TrainArm(net, datasets_, loader_, options,
-                           base::ProgressMode::kOff, run, *history_);
+    auto result = TrainArm(*test.net, *test.context, datasets_, options,
+                           base::ProgressMode::kOff, run);
     EXPECT_TRUE(run.Finish(0).ok());
     return result;
   }
 
   data::DatasetPair datasets_;
-  data::LoaderOptions loader_;
-  std::unique_ptr<StatisticsHistory> history_;
 };
 
 TEST_P(TrainArmTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
   const std::string policy = GetParam();
   Recorder::Numbers expected;
-  const auto whole = MakeNet(policy);
-  const auto whole_result = Train(*whole, Options(""), &expected);
+  const TestNet whole = MakeNet(policy);
+  const auto whole_result = Train(whole, Options(""), &expected);
   ASSERT_TRUE(whole_result.ok()) << whole_result.status();
   EXPECT_TRUE(whole_result->finished);
-  const auto whole_heatmaps = history_->Heatmaps("m", "t", "e");
+  // The first step and every fourth.
+  for (const int64_t step : {1, 4, 8}) {
+    EXPECT_EQ(expected.count({step, "std/gradients/enc1.conv1"}), 1u) << step;
+  }
 
-  ArmOptions options = Options("resume_" + policy);
-  fs::remove_all(options.checkpoint_directory);
+  ArmOptions options = Options("resume_" + nn::Policy::Parse(policy)->Key());
   Recorder::Numbers actual;
   // Stopped between two checkpoints and in the middle of an epoch.
   int steps = 0;
   options.should_stop = [&steps] { return steps++ == 5; };
-  const auto first = MakeNet(policy);
-  const auto stopped = Train(*first, options, &actual);
+  const auto stopped = Train(MakeNet(policy), options, &actual);
   ASSERT_TRUE(stopped.ok()) << stopped.status();
   EXPECT_FALSE(stopped->finished);
   EXPECT_EQ(stopped->steps_done, 5);
   options.should_stop = nullptr;
-  const auto second = MakeNet(policy);
-  const auto resumed = Train(*second, options, &actual);
+  const TestNet second = MakeNet(policy);
+  const auto resumed = Train(second, options, &actual);
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_TRUE(resumed->finished);
 
@@ -128,51 +164,67 @@ TEST_P(TrainArmTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
         << "step " << key.first << " " << key.second << ": " << value
         << " became " << other;
   }
-  for (size_t i = 0; i < whole->parameters().size(); ++i) {
-    EXPECT_TRUE(at::equal(*whole->parameters()[i].tensor,
-                          *second->parameters()[i].tensor))
-        << whole->parameters()[i].name;
+  const auto parameters = second.net->named_parameters();
+  for (const auto& parameter : whole.net->named_parameters()) {
+    EXPECT_TRUE(at::equal(parameter.value(), parameters[parameter.key()]))
+        << parameter.key();
   }
-  // The heatmaps have the columns from before the interruption.
-  const auto heatmaps = history_->Heatmaps("m", "t", "e");
-  ASSERT_EQ(heatmaps.size(), whole_heatmaps.size());
-  EXPECT_EQ(heatmaps[0].heatmaps.statistics[0].columns,
-            whole_heatmaps[0].heatmaps.statistics[0].columns);
 
   // A finished arm is not trained again.
-  const auto third = MakeNet(policy);
-  const auto again = Train(*third, options, &actual);
+  const TestNet third = MakeNet(policy);
+  const auto again = Train(third, options, &actual);
   ASSERT_TRUE(again.ok());
-  EXPECT_EQ(again->validation.mean_iou, resumed->validation.mean_iou);
-  EXPECT_TRUE(at::equal(*third->parameters()[0].tensor,
-                        *second->parameters()[0].tensor));
+  EXPECT_EQ(again->validation->mean_iou, resumed->validation->mean_iou);
+  EXPECT_TRUE(
+      at::equal(third.net->parameters()[0], second.net->parameters()[0]));
+}
+
+// Every policy, and one that draws random bits in the backward pass.
+std::vector<std::string> TestedPolicies() {
+  std::vector<std::string> policies;
+  for (const nn::NamedPolicy& policy : nn::Policies()) {
+    policies.push_back(policy.name);
+  }
+  policies.push_back("nvfp4:first=bf16:*/dgrad_dy=nvfp4+sr");
+  return policies;
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, TrainArmTest,
-                         ::testing::Values("fp32", "fp16", "nvfp4",
-                                           "nvfp4_seed"),
-                         [](const auto& info) { return info.param; });
+                         ::testing::ValuesIn(TestedPolicies()),
+                         [](const auto& info) {
+                           return absl::StrReplaceAll(
+                               nn::Policy::Parse(info.param)->Key(),
+                               {{"-", "_"}, {".", "_"}});
+                         });
 
-TEST_F(TrainArmTest, BothArmsSeeTheSameBatchesFromTheSameWeights) {
-  // In the first step FP16 and FP32 differ by rounding only.
-  Recorder::Numbers fp32, fp16;
+TEST_F(TrainArmTest, EveryArmSeesTheSameBatchesFromTheSameWeights) {
   ArmOptions options = Options("");
-  options.steps = 1;
-  const auto a = MakeNet("fp32"), b = MakeNet("fp16");
-  ASSERT_TRUE(Train(*a, options, &fp32).ok());
-  ASSERT_TRUE(Train(*b, options, &fp16).ok());
-  const double difference =
-      std::abs(fp32.at({1, "train/loss"}) - fp16.at({1, "train/loss"}));
-  EXPECT_GT(difference, 0.0);
-  EXPECT_LT(difference, 0.01 * fp32.at({1, "train/loss"}));
+  // The order in which images are read is that of the batches.
+  options.loader.workers = 0;
+  options.loader.cache_bytes = 0;
+  const data::DatasetPair datasets = datasets_;
+  std::map<std::string, std::vector<int64_t>> seen;
+  std::map<std::string, at::Tensor> weights;
+  for (const std::string policy : {"fp32", "fp16", "nvfp4"}) {
+    const auto witness = std::make_shared<Witness>(datasets.train);
+    datasets_.train = witness;
+    const TestNet test = MakeNet(policy);
+    weights[policy] = test.net->parameters()[0].clone();
+    Recorder::Numbers numbers;
+    ASSERT_TRUE(Train(test, options, &numbers).ok());
+    seen[policy] = witness->seen;
+  }
+  EXPECT_EQ(seen["fp32"].size(), kSteps * 2u);
+  EXPECT_EQ(seen["fp32"], seen["fp16"]);
+  EXPECT_EQ(seen["fp32"], seen["nvfp4"]);
+  EXPECT_TRUE(at::equal(weights["fp32"], weights["nvfp4"]));
 }
 
 TEST_F(TrainArmTest, TheLossComesDown) {
   Recorder::Numbers numbers;
   ArmOptions options = Options("");
-  options.steps = 100;
-  const auto net = MakeNet("nvfp4");
-  const auto result = Train(*net, options, &numbers);
+  options.train.steps = 100;
+  const auto result = Train(MakeNet("nvfp4"), options, &numbers);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_LT(result->train_loss, 0.8 * numbers.at({1, "train/loss"}));
   EXPECT_EQ(result->skipped_steps, 0);
@@ -181,14 +233,14 @@ TEST_F(TrainArmTest, TheLossComesDown) {
 
 TEST_F(TrainArmTest, ANonFiniteLossNamesTheFirstTensor) {
   for (const std::string policy : {"fp32", "nvfp4"}) {
-    const auto net = MakeNet(policy);
+    const TestNet test = MakeNet(policy);
     {
       const torch::NoGradGuard no_grad;
-      at::Tensor weight = *net->layers()[3].weight;
-      weight.flatten()[5] = std::numeric_limits<float>::infinity();
+      test.net->named_parameters()["enc2.conv2.weight"].flatten()[5] =
+          std::numeric_limits<float>::infinity();
     }
     Recorder::Numbers numbers;
-    const auto result = Train(*net, Options(""), &numbers);
+    const auto result = Train(test, Options(""), &numbers);
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
     EXPECT_THAT(result.status().message(), HasSubstr("step 1"));
@@ -199,26 +251,106 @@ TEST_F(TrainArmTest, ANonFiniteLossNamesTheFirstTensor) {
 
 TEST_F(TrainArmTest, GradientsThatOverflowFp16AreSkippedAndTheScaleComesDown) {
   ArmOptions options = Options("");
-  options.initial_loss_scale = 1e12;
-  options.steps = 24;
+  options.train.initial_loss_scale = 1e12;
+  options.train.steps = 24;
   Recorder::Numbers numbers;
-  const auto net = MakeNet("fp16");
-  const auto result = Train(*net, options, &numbers);
+  const auto result = Train(MakeNet("fp16"), options, &numbers);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_GT(result->skipped_steps, 0);
-  EXPECT_LT(result->skipped_steps, options.steps);
+  EXPECT_LT(result->skipped_steps, options.train.steps);
   EXPECT_LT(numbers.at({24, "train/loss_scale"}), 1e12);
 }
 
 TEST_F(TrainArmTest, GradientsThatStayBadStopTheArm) {
   ArmOptions options = Options("");
-  options.initial_loss_scale = 1e30;
-  options.steps = 100;
+  options.train.initial_loss_scale = 1e30;
+  options.train.steps = 100;
   Recorder::Numbers numbers;
-  const auto net = MakeNet("fp16");
-  const auto result = Train(*net, options, &numbers);
+  const auto result = Train(MakeNet("fp16"), options, &numbers);
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.status().message(), HasSubstr("gradient of"));
+}
+
+TEST_F(TrainArmTest, ScoresThatWereNeverMeasuredAreAbsent) {
+  ArmOptions options = Options("");
+  options.should_stop = [] { return true; };
+  Recorder::Numbers numbers;
+  const auto result = Train(MakeNet("fp32"), options, &numbers);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->steps_done, 0);
+  EXPECT_FALSE(result->train_loss.has_value());
+  EXPECT_FALSE(result->validation.has_value());
+  EXPECT_FALSE(result->best_mean_iou.has_value());
+}
+
+// A net that overflows between the last step and the validation.
+class Saboteur : public Witness {
+ public:
+  Saboteur(std::shared_ptr<const data::Dataset> dataset, const nn::Net& net)
+      : Witness(std::move(dataset)), net_(net) {}
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
+    const torch::NoGradGuard no_grad;
+    net_.named_parameters()["enc1.norm1.bias"].fill_(
+        std::numeric_limits<float>::quiet_NaN());
+    return Witness::Get(index);
+  }
+
+ private:
+  const nn::Net& net_;
+};
+
+TEST_F(TrainArmTest, AnOperandThatIsNotFiniteInValidationEndsTheArm) {
+  const TestNet test = MakeNet("nvfp4");
+  datasets_.val = std::make_shared<Saboteur>(datasets_.val, *test.net);
+  Recorder::Numbers numbers;
+  const auto result = Train(test, Options(""), &numbers);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(result.status().message(),
+              HasSubstr("arm: validation after step 4: "));
+  EXPECT_THAT(result.status().message(), HasSubstr("layer enc1.conv2"));
+}
+
+TEST_F(TrainArmTest, EveryStepMeasuredHasARate) {
+  ArmOptions options = Options("");
+  options.logf = 1;
+  Recorder::Numbers numbers;
+  const auto result = Train(MakeNet("fp32"), options, &numbers);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(result->median_step_seconds, 0);
+}
+
+TEST_F(TrainArmTest, CheckpointsDoNotGrowWithTheSteps) {
+  ArmOptions options = Options("grow");
+  options.logf = 1;
+  options.train.validate_every = 0;
+  options.train.steps = 300;
+  options.checkpoint_every = 20;
+  options.keep_checkpoints = 100;
+  options.batch.crop = 16;
+  options.batch.batch_size = 1;
+  Recorder::Numbers numbers;
+  ASSERT_TRUE(Train(MakeNet("fp32"), options, &numbers).ok());
+  const auto size = [&](int64_t step) {
+    return fs::file_size(CheckpointPath(options.checkpoint_directory, step));
+  };
+  // Times are kept of so many steps, and no more; the longest text of a double
+  // has 24 characters, and a comma follows.
+  EXPECT_LT(size(300), size(20) + StepTimes::kWindow * 25);
+}
+
+TEST_F(TrainArmTest, ACheckpointOfAnotherArmOrStepIsRefused) {
+  ArmOptions options = Options("other");
+  Recorder::Numbers numbers;
+  ASSERT_TRUE(Train(MakeNet("fp16"), options, &numbers).ok());
+  ArmOptions other = options;
+  other.arm = "nvfp4";
+  const auto arm = Train(MakeNet("nvfp4"), other, &numbers);
+  EXPECT_THAT(arm.status().message(), HasSubstr("of the arm arm"));
+  fs::rename(CheckpointPath(options.checkpoint_directory, kSteps),
+             CheckpointPath(options.checkpoint_directory, 5));
+  const auto step = Train(MakeNet("fp16"), options, &numbers);
+  EXPECT_THAT(step.status().message(), HasSubstr("checkpoint of step 8"));
 }
 
 }  // namespace

@@ -9,15 +9,18 @@ using base::Require;
 
 absl::Status Check(const TrainSpec& spec) {
   absl::Status status;
-  status.Update(Require(spec.steps >= 0, "steps", "must not be negative"));
-  status.Update(Require(spec.epochs >= 0, "epochs", "must not be negative"));
+  const auto range = [&](const char* field, int64_t value, int64_t max) {
+    status.Update(Require(value >= 0 && value <= max, field,
+                          absl::StrCat("must be between 0 and ", max)));
+  };
+  range("steps", spec.steps, kMaxSteps);
+  range("epochs", spec.epochs, kMaxEpochs);
+  range("seed", spec.seed, kMaxSeed);
   status.Update(Require((spec.steps > 0) != (spec.epochs > 0), "steps",
                         "and epochs: give one of them, and 0 for the other"));
-  status.Update(Require(spec.seed >= 0, "seed", "must not be negative"));
   status.Update(
       Require(spec.learning_rate > 0, "learning_rate", "must be positive"));
-  status.Update(
-      Require(spec.warmup_steps >= 0, "warmup_steps", "must not be negative"));
+  range("warmup_steps", spec.warmup_steps, kMaxSteps);
   status.Update(Require(spec.final_learning_rate_fraction >= 0 &&
                             spec.final_learning_rate_fraction <= 1,
                         "final_learning_rate_fraction",
@@ -43,8 +46,7 @@ absl::Status Check(const TrainSpec& spec) {
       "loss_scale_backoff_factor", "must be between 0 and 1"));
   status.Update(Require(spec.loss_scale_growth_interval >= 1,
                         "loss_scale_growth_interval", "must be at least 1"));
-  status.Update(Require(spec.validate_every >= 0, "validate_every",
-                        "must not be negative"));
+  range("validate_every", spec.validate_every, kMaxSteps);
   return status;
 }
 

@@ -13,6 +13,13 @@
 
 namespace cnn_fp4::train {
 
+// Limits that keep a typing error from starting a run of years, and counts of
+// steps far from overflow.
+inline constexpr int64_t kMaxSteps = 1'000'000'000;
+inline constexpr int64_t kMaxEpochs = 1'000'000;
+// Seeds are the key of 32-bit random number generators.
+inline constexpr int64_t kMaxSeed = 0xffffffff;
+
 struct TrainSpec {
   int64_t steps = 120;
   int64_t epochs = 0;

@@ -7,8 +7,6 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,6 +16,7 @@
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "nlohmann/json.hpp"
+#include "telemetry/sinks/metrics_reader.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -39,7 +38,9 @@ std::string NumberText(const Number& number) {
       number.single() ? std::to_chars(buffer, buffer + sizeof(buffer),
                                       static_cast<float>(value))
                       : std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, result.ptr);
+  const std::string text(buffer, result.ptr);
+  // "-0" is an integer for many readers, ours included, and loses its sign.
+  return text == "-0" ? "-0.0" : text;
 }
 
 std::string Head(absl::string_view type, const Record& record) {
@@ -60,6 +61,20 @@ struct LineWriter {
     const char* comma = "";
     for (const auto& [key, value] : scalars.values) {
       absl::StrAppend(&out, comma, Quoted(key), ":", NumberText(value));
+      comma = ",";
+    }
+    return out + "}}";
+  }
+
+  absl::StatusOr<std::string> operator()(const LayerStats& stats) const {
+    std::string out =
+        absl::StrCat(Head("layer_stats", record), ",\"step\":", stats.step,
+                     ",\"tensor\":", Quoted(Info(stats.tensor).directory),
+                     ",\"layer\":", Quoted(stats.layer), ",\"values\":{");
+    const char* comma = "";
+    for (const auto& [id, value] : stats.values) {
+      absl::StrAppend(&out, comma, Quoted(Info(id).key), ":",
+                      NumberText(value));
       comma = ",";
     }
     return out + "}}";
@@ -105,42 +120,33 @@ struct LineWriter {
     return out + "]}";
   }
 
+  absl::StatusOr<std::string> operator()(const ArmEnd&) const {
+    return Head("arm_end", record) + "}";
+  }
+
   absl::StatusOr<std::string> operator()(const Exit& exit) const {
     return absl::StrCat(Head("exit", record), ",\"code\":", exit.code, "}");
   }
 };
 
 // Whether a line of an interrupted run is measured again after the resume.
-bool IsRepeated(const Json& line, absl::Span<const ResumePoint> points) {
-  if (line.value("type", "") != "scalars") return false;
-  const std::string model = line.value("model", "");
+bool IsRepeated(const MetricsLine& line, absl::Span<const ResumePoint> points) {
   for (const ResumePoint& point : points) {
-    if (point.model == model) return line.value("step", 0L) > point.step;
+    if (point.model == line.model) {
+      return line.step.has_value() && *line.step > point.step;
+    }
   }
   return false;
 }
 
 absl::StatusOr<std::string> WithoutRepeated(
-    const std::string& path, const std::string& old,
-    absl::Span<const ResumePoint> points) {
+    const std::string& path, absl::Span<const ResumePoint> points) {
   std::string kept;
-  size_t number = 0;
-  for (size_t begin = 0; begin < old.size();) {
-    ++number;
-    const size_t end = old.find('\n', begin);
-    // Cut short by a crash.
-    if (end == std::string::npos) break;
-    const std::string line = old.substr(begin, end - begin);
-    begin = end + 1;
-    const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object()) {
-      return absl::DataLossError(
-          absl::StrCat(path, ":", number,
-                       ": not a telemetry record; repair or remove the line, "
-                       "or start a new run"));
-    }
-    if (!IsRepeated(json, points)) absl::StrAppend(&kept, line, "\n");
-  }
+  const absl::Status status = ReadMetrics(path, [&](const MetricsLine& line) {
+    if (!IsRepeated(line, points)) absl::StrAppend(&kept, line.text, "\n");
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
   return kept;
 }
 
@@ -182,14 +188,9 @@ absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
     absl::string_view path, absl::Span<const ResumePoint> points) {
   const std::string name(path);
   if (std::filesystem::is_regular_file(name)) {
-    std::ifstream in(name, std::ios::binary);
-    const std::string old(std::istreambuf_iterator<char>(in), {});
-    if (!in) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("reading ", name));
-    }
-    const absl::StatusOr<std::string> kept = WithoutRepeated(name, old, points);
+    const absl::StatusOr<std::string> kept = WithoutRepeated(name, points);
     if (!kept.ok()) return kept.status();
-    if (*kept != old) {
+    if (kept->size() != std::filesystem::file_size(name)) {
       const absl::Status status = base::WriteFileAtomically(name, *kept);
       if (!status.ok()) return status;
     }

@@ -6,15 +6,21 @@
 //
 //   {"type":"scalars","time":1724277733.125,"model":"fp16","step":40,
 //    "values":{"loss":0.41,"grad_norm":"NaN"}}
+//   {"type":"layer_stats","time":...,"model":"nvfp4","step":50,
+//    "tensor":"weights/prequantize","layer":"enc1.conv1",
+//    "values":{"mean":-0.001,"std":0.12,"kurtosis":2.9}}
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
 //   {"type":"config","time":...,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
+//   {"type":"arm_end","time":...,"model":"nvfp4"}
 //   {"type":"exit","time":...,"code":0}
 //
 // (each on one line). `time` is seconds since 1970 with milliseconds; `model`
 // is left out when empty. Numbers have the fewest digits that read back as the
 // same float or double; NaN and infinities, which JSON lacks, are the strings
 // "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
+// "tensor" and the keys of a layer's values are those of
+// telemetry/statistics.h. telemetry/sinks/metrics_reader.h reads the file.
 
 #include <cstdint>
 #include <memory>
@@ -43,11 +49,11 @@ class JsonlSink : public Sink {
   static absl::StatusOr<std::unique_ptr<JsonlSink>> Create(
       absl::string_view path);
 
-  // Continues `path`, or creates it. Scalars of a resumed model beyond its
-  // checkpoint (step > ResumePoint::step) are removed, because the model will
-  // measure those steps again; a last line that a crash cut short is removed
-  // too. All else stays, the exit record of the interrupted run included. The
-  // shortened file replaces the old one in one rename.
+  // Continues `path`, or creates it. Records of a resumed model whose step is
+  // beyond its checkpoint (step > ResumePoint::step) are removed, because the
+  // model will measure those steps again; a last line that a crash cut short is
+  // removed too. All else stays, the exit record of the interrupted run
+  // included. The shortened file replaces the old one in one rename.
   // DataLoss naming the line for a complete line that is no record.
   static absl::StatusOr<std::unique_ptr<JsonlSink>> Resume(
       absl::string_view path, absl::Span<const ResumePoint> points);

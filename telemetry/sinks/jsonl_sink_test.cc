@@ -38,6 +38,11 @@ Record Step(const std::string& model, int64_t step) {
   return {Scalars{step, {{"loss", 0.1f}}}, model, kTime};
 }
 
+Record Layer(const std::string& model, int64_t step) {
+  return {LayerStats{step, TensorKind::kGradients, "a", {{StatId::kMean, 1}}},
+          model, kTime};
+}
+
 TEST(ToJsonLineTest, ScalarsHaveTheFewestDigitsThatReadBack) {
   const Record record = {
       Scalars{40,
@@ -64,12 +69,20 @@ TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
       {Text{"validation", "line one\nline two \xff\xfe"}, "", kTime},
       {Config{"{\n  \"b\": 1,\n  \"a\": [2.5]\n}"}, "", kTime},
       {TableRecord{"result", table}, "", kTime},
+      {LayerStats{50,
+                  TensorKind::kWeightsPrequantize,
+                  "enc1.conv1",
+                  {{StatId::kMean, -0.0}, {StatId::kSqnrDb, 20.1}}},
+       "nvfp4", kTime},
+      {ArmEnd{}, "nvfp4", kTime},
       {Exit{130}, "", kTime},
   };
   const char* const expected[] = {
       R"({"type":"text","time":1724277733.125,"tag":"validation","text":"line one\nline two ��"})",
       R"({"type":"config","time":1724277733.125,"config":{"b":1,"a":[2.5]}})",
       R"({"type":"table","time":1724277733.125,"name":"result","columns":["arm","loss"],"rows":[["fp\"16\n",0.25]]})",
+      R"({"type":"layer_stats","time":1724277733.125,"model":"nvfp4","step":50,"tensor":"weights/prequantize","layer":"enc1.conv1","values":{"mean":-0.0,"sqnr_db":20.1}})",
+      R"({"type":"arm_end","time":1724277733.125,"model":"nvfp4"})",
       R"({"type":"exit","time":1724277733.125,"code":130})",
   };
   for (size_t i = 0; i < std::size(records); ++i) {
@@ -120,6 +133,7 @@ TEST(JsonlSinkTest, ResumeRemovesWhatWillBeMeasuredAgain) {
     auto sink = *JsonlSink::Create(path);
     for (const Record& record :
          {Step("fp16", 1), Step("fp16", 9), Step("nvfp4", 4), Step("nvfp4", 5),
+          Layer("nvfp4", 5), Layer("nvfp4", 6), Layer("fp16", 6),
           Record{Text{"note", "kept"}, "nvfp4", kTime}, Step("nvfp4", 6),
           Step("", 7)}) {
       ASSERT_TRUE(sink->Write(record).ok());
@@ -137,8 +151,9 @@ TEST(JsonlSinkTest, ResumeRemovesWhatWillBeMeasuredAgain) {
                    (json.contains("step") ? json["step"].dump()
                                           : json["type"].get<std::string>()));
   }
-  EXPECT_THAT(kept, ElementsAre("fp16:1", "fp16:9", "nvfp4:4", "nvfp4:5",
-                                "nvfp4:text", ":7", "nvfp4:6"));
+  EXPECT_THAT(kept,
+              ElementsAre("fp16:1", "fp16:9", "nvfp4:4", "nvfp4:5", "nvfp4:5",
+                          "fp16:6", "nvfp4:text", ":7", "nvfp4:6"));
 }
 
 TEST(JsonlSinkTest, ResumeOfAnUntouchedFileChangesNoByte) {
@@ -150,12 +165,16 @@ TEST(JsonlSinkTest, ResumeOfAnUntouchedFileChangesNoByte) {
 }
 
 TEST(JsonlSinkTest, ResumeNamesTheLineThatIsNoRecord) {
-  const std::string path = Path();
-  ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 1)).ok());
-  std::ofstream(path, std::ios::app) << "garbage\n";
-  const absl::Status status = JsonlSink::Resume(path, {}).status();
-  EXPECT_TRUE(absl::IsDataLoss(status));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(path + ":2:"));
+  for (const char* const bad :
+       {"garbage", R"({"type":5})",
+        R"({"type":"scalars","model":"fp16","step":"1","values":{}})"}) {
+    const std::string path = Path();
+    ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 1)).ok());
+    std::ofstream(path, std::ios::app) << bad << "\n";
+    const absl::Status status = JsonlSink::Resume(path, {{"fp16", 1}}).status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << bad << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path + ":2:"));
+  }
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "tools/fp4/code_use.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
 
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
@@ -34,38 +34,7 @@ void AddScales(const quant::PackedTensor& packed, CodeUse& use) {
   }
 }
 
-double Share(int64_t part, int64_t whole) {
-  return whole == 0 ? 0.0 : static_cast<double>(part) / whole;
-}
-
 }  // namespace
-
-int64_t CodeUse::total() const {
-  int64_t sum = 0;
-  for (const int64_t count : counts) sum += count;
-  return sum;
-}
-
-int CodeUse::codes_used() const {
-  return 16 - static_cast<int>(std::count(counts.begin(), counts.end(), 0));
-}
-
-double CodeUse::entropy() const {
-  double bits = 0.0;
-  for (const int64_t count : counts) {
-    const double p = Share(count, total());
-    if (p > 0.0) bits -= p * std::log2(p);
-  }
-  return bits;
-}
-
-double CodeUse::zero_share() const {
-  return Share(counts[0] + counts[8], total());
-}
-
-double CodeUse::saturated_share() const {
-  return Share(counts[7] + counts[15], total());
-}
 
 absl::StatusOr<CodeUse> CountCodes(const safetensors::Reader& reader,
                                    const QuantizedTensor& tensor) {
@@ -78,11 +47,11 @@ absl::StatusOr<CodeUse> CountCodes(const safetensors::Reader& reader,
     std::array<int64_t, 256> bytes = {};
     for (const uint8_t byte : packed.codes) ++bytes[byte];
     for (int byte = 0; byte < 256; ++byte) {
-      use.counts[byte & 15] += bytes[byte];
-      use.counts[byte >> 4] += bytes[byte];
+      use.codes.counts[byte & 15] += bytes[byte];
+      use.codes.counts[byte >> 4] += bytes[byte];
     }
     // An odd chunk ends with a nibble of padding.
-    if (chunk.size % 2 != 0) --use.counts[packed.codes.back() >> 4];
+    if (chunk.size % 2 != 0) --use.codes.counts[packed.codes.back() >> 4];
     AddScales(packed, use);
   }
   return use;

@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "glog/logging.h"
+#include "tools/fp4/code_use.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/quantized_file.h"
@@ -17,6 +19,8 @@ namespace {
 
 using safetensors::Reader;
 using safetensors::TensorInfo;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // A tensor under the name that its user knows.
 struct Entry {
@@ -56,6 +60,7 @@ absl::Status CompareElements(const Reader& reader_a, const Entry& entry_a,
   if (!a.ok()) return a.status();
   auto b = Stream(reader_b, entry_b);
   if (!b.ok()) return b.status();
+  std::vector<uint8_t> codes;
   while (true) {
     const auto next_a = a->Next();
     if (!next_a.ok()) return next_a.status();
@@ -64,7 +69,15 @@ absl::Status CompareElements(const Reader& reader_a, const Entry& entry_a,
     // Both have the same number of elements, but not the same chunks.
     const size_t n = std::min(next_a->size(), next_b->size());
     if (n == 0) return absl::OkStatus();
-    for (size_t i = 0; i < n; ++i) difference.Add((*next_a)[i], (*next_b)[i]);
+    const absl::Span<const float> values_a = next_a->first(n);
+    const absl::Span<const float> values_b = next_b->first(n);
+    if (entry_b.quantized != nullptr) {
+      codes.resize(n);
+      b->Codes(absl::MakeSpan(codes));
+      difference.Add(values_a, values_b, codes);
+    } else {
+      difference.Add(values_a, values_b);
+    }
     a->Skip(static_cast<int64_t>(n));
     b->Skip(static_cast<int64_t>(n));
   }
@@ -96,49 +109,57 @@ absl::StatusOr<TensorComparison> CompareTensors(const Reader& reader_a,
   const absl::Status status =
       CompareElements(reader_a, a, reader_b, b, result.difference);
   if (!status.ok()) return status;
-  const bool b_has_codes = b.quantized != nullptr;
-  if (b_has_codes || a.quantized != nullptr) {
-    auto use = CountCodes(b_has_codes ? reader_b : reader_a,
-                          b_has_codes ? *b.quantized : *a.quantized);
+  result.b_is_quantized = b.quantized != nullptr;
+  if (result.b_is_quantized) {
+    result.codes = result.difference.finite.codes();
+  } else if (a.quantized != nullptr) {
+    const auto use = CountCodes(reader_a, *a.quantized);
     if (!use.ok()) return use.status();
-    result.code_use = *use;
+    result.codes = use->codes;
   }
   return result;
 }
 
 }  // namespace
 
-void Difference::Add(float a, float b) {
-  ++count;
-  if (a == b || (std::isnan(a) && std::isnan(b))) {
-    if (std::isfinite(a)) {
-      signal += double{a} * a;
-      power += double{b} * b;
-      product += double{a} * b;
+void Difference::Add(absl::Span<const float> a, absl::Span<const float> b) {
+  const absl::Status status = finite.Add(a, b);
+  CHECK(status.ok()) << status;
+  AddUnequal(a, b);
+}
+
+void Difference::Add(absl::Span<const float> a, absl::Span<const float> b,
+                     absl::Span<const uint8_t> codes) {
+  const absl::Status status = finite.Add(a, b, codes);
+  CHECK(status.ok()) << status;
+  AddUnequal(a, b);
+}
+
+void Difference::AddUnequal(absl::Span<const float> a,
+                            absl::Span<const float> b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
+    ++unequal;
+    if (std::isfinite(a[i]) && std::isfinite(b[i])) continue;
+    const double error = std::fabs(double{b[i]} - a[i]);
+    // Negated, so that NaN gets in; and there it stays.
+    if (!std::isnan(nonfinite_error) && !(error <= nonfinite_error)) {
+      nonfinite_error = error;
     }
-    return;
   }
-  ++unequal;
-  const double error = double{b} - a;
-  // Negated, so that NaN gets in; and there it stays.
-  if (!std::isnan(max_error) && !(std::fabs(error) <= max_error)) {
-    max_error = std::fabs(error);
-  }
-  signal += double{a} * a;
-  power += double{b} * b;
-  product += double{a} * b;
-  noise += error * error;
+}
+
+double Difference::max_error() const {
+  if (std::isnan(nonfinite_error)) return nonfinite_error;
+  return std::max(nonfinite_error, finite.MaxAbsError());
 }
 
 double Difference::sqnr() const {
-  if (noise == 0.0) return std::numeric_limits<double>::infinity();
-  return 10.0 * std::log10(signal / noise);
+  return nonfinite_error == 0.0 ? finite.SqnrDb() : kNan;
 }
 
 double Difference::cosine() const {
-  if (signal == 0.0 && power == 0.0) return 1.0;
-  if (signal == 0.0 || power == 0.0) return 0.0;
-  return product / std::sqrt(signal) / std::sqrt(power);
+  return nonfinite_error == 0.0 ? finite.Cosine() : kNan;
 }
 
 absl::StatusOr<std::vector<TensorComparison>> CompareFiles(

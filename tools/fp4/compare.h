@@ -2,7 +2,8 @@
 #define TOOLS_FP4_COMPARE_H_
 
 // `fp4 compare A B`: how far the tensors of B are from those of the same name
-// in A. Quantised tensors of either file are compared by their values.
+// in A. Quantised tensors of either file are compared by their values. What
+// FP4 did to a tensor is said in the words of telemetry/statistics.h.
 
 #include <cstdint>
 #include <optional>
@@ -10,27 +11,39 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/fp4/code_use.h"
+#include "absl/types/span.h"
+#include "quant/code_counts.h"
+#include "quant/distortion.h"
 #include "tools/fp4/file_record.h"
 #include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 
-// Of two tensors a (what it should be) and b. Sums in double, in element order.
+// Of two tensors a (what it should be) and b.
 struct Difference {
-  int64_t count = 0;
-  int64_t unequal = 0;     // Values that differ; NaN equals NaN, -0 equals 0.
-  double max_error = 0.0;  // max |b - a|; NaN where only one of them is NaN.
-  double signal = 0.0;     // sum a^2
-  double noise = 0.0;      // sum (b - a)^2
-  double power = 0.0;      // sum b^2
-  double product = 0.0;    // sum a b
+  // Of the pairs that are finite on both sides.
+  quant::DistortionStats finite;
+  // Values that differ; NaN equals NaN, -0 equals 0.
+  int64_t unequal = 0;
+  // max |b - a| of the unequal pairs that are not finite on both sides: 0 if
+  // there are none, infinity, or NaN where only one of them is NaN.
+  double nonfinite_error = 0.0;
 
-  void Add(float a, float b);
-  // 10 log10(signal / noise), in dB; infinity without noise.
+  void Add(absl::Span<const float> a, absl::Span<const float> b);
+  // The codes that b was decoded from.
+  void Add(absl::Span<const float> a, absl::Span<const float> b,
+           absl::Span<const uint8_t> codes);
+
+  int64_t count() const { return finite.count() + finite.nonfinite(); }
+  // max |b - a|; NaN where only one of them is NaN.
+  double max_error() const;
+  // As DistortionStats defines them; NaN if a pair differs that is not finite
+  // on both sides.
   double sqnr() const;
-  // Of the angle between a and b; 1 if both are zero, 0 if one is.
   double cosine() const;
+
+ private:
+  void AddUnequal(absl::Span<const float> a, absl::Span<const float> b);
 };
 
 struct TensorComparison {
@@ -39,7 +52,11 @@ struct TensorComparison {
   // Empty if the two could be compared.
   std::string problem;
   Difference difference;
-  std::optional<CodeUse> code_use;  // Of B, else of A, where quantised.
+  // Whether B is quantised: then the difference says what underflowed and was
+  // clipped on the way from A.
+  bool b_is_quantized = false;
+  // Of B, else of A, where quantised.
+  std::optional<quant::CodeCounts> codes;
 };
 
 // All tensors that can be compared (F32, F16, BF16 and quantised; others are

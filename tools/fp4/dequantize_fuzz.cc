@@ -33,7 +33,7 @@ void DequantizeTensor(const Reader& reader, const QuantizedTensor& tensor,
   }
   CHECK_EQ(count, tensor.geometry.size());
   const auto use = CountCodes(reader, tensor);
-  if (use.ok()) CHECK_EQ(use->total(), count);
+  if (use.ok()) CHECK_EQ(use->codes.total(), count);
 }
 
 void DequantizeAll(absl::Span<const uint8_t> bytes) {

@@ -47,8 +47,9 @@ absl::Status ElementStream::Load() {
   const Chunk& chunk = chunks_[next_chunk_++];
   CHECK_EQ(chunk.begin, position_);
   buffer_.resize(chunk.size);
-  const absl::Status status = quant::Dequantize(
-      LoadChunk(*reader_, *quantized_, chunk), absl::MakeSpan(buffer_));
+  packed_ = LoadChunk(*reader_, *quantized_, chunk);
+  const absl::Status status =
+      quant::Dequantize(packed_, absl::MakeSpan(buffer_));
   if (!status.ok()) {
     return absl::Status(
         status.code(),
@@ -70,6 +71,16 @@ absl::StatusOr<absl::Span<const float>> ElementStream::Next() {
     if (!status.ok()) return status;
   }
   return loaded_.subspan(position_ - loaded_begin_);
+}
+
+void ElementStream::Codes(absl::Span<uint8_t> codes) const {
+  CHECK(quantized_ != nullptr);
+  const int64_t offset = position_ - loaded_begin_;
+  CHECK_LE(offset + static_cast<int64_t>(codes.size()),
+           static_cast<int64_t>(loaded_.size()));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = quant::CodeAt(packed_, offset + static_cast<int64_t>(i));
+  }
 }
 
 void ElementStream::Skip(int64_t n) {

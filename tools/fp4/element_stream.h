@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "quant/packed_tensor.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/quantized_file.h"
 #include "tools/safetensors/reader.h"
@@ -42,6 +43,9 @@ class ElementStream {
 
   // What comes next and is at hand; empty at the end. Valid until Skip.
   absl::StatusOr<absl::Span<const float>> Next();
+  // The E2M1 codes of the first elements of Next(), one a byte, as many as
+  // `codes` holds. Of a quantised tensor only.
+  void Codes(absl::Span<uint8_t> codes) const;
   // n <= Next().size().
   void Skip(int64_t n);
 
@@ -61,6 +65,7 @@ class ElementStream {
 
   std::vector<Chunk> chunks_;
   size_t next_chunk_ = 0;
+  quant::PackedTensor packed_;
   std::vector<float> buffer_;
 };
 

@@ -121,7 +121,7 @@ TEST_F(Fp4Test, AWholeSession) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("w_scale_2"));
   EXPECT_THAT(outcome.out, HasSubstr("nvfp4+sr"));
-  EXPECT_THAT(outcome.out, HasSubstr("/16  "));
+  EXPECT_THAT(outcome.out, HasSubstr("  14/15  "));
 
   outcome = Run("dequantize --input=" + packed + " --output=" + back);
   EXPECT_EQ(outcome.status, 0) << outcome.err;

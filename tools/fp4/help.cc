@@ -71,7 +71,8 @@ usage: fp4 inspect FILE [flags]
 
 Prints tensors, shapes, types and metadata, and for quantised tensors: tensor
 scale, range of the stored block scales and how many are zero, how many of the
-16 codes occur, the entropy of the codes, the shares of zeros and of +-6.
+15 values of FP4 occur (+0 and -0 are one), the entropy of the values, the
+shares of zeros and of +-6. Which of the +-6 are clipped shows in fp4 compare.
 
 example:
   fp4 inspect fp4.safetensors
@@ -88,8 +89,11 @@ usage: fp4 compare A B [flags]
   --layout=NAME        modelopt or compressed-tensors: for files of other
                        programs
 
-Quantised tensors are compared by their values. Exit status 1 also if a tensor
-is in one file only, or has another shape.
+Quantised tensors are compared by their values. Where B is quantised, underflow
+is the share of A's non-zero values that became zero, and saturation the share
+that was clipped to the largest value of its block. The cosine of zeros is nan;
+equal tensors keep every limit. Exit status 1 also if a tensor is in one file
+only, or has another shape.
 
 examples:
   fp4 compare model.safetensors fp4.safetensors --min_sqnr=18

@@ -9,7 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "quant/code_counts.h"
 #include "quant/recipe.h"
+#include "telemetry/statistics.h"
+#include "tools/fp4/code_use.h"
 #include "tools/fp4/quantized_file.h"
 #include "tools/fp4/tensor_scale.h"
 
@@ -18,6 +21,7 @@ namespace {
 
 using safetensors::Reader;
 using safetensors::TensorInfo;
+using telemetry::StatId;
 
 // Safe to print, whatever a file calls its tensors.
 std::string Plain(absl::string_view text) {
@@ -30,6 +34,23 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 
 std::string Percent(double share) {
   return absl::StrFormat("%.2f%%", 100.0 * share);
+}
+
+// Statistics in the words of the heatmaps: head and cells of their columns.
+
+std::string Title(StatId id) { return std::string(telemetry::Info(id).title); }
+
+std::string TitleWithUnit(StatId id) {
+  return absl::StrCat(Title(id), " ", telemetry::Info(id).unit);
+}
+
+std::string CodesUsedText(const quant::CodeCounts& codes) {
+  return absl::StrCat(codes.CodesUsed(), "/", quant::kNumE2m1Values);
+}
+
+std::string EntropyText(const quant::CodeCounts& codes) {
+  return absl::StrFormat("%.3f %s", codes.EntropyBits(),
+                         telemetry::Info(StatId::kEntropyBits).unit);
 }
 
 std::string ScaleRange(const CodeUse& use) {
@@ -57,7 +78,8 @@ std::string QuantizedTable(const Reader& reader, const FileContents& contents,
                            absl::Status& status) {
   std::vector<std::vector<std::string>> rows = {
       {"tensor", "shape", "axis", "recipe", "tensor scale", "block scales",
-       "zero scales", "codes", "entropy", "zeros", "saturated"}};
+       "zero scales", Title(StatId::kCodesUsed), Title(StatId::kEntropyBits),
+       "zeros", "at +-6"}};
   for (const QuantizedTensor& tensor : contents.quantized) {
     const auto use = CountCodes(reader, tensor);
     if (!use.ok()) {
@@ -68,10 +90,9 @@ std::string QuantizedTable(const Reader& reader, const FileContents& contents,
                     absl::StrCat(tensor.record.axis), tensor.recipe.name,
                     TensorScaleText(reader, tensor), ScaleRange(*use),
                     absl::StrCat(use->zero_scales + use->nan_scales),
-                    absl::StrCat(use->codes_used(), "/16"),
-                    absl::StrFormat("%.3f bit", use->entropy()),
-                    Percent(use->zero_share()),
-                    Percent(use->saturated_share())});
+                    CodesUsedText(use->codes), EntropyText(use->codes),
+                    Percent(use->codes.ZeroShare()),
+                    Percent(use->codes.LargestShare())});
   }
   return FormatTable(rows);
 }
@@ -138,30 +159,35 @@ absl::StatusOr<std::string> InspectReport(const Reader& reader,
 bool Breaks(const TensorComparison& comparison, const Limits& limits) {
   if (!comparison.problem.empty()) return true;
   const Difference& d = comparison.difference;
+  // The cosine of zeros, and the SQNR of nothing, are NaN.
+  if (d.unequal == 0) return false;
   // Negated, so that NaN breaks every limit.
   return (limits.min_sqnr && !(d.sqnr() >= *limits.min_sqnr)) ||
-         (limits.max_error && !(d.max_error <= *limits.max_error)) ||
+         (limits.max_error && !(d.max_error() <= *limits.max_error)) ||
          (limits.min_cosine && !(d.cosine() >= *limits.min_cosine));
 }
 
 std::string CompareReport(const std::vector<TensorComparison>& comparisons,
                           const Limits& limits) {
   std::vector<std::vector<std::string>> rows = {
-      {"tensor", "shape", "SQNR dB", "max error", "cosine", "unequal", "codes",
-       "entropy", "verdict"}};
+      {"tensor", "shape", TitleWithUnit(StatId::kSqnrDb), "max error", "cosine",
+       "unequal", Title(StatId::kUnderflowPct), Title(StatId::kSaturationPct),
+       Title(StatId::kCodesUsed), Title(StatId::kEntropyBits), "verdict"}};
   for (const TensorComparison& c : comparisons) {
     const Difference& d = c.difference;
     if (!c.problem.empty()) {
       rows.push_back({Plain(c.name), ShapeText(c.shape), "", "", "", "", "", "",
-                      Plain(c.problem)});
+                      "", "", Plain(c.problem)});
       continue;
     }
     rows.push_back(
         {Plain(c.name), ShapeText(c.shape), absl::StrFormat("%.3f", d.sqnr()),
-         absl::StrFormat("%.6g", d.max_error),
+         absl::StrFormat("%.6g", d.max_error()),
          absl::StrFormat("%.8f", d.cosine()), absl::StrCat(d.unequal),
-         c.code_use ? absl::StrCat(c.code_use->codes_used(), "/16") : "-",
-         c.code_use ? absl::StrFormat("%.3f bit", c.code_use->entropy()) : "-",
+         c.b_is_quantized ? Percent(d.finite.UnderflowShare()) : "-",
+         c.b_is_quantized ? Percent(d.finite.SaturationShare()) : "-",
+         c.codes ? CodesUsedText(*c.codes) : "-",
+         c.codes ? EntropyText(*c.codes) : "-",
          Breaks(c, limits) ? "over the limit"
          : d.unequal == 0  ? "equal"
                            : "ok"});

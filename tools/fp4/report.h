@@ -28,7 +28,8 @@ struct Limits {
   std::optional<double> min_cosine;  // -1..1
 };
 
-// Whether the tensor breaks a limit, or could not be compared.
+// Whether the tensor breaks a limit, or could not be compared. Equal tensors
+// break none.
 bool Breaks(const TensorComparison& comparison, const Limits& limits);
 
 std::string CompareReport(const std::vector<TensorComparison>& comparisons,

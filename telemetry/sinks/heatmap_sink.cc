@@ -1,0 +1,136 @@
+#include "telemetry/sinks/heatmap_sink.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "telemetry/sinks/metrics_reader.h"
+#include "viz/heatmap.h"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+viz::HeatmapScale ColorScale(StatScale scale) {
+  switch (scale) {
+    case StatScale::kLinear:
+      return viz::HeatmapScale::kLinear;
+    case StatScale::kLog:
+      return viz::HeatmapScale::kLog;
+    case StatScale::kPercent:
+      return viz::HeatmapScale::kPercent;
+    case StatScale::kSymmetric:
+      return viz::HeatmapScale::kSymmetric;
+  }
+  LOG(FATAL) << "no colours for scale " << static_cast<int>(scale);
+}
+
+}  // namespace
+
+HeatmapSink::HeatmapSink(HeatmapSinkOptions options)
+    : options_(std::move(options)) {}
+
+std::unique_ptr<HeatmapSink> HeatmapSink::Create(HeatmapSinkOptions options) {
+  return std::unique_ptr<HeatmapSink>(new HeatmapSink(std::move(options)));
+}
+
+absl::StatusOr<std::unique_ptr<HeatmapSink>> HeatmapSink::Resume(
+    HeatmapSinkOptions options, const std::string& metrics_path) {
+  std::unique_ptr<HeatmapSink> sink = Create(std::move(options));
+  const absl::Status status =
+      ReadMetrics(metrics_path, [&sink](const MetricsLine& line) {
+        if (line.type != "layer_stats") return absl::OkStatus();
+        if (line.model.empty()) {
+          return absl::DataLossError("\"model\" is missing");
+        }
+        const absl::StatusOr<LayerStats> stats = ParseLayerStats(line.json);
+        if (stats.ok()) sink->Fold(line.model, *stats);
+        return stats.status();
+      });
+  if (!status.ok()) return status;
+  return sink;
+}
+
+void HeatmapSink::Fold(const std::string& arm_name, const LayerStats& stats) {
+  Arm& arm = arms_[arm_name];
+  arm.drawn = false;
+  Tensor& tensor = arm.tensors[stats.tensor];
+  const auto found =
+      std::find(tensor.layers.begin(), tensor.layers.end(), stats.layer);
+  const size_t row = found - tensor.layers.begin();
+  if (found == tensor.layers.end()) tensor.layers.push_back(stats.layer);
+  for (const auto& [id, value] : stats.values) {
+    std::vector<std::optional<double>>& column = tensor.tables[id][stats.step];
+    if (column.size() <= row) column.resize(row + 1);
+    column[row] = value;
+  }
+}
+
+viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm, TensorKind kind,
+                                        const Tensor& tensor) const {
+  viz::HeatmapSet set;
+  set.model = arm;
+  set.tensor = std::string(Info(kind).title);
+  set.task = options_.task;
+  set.experiment = options_.experiment;
+  for (const auto& [id, table] : tensor.tables) {
+    const StatInfo& info = Info(id);
+    viz::Heatmap heatmap;
+    heatmap.title = std::string(info.title);
+    heatmap.statistic = std::string(info.key);
+    heatmap.unit = std::string(info.unit);
+    heatmap.description = std::string(info.description);
+    heatmap.scale = ColorScale(info.scale);
+    heatmap.rows = tensor.layers;
+    for (const auto& [step, column] : table) heatmap.columns.push_back(step);
+    for (size_t row = 0; row < tensor.layers.size(); ++row) {
+      for (const auto& [step, column] : table) {
+        heatmap.values.push_back(row < column.size() ? column[row]
+                                                     : std::nullopt);
+      }
+    }
+    set.statistics.push_back(std::move(heatmap));
+  }
+  return set;
+}
+
+absl::Status HeatmapSink::Draw(const std::string& name, Arm& arm) const {
+  if (arm.drawn) return absl::OkStatus();
+  for (const auto& [kind, tensor] : arm.tensors) {
+    // Records without a number have layers and nothing to draw.
+    if (tensor.tables.empty()) continue;
+    const TensorKindInfo& info = Info(kind);
+    const absl::Status status = viz::WriteHeatmapSet(
+        HeatmapSet(name, kind, tensor),
+        absl::StrCat(options_.directory, "/", name, "/", info.directory, "/",
+                     options_.task, "_", info.file));
+    if (!status.ok()) return status;
+  }
+  arm.drawn = true;
+  return absl::OkStatus();
+}
+
+absl::Status HeatmapSink::Write(const Record& record) {
+  if (const auto* stats = std::get_if<LayerStats>(&record.payload)) {
+    CHECK(!record.model.empty())
+        << "statistics of layer " << stats->layer << " of no arm";
+    Fold(record.model, *stats);
+  } else if (std::holds_alternative<ArmEnd>(record.payload)) {
+    const auto arm = arms_.find(record.model);
+    if (arm != arms_.end()) return Draw(arm->first, arm->second);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HeatmapSink::Finish() {
+  absl::Status status;
+  for (auto& [name, arm] : arms_) status.Update(Draw(name, arm));
+  return status;
+}
+
+std::string HeatmapSink::name() const {
+  return absl::StrCat("heatmaps (", options_.directory, ")");
+}
+
+}  // namespace cnn_fp4::telemetry

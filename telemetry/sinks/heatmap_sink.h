@@ -1,0 +1,88 @@
+#ifndef TELEMETRY_SINKS_HEATMAP_SINK_H_
+#define TELEMETRY_SINKS_HEATMAP_SINK_H_
+
+// Draws the statistics of all layers over the steps of a training: one set of
+// heatmaps for each arm and tensor kind, in
+//
+//   <directory>/<arm>/<tensor kind>/<task>_<file>.{png,html,json}
+//   plots/heatmaps/nvfp4/weights/prequantize/semantic_weights.png
+//
+// The sink folds LayerStats records and draws an arm when it ends and, if there
+// is more to show by then, when the run does. metrics.jsonl has the same
+// records, so that a resumed run takes from there what was measured before the
+// interruption and nothing else has to keep it.
+//
+//   HeatmapSinkOptions options{run + "/plots/heatmaps", "semantic", "my_run"};
+//   sinks.push_back(HeatmapSink::Create(options));
+//   ...
+//   run.Log({ArmEnd{}, "nvfp4"});
+//
+// Layers are in the order in which the arm first measured that kind of tensor,
+// which is the order of the net if the probe follows it. A second value for the
+// same place replaces the first.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "telemetry/sink.h"
+#include "telemetry/statistics.h"
+#include "viz/heatmap_set.h"
+
+namespace cnn_fp4::telemetry {
+
+struct HeatmapSinkOptions {
+  std::string directory;   // Made when there is something to draw.
+  std::string task;        // "semantic"
+  std::string experiment;  // "fp16_vs_nvfp4_s025"
+};
+
+class HeatmapSink : public Sink {
+ public:
+  static std::unique_ptr<HeatmapSink> Create(HeatmapSinkOptions options);
+
+  // Starts from the records in `metrics_path`, a metrics.jsonl from which
+  // JsonlSink::Resume has removed what will be measured again. Whether the
+  // interrupted run drew them all is not known, so every arm in it is drawn
+  // once more. DataLoss naming file and line for a line that is no record.
+  static absl::StatusOr<std::unique_ptr<HeatmapSink>> Resume(
+      HeatmapSinkOptions options, const std::string& metrics_path);
+
+  absl::Status Write(const Record& record) override;
+  absl::Status Finish() override;
+  std::string name() const override;
+
+ private:
+  // Layers x steps, of one statistic: step -> value of each layer; a layer
+  // beyond the end was not measured, as nullopt says of one before it.
+  using Table = std::map<int64_t, std::vector<std::optional<double>>>;
+
+  struct Tensor {
+    std::vector<std::string> layers;
+    std::map<StatId, Table> tables;
+  };
+
+  struct Arm {
+    std::map<TensorKind, Tensor> tensors;
+    bool drawn = true;  // Nothing was folded since the last drawing.
+  };
+
+  explicit HeatmapSink(HeatmapSinkOptions options);
+
+  void Fold(const std::string& arm, const LayerStats& stats);
+  absl::Status Draw(const std::string& name, Arm& arm) const;
+  viz::HeatmapSet HeatmapSet(const std::string& arm, TensorKind kind,
+                             const Tensor& tensor) const;
+
+  const HeatmapSinkOptions options_;
+  std::map<std::string, Arm> arms_;
+};
+
+}  // namespace cnn_fp4::telemetry
+
+#endif  // TELEMETRY_SINKS_HEATMAP_SINK_H_

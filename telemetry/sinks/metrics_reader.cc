@@ -1,0 +1,116 @@
+#include "telemetry/sinks/metrics_reader.h"
+
+#include <cerrno>
+#include <fstream>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/json_number.h"
+#include "nlohmann/json.hpp"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+using nlohmann::json;
+
+// Of the value under `key`: nullopt if there is none.
+absl::StatusOr<std::optional<std::string>> OptionalText(const json& object,
+                                                        const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return std::nullopt;
+  if (!found->is_string()) {
+    return absl::DataLossError(
+        absl::StrCat("\"", key, "\" is ", found->dump(), ", not a text"));
+  }
+  return found->get<std::string>();
+}
+
+absl::StatusOr<std::optional<int64_t>> OptionalInteger(const json& object,
+                                                       const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return std::nullopt;
+  const bool too_large =
+      found->is_number_unsigned() &&
+      found->get<uint64_t>() >
+          static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  if (!found->is_number_integer() || too_large) {
+    return absl::DataLossError(
+        absl::StrCat("\"", key, "\" is ", found->dump(), ", not a step"));
+  }
+  return found->get<int64_t>();
+}
+
+absl::Status Visit(absl::string_view text,
+                   absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) {
+    return absl::DataLossError("not a JSON object");
+  }
+  auto type = OptionalText(object, "type");
+  if (!type.ok()) return type.status();
+  if (!type->has_value()) return absl::DataLossError("\"type\" is missing");
+  auto model = OptionalText(object, "model");
+  if (!model.ok()) return model.status();
+  const auto step = OptionalInteger(object, "step");
+  if (!step.ok()) return step.status();
+  return visit({text, object, **std::move(type),
+                (*std::move(model)).value_or(""), *step});
+}
+
+}  // namespace
+
+absl::Status ReadMetrics(
+    const std::string& path,
+    absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path));
+  std::string text;
+  for (int64_t number = 1; std::getline(in, text) && !in.eof(); ++number) {
+    const absl::Status status = Visit(text, visit);
+    if (status.ok()) continue;
+    if (!absl::IsDataLoss(status)) {
+      return absl::Status(status.code(), absl::StrCat(path, ":", number, ": ",
+                                                      status.message()));
+    }
+    return absl::DataLossError(absl::StrCat(
+        path, ":", number, ": not a telemetry record: ", status.message(),
+        "; repair or remove the line, or start a new run"));
+  }
+  if (in.bad()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
+  LayerStats stats;
+  const auto step = OptionalInteger(object, "step");
+  if (!step.ok()) return step.status();
+  if (!step->has_value()) return absl::DataLossError("\"step\" is missing");
+  stats.step = **step;
+  const std::string tensor = object.at("tensor");
+  const std::optional<TensorKind> kind = FindTensorKind(tensor);
+  if (!kind.has_value()) {
+    return absl::DataLossError(absl::StrCat("unknown tensor \"", tensor, "\""));
+  }
+  stats.tensor = *kind;
+  stats.layer = object.at("layer");
+  for (const auto& [key, value] : object.at("values").items()) {
+    const std::optional<StatId> id = FindStatistic(key);
+    if (!id.has_value()) {
+      return absl::DataLossError(
+          absl::StrCat("unknown statistic \"", key, "\""));
+    }
+    const std::optional<double> number = base::NumberFromJson(value);
+    if (!number.has_value()) {
+      return absl::DataLossError(absl::StrCat("\"", key, "\" is null"));
+    }
+    stats.values.push_back({*id, *number});
+  }
+  return stats;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+}  // namespace cnn_fp4::telemetry

@@ -1,0 +1,99 @@
+#include "telemetry/statistics.h"
+
+#include <cstddef>
+
+#include "glog/logging.h"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+constexpr TensorKindInfo kTensorKinds[] = {
+    {TensorKind::kWeightsPrequantize, "weights/prequantize", "weights",
+     "weights, before quantisation"},
+    {TensorKind::kWeightsQuantized, "weights/quantized", "weights",
+     "weights, FP4 codes"},
+    {TensorKind::kWeightsDequantized, "weights/dequantized", "weights",
+     "weights, de-quantised"},
+    {TensorKind::kActivations, "activations", "activations",
+     "activations (inputs of the convolutions)"},
+    {TensorKind::kGradients, "gradients", "gradients", "weight gradients"},
+};
+
+constexpr StatInfo kStatistics[] = {
+    {StatId::kMean, "mean", "Mean", "", "Mean of the values.",
+     StatScale::kSymmetric},
+    {StatId::kStd, "std", "Standard deviation", "",
+     "Population standard deviation.", StatScale::kLog},
+    {StatId::kKurtosis, "kurtosis", "Kurtosis", "",
+     "Fourth standardised moment: 3 for a normal distribution, more with "
+     "heavier tails. Outliers cost a block-scaled format resolution.",
+     StatScale::kLog},
+    {StatId::kAmax, "amax", "Largest magnitude", "", "max |x|.",
+     StatScale::kLog},
+    {StatId::kSqnrDb, "sqnr_db", "SQNR", "dB",
+     "Signal to quantisation noise: 10 log10 of sum x^2 over sum (x - Q(x))^2."
+     " Higher is better; 6 dB are one bit.",
+     StatScale::kLinear},
+    {StatId::kUnderflowPct, "underflow_pct", "Underflow", "%",
+     "Share of the non-zero values that became zero.", StatScale::kPercent},
+    {StatId::kSaturationPct, "saturation_pct", "Saturation", "%",
+     "Share of the values beyond the largest that their block can hold.",
+     StatScale::kPercent},
+    {StatId::kCodesUsed, "codes_used", "FP4 values used", "values",
+     "Of the 15 values of E2M1, how many occur; +0 and -0 are one.",
+     StatScale::kLinear},
+    {StatId::kEntropyBits, "entropy_bits", "Entropy of the FP4 values", "bits",
+     "Shannon entropy of the values' frequencies: 3.9 bits if all 15 occur "
+     "equally often.",
+     StatScale::kLinear},
+    {StatId::kNonfinite, "nonfinite", "NaN and Inf", "values",
+     "How many values are not finite.", StatScale::kLinear},
+};
+
+// Info() takes the line at the value of the enum.
+constexpr bool InOrderOfTheEnums() {
+  size_t i = 0;
+  for (const TensorKindInfo& info : kTensorKinds) {
+    if (static_cast<size_t>(info.kind) != i++) return false;
+  }
+  i = 0;
+  for (const StatInfo& info : kStatistics) {
+    if (static_cast<size_t>(info.id) != i++) return false;
+  }
+  return true;
+}
+static_assert(InOrderOfTheEnums(), "a line of a table is misplaced");
+
+}  // namespace
+
+absl::Span<const TensorKindInfo> TensorKinds() { return kTensorKinds; }
+
+absl::Span<const StatInfo> Statistics() { return kStatistics; }
+
+const TensorKindInfo& Info(TensorKind kind) {
+  const auto index = static_cast<size_t>(kind);
+  CHECK_LT(index, TensorKinds().size());
+  return kTensorKinds[index];
+}
+
+const StatInfo& Info(StatId id) {
+  const auto index = static_cast<size_t>(id);
+  CHECK_LT(index, Statistics().size());
+  return kStatistics[index];
+}
+
+std::optional<TensorKind> FindTensorKind(absl::string_view directory) {
+  for (const TensorKindInfo& info : kTensorKinds) {
+    if (info.directory == directory) return info.kind;
+  }
+  return std::nullopt;
+}
+
+std::optional<StatId> FindStatistic(absl::string_view key) {
+  for (const StatInfo& info : kStatistics) {
+    if (info.key == key) return info.id;
+  }
+  return std::nullopt;
+}
+
+}  // namespace cnn_fp4::telemetry
