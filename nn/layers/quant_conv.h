@@ -17,6 +17,7 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -55,6 +56,10 @@ class QuantConv2dImpl : public torch::nn::ConvNdImpl<2, QuantConv2dImpl>,
   // Throws c10::Error for a padding mode other than zeros and for
   // padding="same".
   explicit QuantConv2dImpl(const torch::nn::Conv2dOptions& options);
+  QuantConv2dImpl(int64_t in_channels, int64_t out_channels,
+                  torch::ExpandingArray<2> kernel_size)
+      : QuantConv2dImpl(
+            torch::nn::Conv2dOptions(in_channels, out_channels, kernel_size)) {}
 
   // x: [N, Cin, H, W].
   at::Tensor forward(const at::Tensor& x);
@@ -71,6 +76,10 @@ class QuantConvTranspose2dImpl
  public:
   explicit QuantConvTranspose2dImpl(
       const torch::nn::ConvTranspose2dOptions& options);
+  QuantConvTranspose2dImpl(int64_t in_channels, int64_t out_channels,
+                           torch::ExpandingArray<2> kernel_size)
+      : QuantConvTranspose2dImpl(torch::nn::ConvTranspose2dOptions(
+            in_channels, out_channels, kernel_size)) {}
 
   at::Tensor forward(const at::Tensor& x);
 
