@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "quant/float_environment.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/quantized_file.h"
@@ -143,6 +144,7 @@ double Difference::cosine() const {
 
 absl::StatusOr<std::vector<TensorComparison>> CompareFiles(
     const Reader& a, const Reader& b, std::optional<Layout> layout) {
+  const quant::FloatEnvironment environment;
   const auto contents_a = ReadContents(a, layout);
   if (!contents_a.ok()) return contents_a.status();
   const auto contents_b = ReadContents(b, layout);
