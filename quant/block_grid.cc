@@ -13,10 +13,13 @@ namespace {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
-// The block extent on an axis: 0 means all of it, and an empty axis has none.
-int64_t Extent(int64_t block, int64_t length) {
-  if (block == 0) return length > 0 ? length : 1;
-  return block;
+absl::Status CheckBlocks(const Recipe& recipe) {
+  if (recipe.block_rows >= 0 && recipe.block_cols >= 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("recipe '", recipe.name, "': blocks of ", recipe.block_rows,
+                   " x ", recipe.block_cols, "; extents must not be negative"));
 }
 
 absl::Status CheckShape(absl::Span<const int64_t> shape) {
@@ -58,6 +61,11 @@ int64_t Product(absl::Span<const int64_t> shape, int begin, int end) {
 
 }  // namespace
 
+int64_t BlockExtent(int64_t block, int64_t length) {
+  const int64_t whole = std::max<int64_t>(length, 1);
+  return block == 0 ? whole : std::min(block, whole);
+}
+
 absl::StatusOr<BlockGrid> BlockGrid::Along(absl::Span<const int64_t> shape,
                                            int axis, const Recipe& recipe) {
   absl::StatusOr<int> positive = NormalizeAxis(shape, axis);
@@ -70,12 +78,14 @@ absl::StatusOr<BlockGrid> BlockGrid::Along(absl::Span<const int64_t> shape,
     }
     return Tiles(shape, *positive - 1, *positive, recipe);
   }
-  if (absl::Status status = CheckShape(shape); !status.ok()) return status;
+  absl::Status status = CheckShape(shape);
+  status.Update(CheckBlocks(recipe));
+  if (!status.ok()) return status;
   BlockGrid grid;
   grid.outer_ = Product(shape, 0, *positive);
   grid.cols_ = shape[*positive];
   grid.inner_ = Product(shape, *positive + 1, static_cast<int>(shape.size()));
-  grid.block_cols_ = Extent(recipe.block_cols, grid.cols_);
+  grid.block_cols_ = BlockExtent(recipe.block_cols, grid.cols_);
   return grid;
 }
 
@@ -99,11 +109,13 @@ absl::StatusOr<BlockGrid> BlockGrid::Tiles(absl::Span<const int64_t> shape,
     return absl::InvalidArgumentError(absl::StrCat(
         "a tile needs two different axes, not ", row_axis, " and ", col_axis));
   }
-  if (absl::Status status = CheckShape(shape); !status.ok()) return status;
+  absl::Status status = CheckShape(shape);
+  status.Update(CheckBlocks(recipe));
+  if (!status.ok()) return status;
   int first = *row;
   int second = *col;
-  int64_t first_block = Extent(recipe.block_rows, shape[first]);
-  int64_t second_block = Extent(recipe.block_cols, shape[second]);
+  int64_t first_block = BlockExtent(recipe.block_rows, shape[first]);
+  int64_t second_block = BlockExtent(recipe.block_cols, shape[second]);
   // Blocks and the elements in them go in memory order.
   if (first > second) {
     std::swap(first, second);

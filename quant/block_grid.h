@@ -24,15 +24,19 @@
 
 namespace cnn_fp4::quant {
 
+// The extent of blocks on an axis of `length` elements: `block`, at most the
+// axis, and all of it for 0; at least 1.
+int64_t BlockExtent(int64_t block, int64_t length);
+
 class BlockGrid {
  public:
   BlockGrid() = default;
 
   // Blocks of recipe.block_cols along `axis` (negative: from the end), or
   // recipe.block_rows x recipe.block_cols tiles over axis and, for a 2-D
-  // recipe, the axis before it.
-  // InvalidArgument for an axis out of range, a negative extent or a product
-  // that overflows int64.
+  // recipe, the axis before it. A block is at most as long as its axis.
+  // InvalidArgument for an axis out of range, a negative extent of the shape or
+  // of the blocks, or a product that overflows int64.
   static absl::StatusOr<BlockGrid> Along(absl::Span<const int64_t> shape,
                                          int axis, const Recipe& recipe);
   static absl::StatusOr<BlockGrid> Flat(int64_t size, const Recipe& recipe);
@@ -46,8 +50,9 @@ class BlockGrid {
   int64_t num_blocks() const;  // Blocks, short ones included.
 
   // The tensor seen as {outer, rows, middle, cols, inner}, with blocks of
-  // block_rows x block_cols over rows and cols; rows is the axis that comes
-  // first in memory. 1-D blocks have rows = middle = block_rows = 1.
+  // block_rows x block_cols over rows and cols, 1 <= block_rows <= max(rows,
+  // 1), 1 <= block_cols <= max(cols, 1); rows is the axis that comes first in
+  // memory. 1-D blocks have rows = middle = block_rows = 1.
   int64_t outer() const { return outer_; }
   int64_t rows() const { return rows_; }
   int64_t middle() const { return middle_; }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "quant/float_environment.h"
 #include "quant/formats/host_device.h"
 #include "quant/quantizer.h"
 
@@ -101,6 +102,7 @@ void DistortionStats::AddPairs(absl::Span<const float> x,
 absl::Status DistortionStats::Add(absl::Span<const float> x,
                                   absl::Span<const float> y,
                                   absl::Span<const uint8_t> codes) {
+  const FloatEnvironment environment;
   if (x.size() != y.size() || x.size() != codes.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("distortion: ", x.size(), " originals, ", y.size(),

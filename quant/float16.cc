@@ -11,7 +11,6 @@ namespace cnn_fp4::quant {
 namespace {
 
 constexpr int64_t kTaskElements = 32768;
-constexpr int64_t kParallelElements = 131072;
 
 struct Nothing {};
 
@@ -21,7 +20,7 @@ void RunAll(absl::Span<const float> x, absl::Span<float> y,
   CHECK_EQ(x.size(), y.size());
   const int64_t n = x.size();
   cpu::ParallelFor<Nothing>(
-      (n + kTaskElements - 1) / kTaskElements, n >= kParallelElements,
+      (n + kTaskElements - 1) / kTaskElements, cpu::WorthThreads(n / 2),
       [&](int64_t task, Nothing&) {
         const int64_t first = task * kTaskElements;
         kernel(x.data() + first, std::min(kTaskElements, n - first),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prefetch.h"
 #include "quant/formats/float16.h"
+#include "quant/guarded_call.h"
 #include "quant/quantize_checks.h"
 #include "quant/quantizer.h"
 #include "quant/scale_rules.h"
@@ -29,17 +31,17 @@ namespace {
 // A piece of FP32 in and one of FP32 out fit the second-level cache, and are
 // worth a call of the quantiser.
 constexpr int64_t kPiece = 16384;
-constexpr int64_t kParallelElements = 65536;
 
 // Elements of a panel that stays in the first-level cache, and floats of a
 // cache line.
 constexpr int64_t kPanel = kPiece / 2;
 constexpr int64_t kLine = 16;
 
+// What a thread works in, not on its stack, which may be small.
 struct PieceState {
-  float x[kPiece];
-  float y[kPiece];
-  bool failed = false;
+  std::unique_ptr<float[]> x = std::unique_ptr<float[]>(new float[kPiece]);
+  std::unique_ptr<float[]> y = std::unique_ptr<float[]>(new float[kPiece]);
+  absl::Status status;
 };
 
 absl::Span<const float> Float32Of(const TensorView& x) {
@@ -72,11 +74,12 @@ bool CanGoInPanels(const Recipe& recipe, const BlockGrid& grid) {
          !IsStochastic(recipe.rounding);
 }
 
-// Whether chunks need no FP32 copy.
+// Whether chunks need no FP32 copy. The kernel rounds large values to infinity.
 bool HasNarrowKernel(const Recipe& recipe, const BlockGrid& grid,
                      const QuantizeOptions& options) {
   return !IsStochastic(recipe.rounding) && options.block_scales.empty() &&
          cpu::HasChunkKernel(grid.block_cols()) &&
+         options.nonfinite != NonFinitePolicy::kSaturate &&
          !ComparesErrors(recipe.scale_rule);
 }
 
@@ -93,7 +96,7 @@ std::optional<float> NarrowAmax(const TensorView& x) {
   };
   uint16_t bits = 0;
   cpu::ParallelFor<State>(
-      Pieces(x.size), x.size >= kParallelElements,
+      Pieces(x.size), cpu::WorthThreads(x.size),
       [&](int64_t piece, State& state) {
         const int64_t first = piece * kPiece;
         const int64_t n = std::min(kPiece, x.size - first);
@@ -114,11 +117,11 @@ std::optional<float> AmaxIfFinite(const TensorView& x) {
   return *amax;
 }
 
-// Same narrow type in and out, chunk by chunk. False, with y undefined, if an
-// element is not finite.
-bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
-                        const TensorView& x, const MutableTensorView& y,
-                        float amax) {
+// Same narrow type in and out, chunk by chunk. An error, with y undefined, if
+// an element is not finite.
+absl::Status FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, const MutableTensorView& y,
+                                float amax) {
   struct State {
     bool failed = false;
   };
@@ -138,7 +141,7 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
   const bool stream = x.data != y.data && cpu::ShouldStream(bytes, bytes);
   bool failed = false;
   cpu::ParallelFor<State>(
-      Pieces(x.size), x.size >= kParallelElements,
+      Pieces(x.size), cpu::WorthThreads(x.size),
       [&](int64_t piece, State& state) {
         const int64_t first = piece * kPiece;
         const int64_t n = std::min(kPiece, x.size - first);
@@ -159,7 +162,8 @@ bool FakeQuantizeChunks(const Recipe& recipe, const BlockGrid& grid,
         std::copy_n(last, rest, to + chunks * chunk);
       },
       [&](const State& state) { failed = failed || state.failed; });
-  return !failed;
+  if (!failed) return absl::OkStatus();
+  return absl::InvalidArgumentError("an element is not finite");
 }
 
 // The recipe of a grid's blocks, which are 1-D: where tiles lie on a tensor of
@@ -189,15 +193,15 @@ struct Piece {
   BlockGrid grid;
 };
 
-// A piece by way of FP32, under a recipe for 1-D blocks. False if it is
-// refused.
-bool QuantizePiece(const Recipe& recipe, const Piece& piece,
-                   const TensorView& x, const MutableTensorView& y,
-                   const QuantizeOptions& options, PieceState& state) {
+// A piece by way of FP32, under a recipe for 1-D blocks. y is as it was if the
+// piece is refused.
+absl::Status QuantizePiece(const Recipe& recipe, const Piece& piece,
+                           const TensorView& x, const MutableTensorView& y,
+                           const QuantizeOptions& options, PieceState& state) {
   const int64_t cols = piece.cols;
   for (int64_t r = 0; r < piece.rows; ++r) {
     const int64_t at = piece.first + r * piece.stride;
-    cpu::Widen(x, at, cols, state.x + r * cols);
+    cpu::Widen(x, at, cols, state.x.get() + r * cols);
     if (piece.rows == 1) continue;
     // What is written in a moment, and probably read next: rows are too short
     // for the CPU to guess.
@@ -212,34 +216,38 @@ bool QuantizePiece(const Recipe& recipe, const Piece& piece,
   }
   const int64_t size = piece.rows * cols;
   const absl::Status status =
-      FakeQuantize(recipe, piece.grid, absl::MakeConstSpan(state.x, size),
-                   absl::MakeSpan(state.y, size), of_piece);
-  for (int64_t r = 0; r < piece.rows; ++r) {
-    cpu::Narrow(state.y + r * cols, cols, y, piece.first + r * piece.stride);
+      FakeQuantize(recipe, piece.grid, absl::MakeConstSpan(state.x.get(), size),
+                   absl::MakeSpan(state.y.get(), size), of_piece);
+  if (!status.ok()) return status;
+  if (options.nonfinite == NonFinitePolicy::kSaturate) {
+    cpu::LimitTo(y.dtype, state.y.get(), size);
   }
-  return status.ok();
+  for (int64_t r = 0; r < piece.rows; ++r) {
+    cpu::Narrow(state.y.get() + r * cols, cols, y,
+                piece.first + r * piece.stride);
+  }
+  return status;
 }
 
 // The same for any two types, in FP32 pieces.
-bool FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
-                        const TensorView& x, const MutableTensorView& y,
-                        const QuantizeOptions& options) {
+absl::Status FakeQuantizePieces(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, const MutableTensorView& y,
+                                const QuantizeOptions& options) {
   const Recipe one_dimensional = OneDimensional(recipe, grid);
-  bool failed = false;
+  absl::Status status;
   cpu::ParallelFor<PieceState>(
-      Pieces(x.size), x.size >= kParallelElements,
+      Pieces(x.size), cpu::WorthThreads(x.size),
       [&](int64_t index, PieceState& state) {
         Piece piece;
         piece.first = index * kPiece;
         piece.cols = std::min(kPiece, x.size - piece.first);
         piece.first_block = piece.first / grid.block_cols();
         piece.grid = *BlockGrid::Flat(piece.cols, one_dimensional);
-        if (!QuantizePiece(one_dimensional, piece, x, y, options, state)) {
-          state.failed = true;
-        }
+        state.status.Update(
+            QuantizePiece(one_dimensional, piece, x, y, options, state));
       },
-      [&](const PieceState& state) { failed = failed || state.failed; });
-  return !failed;
+      [&](const PieceState& state) { status.Update(state.status); });
+  return status;
 }
 
 // Columns of a panel: about kPanel's share, and an odd number of cache lines,
@@ -253,17 +261,17 @@ int64_t PanelWidth(const BlockGrid& grid) {
 }
 
 // The same for blocks across memory: panels of one block's rows.
-bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
-                        const TensorView& x, const MutableTensorView& y,
-                        const QuantizeOptions& options) {
+absl::Status FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, const MutableTensorView& y,
+                                const QuantizeOptions& options) {
   const int64_t inner = grid.inner();
   const int64_t width = PanelWidth(grid);
   const int64_t strips = (inner + width - 1) / width;
   const Recipe one_dimensional = OneDimensional(recipe, grid);
-  bool failed = false;
+  absl::Status status;
   cpu::ParallelFor<PieceState>(
       grid.outer() * grid.block_count_cols() * strips,
-      x.size >= kParallelElements,
+      cpu::WorthThreads(x.size),
       [&](int64_t panel, PieceState& state) {
         const int64_t column = panel % strips * width;
         const int64_t line = panel / strips;  // Over outer and blocks.
@@ -277,26 +285,23 @@ bool FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
         piece.first_block = line * inner + column;
         piece.grid =
             *BlockGrid::Along({piece.rows, piece.cols}, 0, one_dimensional);
-        if (!QuantizePiece(one_dimensional, piece, x, y, options, state)) {
-          state.failed = true;
-        }
+        state.status.Update(
+            QuantizePiece(one_dimensional, piece, x, y, options, state));
       },
-      [&](const PieceState& state) { failed = failed || state.failed; });
-  return !failed;
+      [&](const PieceState& state) { status.Update(state.status); });
+  return status;
 }
 
-}  // namespace
-
-absl::StatusOr<float> Amax(const TensorView& x) {
+absl::StatusOr<float> AmaxOf(const TensorView& x) {
   if (x.dtype == DType::kFloat32) return Amax(Float32Of(x));
   const std::optional<float> amax = NarrowAmax(x);
   if (amax.has_value()) return *amax;
   return Amax(absl::MakeConstSpan(Widened(x)));  // Says which element.
 }
 
-absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
-                          const TensorView& x, const MutableTensorView& y,
-                          const QuantizeOptions& options) {
+absl::Status FakeQuantizeViews(const Recipe& recipe, const BlockGrid& grid,
+                               const TensorView& x, const MutableTensorView& y,
+                               const QuantizeOptions& options) {
   if (x.size != y.size || x.size != grid.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the input has ", x.size, " elements, the output ", y.size,
@@ -305,11 +310,14 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   if (x.dtype == DType::kFloat32 && y.dtype == DType::kFloat32) {
     return FakeQuantize(recipe, grid, Float32Of(x), Float32Of(y), options);
   }
-  if (x.size > 0 && x.data == y.data && x.dtype != y.dtype) {
-    return absl::InvalidArgumentError(
+  absl::Status status = CheckOverlap(x.data, x.size * SizeOf(x.dtype), y.data,
+                                     y.size * SizeOf(y.dtype));
+  const bool in_place = x.size > 0 && x.data == y.data;
+  if (status.ok() && in_place && x.dtype != y.dtype) {
+    status = absl::InvalidArgumentError(
         "in place needs the same type for input and output");
   }
-  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
+  status.Update(CheckQuantizeArguments(recipe, grid, x.size, options));
   if (!status.ok()) return status;
   QuantizeOptions with_amax = options;
   const bool in_panels = CanGoInPanels(recipe, grid);
@@ -318,7 +326,7 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
   // be known before.
   const bool need_amax = recipe.tensor_scale != TensorScale::kNone &&
                          !options.tensor_amax.has_value();
-  if (in_pieces && (need_amax || x.data == y.data)) {
+  if (in_pieces && (need_amax || in_place)) {
     const std::optional<float> amax = AmaxIfFinite(x);
     if (!amax.has_value()) in_pieces = false;
     if (need_amax) with_amax.tensor_amax = amax;
@@ -332,31 +340,52 @@ absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
       }
       return FakeQuantizePieces(recipe, grid, x, y, with_amax);
     };
-    if (run()) return absl::OkStatus();
+    status = run();
+    // What x was is gone: no other try. It was finite, so this is no refusal.
+    if (in_place || !absl::IsInvalidArgument(status)) return status;
   }
   std::vector<float> wide = Widened(x);
   status = FakeQuantize(recipe, grid, wide, absl::MakeSpan(wide), options);
-  if (status.ok()) cpu::NarrowAll(wide.data(), y);
+  if (status.ok()) {
+    cpu::NarrowAll(wide.data(), options.nonfinite == NonFinitePolicy::kSaturate,
+                   y);
+  }
   return status;
+}
+
+}  // namespace
+
+absl::StatusOr<float> Amax(const TensorView& x) {
+  return Guarded([&] { return AmaxOf(x); });
+}
+
+absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                          const TensorView& x, const MutableTensorView& y,
+                          const QuantizeOptions& options) {
+  return Guarded(
+      [&] { return FakeQuantizeViews(recipe, grid, x, y, options); });
 }
 
 absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       const BlockGrid& grid,
                                       const TensorView& x,
                                       const QuantizeOptions& options) {
-  if (x.dtype == DType::kFloat32) {
-    return Quantize(recipe, grid, Float32Of(x), options);
-  }
-  return Quantize(recipe, grid, Widened(x), options);
+  return Guarded([&] {
+    return x.dtype == DType::kFloat32
+               ? Quantize(recipe, grid, Float32Of(x), options)
+               : Quantize(recipe, grid, Widened(x), options);
+  });
 }
 
 absl::Status Dequantize(const PackedTensor& packed,
                         const MutableTensorView& y) {
-  if (y.dtype == DType::kFloat32) return Dequantize(packed, Float32Of(y));
-  std::vector<float> wide(y.size);
-  absl::Status status = Dequantize(packed, absl::MakeSpan(wide));
-  if (status.ok()) cpu::NarrowAll(wide.data(), y);
-  return status;
+  return Guarded([&] {
+    if (y.dtype == DType::kFloat32) return Dequantize(packed, Float32Of(y));
+    std::vector<float> wide(y.size);
+    absl::Status status = Dequantize(packed, absl::MakeSpan(wide));
+    if (status.ok()) cpu::NarrowAll(wide.data(), /*limit=*/false, y);
+    return status;
+  });
 }
 
 }  // namespace cnn_fp4::quant

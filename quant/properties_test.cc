@@ -74,6 +74,27 @@ TEST_P(EveryRecipe, PowerOfTwoEquivariance) {
   }
 }
 
+// Rules that compare errors choose the same scales for 2^k x as for x, from
+// where the scale chain itself meets no subnormals to the largest floats.
+TEST_P(EveryRecipe, ChoicesArePowerOfTwoEquivariant) {
+  if (!ComparesErrors(recipe_.scale_rule)) return;
+  Values x = Gaussian(32 * 64);
+  // Blocks of many magnitudes; of BF16's precision, so that the smallest are
+  // exact as subnormals, too.
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = BitCast<float>(BitCast<uint32_t>(x[i]) & 0xFFFF0000u);
+    x[i] = std::ldexp(x[i], -static_cast<int>(i / 16 % 13));
+  }
+  const BlockGrid grid = BlockGrid::Along({32, 64}, 1, recipe_).value();
+  const PackedTensor expected = Quantize(recipe_, grid, x).value();
+  for (const int k : {-100, -80, -60, -30, 1, 30, 60, 70, 100, 125}) {
+    const PackedTensor packed =
+        Quantize(recipe_, grid, Scaled(x, std::ldexp(1.0f, k))).value();
+    EXPECT_EQ(packed.scales, expected.scales) << k;
+    EXPECT_EQ(packed.codes, expected.codes) << k;
+  }
+}
+
 TEST_P(EveryRecipe, ZerosStayZeros) {
   for (const float zero : {0.0f, -0.0f}) {
     const Values x(16 * 48, zero);
@@ -245,6 +266,25 @@ TEST(Properties, StochasticDrawsDependOnSeedStreamAndIndexAlone) {
   Values y = Fake(recipe, longer, 1, options);
   y.resize(x.size());
   EXPECT_EQ(first, y);
+}
+
+// The matrix, entry by entry: Sylvester's H16[i][j] = (-1)^popcount(i & j),
+// rows with the signs that the contract names.
+TEST(Properties, HadamardIsSylvestersWithTheNamedSigns) {
+  constexpr int kSigns[16] = {1,  1,  1,  -1, 1,  -1, -1, -1,
+                              -1, -1, -1, 1,  -1, 1,  -1, -1};
+  for (int i = 0; i < 16; ++i) {
+    Values x(16, 0.0f), y(16);
+    x[i] = 1.0f;
+    ASSERT_TRUE(RotateGroups(x, kDefaultHadamardSigns, absl::MakeSpan(y)).ok());
+    for (int j = 0; j < 16; ++j) {
+      const int parity = __builtin_popcount(static_cast<unsigned>(i & j)) % 2;
+      EXPECT_EQ(y[j], 0.25f * static_cast<float>(kSigns[i]) *
+                          (parity == 0 ? 1.0f : -1.0f))
+          << i << " " << j;
+    }
+  }
+  EXPECT_EQ(QuantizeOptions().hadamard_signs, kDefaultHadamardSigns);
 }
 
 TEST(Properties, HadamardKeepsProductsAndHasAnInverse) {

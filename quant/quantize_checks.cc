@@ -54,7 +54,7 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
   }
   if (recipe.hadamard &&
       (!one_dimensional || grid.cols() % kHadamardSize != 0 ||
-       grid.block_cols() % kHadamardSize != 0)) {
+       (grid.cols() > 0 && grid.block_cols() % kHadamardSize != 0))) {
     return absl::InvalidArgumentError(
         absl::StrCat("recipe '", recipe.name,
                      "' rotates groups of 16, but the block axis "
@@ -68,11 +68,35 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
         "tensor_amax", absl::MakeSpan(&*options.tensor_amax, 1), 1);
     if (!status.ok()) return status;
   }
+  if (recipe.tensor_scale != TensorScale::kPerRow &&
+      !options.row_amaxes.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("option row_amaxes: recipe '", recipe.name,
+                     "' has no scale for each row"));
+  }
+  if (options.first_element < 0 ||
+      options.first_element > std::numeric_limits<int64_t>::max() - x_size) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "option first_element is ", options.first_element,
+        "; it must not be negative, and the last element's index must fit 63 "
+        "bits"));
+  }
   absl::Status status =
       CheckAmounts("row_amaxes", options.row_amaxes, grid.num_rows());
   status.Update(
       CheckAmounts("block_scales", options.block_scales, grid.num_blocks()));
   return status;
+}
+
+absl::Status CheckOverlap(const void* input, size_t input_bytes,
+                          const void* output, size_t output_bytes) {
+  const auto in = reinterpret_cast<uintptr_t>(input);
+  const auto out = reinterpret_cast<uintptr_t>(output);
+  const bool apart = in + input_bytes <= out || out + output_bytes <= in;
+  const bool same = in == out && input_bytes == output_bytes;
+  if (apart || same) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "input and output overlap in part: give the same memory or other memory");
 }
 
 absl::Status CheckOneTensorScale(const Recipe& recipe) {

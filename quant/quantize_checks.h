@@ -5,6 +5,7 @@
 // refuse the same calls with the same words.
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -15,11 +16,18 @@
 namespace cnn_fp4::quant {
 
 // InvalidArgument unless x_size is the grid's, the recipe is valid and fits the
-// grid, and the options' amaxes and scales are finite, not negative and as
-// many as needed.
+// grid, the options' amaxes and scales are finite, not negative, as many as
+// needed and of a recipe that uses them, and the elements' indices for random
+// bits are 0 to INT64_MAX.
 absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
                                     int64_t x_size,
                                     const QuantizeOptions& options);
+
+// InvalidArgument where an input and an output share memory, unless they are
+// the same: same start, same number of bytes. What is written would be read as
+// input.
+absl::Status CheckOverlap(const void* input, size_t input_bytes,
+                          const void* output, size_t output_bytes);
 
 // InvalidArgument for a recipe with a tensor scale for each row: what a GEMM
 // cannot apply after accumulation.

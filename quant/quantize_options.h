@@ -14,7 +14,9 @@ namespace cnn_fp4::quant {
 // What to do with a NaN or an infinity in the input.
 enum class NonFinitePolicy {
   kRefuse,     // InvalidArgument that names the first index.
-  kSaturate,   // NaN -> 0, +-Inf -> +-largest finite float.
+  kSaturate,   // NaN -> 0, +-Inf -> +-largest finite float, and every form of
+               // the result is finite: E8M0 scales are at most 2^125, values
+               // of a narrow type at most its largest.
   kPropagate,  // Every value of a block that holds one becomes NaN; the other
                // blocks, and the tensor's amax, are as if it were not there.
 };
@@ -22,10 +24,11 @@ enum class NonFinitePolicy {
 struct QuantizeOptions {
   NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;
   // The tensor's amax when the caller knows it (static calibration): saves a
-  // pass over the data. Finite, not negative.
+  // pass over the data. Finite, not negative (-0 is 0). Recipes without a scale
+  // of the whole tensor do not look at it.
   std::optional<float> tensor_amax;
   // The same for TensorScale::kPerRow: one for each of grid.num_rows() rows, or
-  // empty.
+  // empty; refused for other recipes.
   absl::Span<const float> row_amaxes;
   // Block scales as an input instead of from amax (calibrated, learnable): one
   // a block, finite and not negative, in units of the stored scale, i.e. before
@@ -38,8 +41,9 @@ struct QuantizeOptions {
   uint32_t seed = 0;
   uint32_t stream = 0;
   uint64_t step = 0;
-  // Index of the first element in the counters of those roundings: a tensor
-  // that is quantised piece by piece gets the random bits of the whole.
+  // Index of the first element in the counters of those roundings, not
+  // negative: a tensor that is quantised piece by piece gets the random bits of
+  // the whole.
   int64_t first_element = 0;
   // Signs of the Hadamard transform, for recipes that have one.
   uint16_t hadamard_signs = kDefaultHadamardSigns;

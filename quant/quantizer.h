@@ -9,6 +9,17 @@
 //   const auto grid = BlockGrid::Along({n, c, h, w}, /*axis=*/1, *recipe);
 //   std::vector<float> y(x.size());
 //   absl::Status status = FakeQuantize(*recipe, *grid, x, absl::MakeSpan(y));
+//
+// All of them: the same bits in every floating-point environment of the caller,
+// which they leave as it is, on any number of threads (after fork, one). An
+// output is the input itself or shares no memory with it; InvalidArgument
+// otherwise. After an error an output is undefined, in place the input with it:
+// what refuses a value in the middle has written what lies before it.
+// ResourceExhausted where memory runs out.
+//
+// Values of finite inputs may be infinite where a rule rounds the scale of a
+// block up, as mxfp4 does from 1.5 * 2^127 on; NonFinitePolicy::kSaturate keeps
+// every result finite.
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

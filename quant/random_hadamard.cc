@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "quant/float_environment.h"
 #include "quant/hadamard.h"
 
 namespace cnn_fp4::quant {
@@ -17,6 +18,7 @@ absl::Status ForEachGroup(absl::Span<const float> x, uint16_t signs,
         absl::StrCat("Hadamard transform: ", x.size(), " inputs and ", y.size(),
                      " outputs; both must be the same multiple of 16"));
   }
+  const FloatEnvironment environment;
   for (size_t i = 0; i < x.size(); i += kHadamardSize) {
     float group[kHadamardSize];
     std::copy_n(x.begin() + i, kHadamardSize, group);

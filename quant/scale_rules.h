@@ -36,6 +36,10 @@ CNN_FP4_HOST_DEVICE constexpr float MaxFloat(float a, float b) {
   return a > b ? a : b;
 }
 
+CNN_FP4_HOST_DEVICE constexpr uint8_t MinCode(uint8_t a, uint8_t b) {
+  return a < b ? a : b;
+}
+
 // The element magnitude M that a block's amax is mapped to.
 CNN_FP4_HOST_DEVICE constexpr float ElementMax(ScaleRule rule,
                                                Rounding rounding) {
@@ -68,10 +72,24 @@ CNN_FP4_HOST_DEVICE constexpr bool IsFourOverSix(ScaleRule rule) {
 // the sums compared are of FP32 values that are rounded in another order.
 inline constexpr double kComparedErrorTolerance = 64.0;
 
+// Errors of candidate scales are summed over elements and values times this, a
+// power of two that brings the block's amax a, 0 <= a <= FLT_MAX, to [1, 2)
+// ([2, 4) from 2^127 on, below 1 for subnormals): sums of squares neither
+// overflow nor vanish, and the choice for 2^k x is that for x.
+CNN_FP4_HOST_DEVICE constexpr float ErrorUnit(float a) {
+  uint32_t exponent = BitCast<uint32_t>(a) >> 23;
+  if (exponent < 1) exponent = 1;
+  if (exponent > 253) exponent = 253;
+  return BitCast<float>((254 - exponent) << 23);
+}
+
 // Rules that try several scales on the elements and keep the best.
 CNN_FP4_HOST_DEVICE constexpr bool ComparesErrors(ScaleRule rule) {
   return IsFourOverSix(rule) || rule == ScaleRule::kBestOf126;
 }
+
+// Best of 126 tries the E4M3 codes from this one, 448, down to 1.
+inline constexpr uint8_t kBestOf126First = 0x7E;
 
 // What is common to a tensor (or a row).
 struct TensorFactors {
@@ -84,12 +102,34 @@ struct TensorFactors {
   // What PackedTensor::tensor_scales holds: s2 = A / range; g for
   // compressed-tensors, which divides by it; 1 without a tensor scale.
   float decode = 1.0f;
+  // The largest E8M0 and FP32 scales that a block gets.
+  uint8_t e8m0_max = kE8m0Max;
+  float float32_max = kFloatMax;
 };
 
+// The largest amax whose tensor scale leaves every value finite. Only these two
+// overflow: unbiased rounding maps A to 96/17 but rounds elements up to 6, and
+// compressed-tensors' reciprocal can be too small in the last place.
+CNN_FP4_HOST_DEVICE constexpr float LargestFiniteAmax(ScaleRule rule,
+                                                      Rounding rounding) {
+  if (rounding == Rounding::kStochasticUnbiased) return 0x1.ep127f;
+  if (rule == ScaleRule::kCompressedTensors) return 0x1.fffep127f;
+  return kFloatMax;
+}
+
+// given_amax is finite and not negative; -0 is 0. `finite`: every value that
+// follows must be finite, as kSaturate promises.
 CNN_FP4_HOST_DEVICE constexpr TensorFactors MakeTensorFactors(
     const ScaleRule rule, const Rounding rounding, const float scale_max,
-    const bool has_tensor_scale, const float amax) {
+    const bool has_tensor_scale, const float given_amax,
+    const bool finite = false) {
+  float amax = given_amax + 0.0f;  // A negative product flips signs.
   TensorFactors t;
+  if (finite) {
+    t.e8m0_max = kE8m0MaxFiniteProduct;
+    t.float32_max = kFloatMax / kE2m1Max;
+    amax = MinFloat(amax, LargestFiniteAmax(rule, rounding));
+  }
   t.amax = amax;
   t.element_max = ElementMax(rule, rounding);
   t.range = t.element_max * scale_max;
@@ -192,13 +232,13 @@ CNN_FP4_HOST_DEVICE constexpr BlockFactors FactorsOfGivenScale(
     case ScaleFormat::kE4m3:
       return FactorsOfE4m3(rule, t, EncodeE4m3(scale));
     case ScaleFormat::kE8m0: {
-      const uint8_t code = EncodeE8m0RoundUp(scale);
+      const uint8_t code = MinCode(EncodeE8m0RoundUp(scale), t.e8m0_max);
       return FactorsOfStored(rule, t, code, DecodeE8m0(code));
     }
     case ScaleFormat::kFloat32:
       break;
   }
-  return FactorsOfStored(rule, t, 0, scale);
+  return FactorsOfStored(rule, t, 0, MinFloat(scale, t.float32_max));
 }
 
 // E8M0 bits of the scale of a block with amax a, 0 <= a <= FLT_MAX. The clamp
@@ -251,11 +291,12 @@ CNN_FP4_HOST_DEVICE constexpr BlockFactors MakeBlockFactors(
     case ScaleRule::kPow2RoundUp:
     case ScaleRule::kPow2Even:
     case ScaleRule::kPow2MidMax: {
-      const uint8_t code = E8m0ScaleCode(rule, a);
+      const uint8_t code = MinCode(E8m0ScaleCode(rule, a), t.e8m0_max);
       return FactorsOfStored(rule, t, code, DecodeE8m0(code));
     }
     case ScaleRule::kAmax:
-      return FactorsOfStored(rule, t, 0, a / t.element_max);
+      return FactorsOfStored(rule, t, 0,
+                             MinFloat(a / t.element_max, t.float32_max));
     case ScaleRule::kOneLevel:
       return FactorsOfE4m3(rule, t, EncodeE4m3(a / t.element_max));
     case ScaleRule::kTorchAo: {

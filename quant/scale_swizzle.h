@@ -18,7 +18,8 @@
 
 namespace cnn_fp4::quant {
 
-// Bytes of the swizzled scales of a rows x cols matrix, padding included.
+// Bytes of the swizzled scales of a rows x cols matrix, padding included; -1 if
+// an extent is negative or they are 2^63 or more.
 int64_t SwizzledSize(int64_t rows, int64_t cols);
 
 // Row-major to 128x4. InvalidArgument unless scales has rows * cols entries.

@@ -47,5 +47,17 @@ TEST(ScaleSwizzle, RefusesOtherSizes) {
   EXPECT_FALSE(UnswizzleScales({1, 2, 3, 4}, 2, 2).ok());
 }
 
+TEST(ScaleSwizzle, RefusesExtentsWhoseProductOverflows) {
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  // 2^62 * 4 wraps to 0, which is how many bytes there are.
+  EXPECT_EQ(SwizzledSize(kHuge, 4), -1);
+  EXPECT_FALSE(SwizzleScales({}, kHuge, 4).ok());
+  EXPECT_FALSE(UnswizzleScales({}, kHuge, 4).ok());
+  EXPECT_EQ(SwizzledSize(-1, 4), -1);
+  EXPECT_FALSE(SwizzleScales({}, -1, 0).ok());
+  // No columns: nothing to do, however many rows.
+  EXPECT_TRUE(SwizzleScales({}, kHuge, 0).ok());
+}
+
 }  // namespace
 }  // namespace cnn_fp4::quant

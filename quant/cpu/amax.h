@@ -17,6 +17,22 @@ uint32_t ParallelAmaxBits(const float* x, int64_t n);
 // Index of the first NaN or infinity, or -1.
 int64_t FirstNonFinite(const float* x, int64_t n);
 
+// What a pass over elements finds, after policy and transform: the bits of the
+// largest finite magnitude, and whether there is one that is not finite under
+// kRefuse and kPropagate, or was not under kSaturate.
+struct FiniteAmax {
+  uint32_t bits = 0;
+  bool nonfinite = false;
+
+  void Merge(const FiniteAmax& other) {
+    if (other.bits > bits) bits = other.bits;
+    nonfinite = nonfinite || other.nonfinite;
+  }
+};
+
+// Of n contiguous elements; whole groups of 16 if the recipe transforms.
+FiniteAmax FindAmax(const Job& job, const float* x, int64_t n);
+
 // Fills job.tensors and job.params.tensor. InvalidArgument for values that are
 // not finite under kRefuse, as far as an amax is needed at all.
 absl::Status FindTensorFactors(Job& job);

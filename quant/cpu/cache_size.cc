@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 
 #include "quant/cpu/parallel.h"
@@ -10,6 +11,8 @@ namespace cnn_fp4::quant::cpu {
 namespace {
 
 constexpr size_t kDefaultCacheBytes = size_t{16} << 20;
+
+std::atomic<size_t> streamed_bytes{0};
 
 // The last-level cache that CPU 0 shares; 0 if not known. The kernel's word
 // first: the C library's is the sum over the caches of a socket on CPUs that
@@ -32,10 +35,15 @@ size_t LastLevelCacheBytes() {
 }  // namespace
 
 bool ShouldStream(size_t read_bytes, size_t written_bytes) {
+  if (const size_t least = streamed_bytes; least > 0) {
+    return read_bytes + written_bytes >= least;
+  }
   static const size_t known = LastLevelCacheBytes();
   const size_t cache = known > 0 ? known : kDefaultCacheBytes;
   const size_t caches = MaxThreads() > 1 ? 2 : 1;
   return read_bytes + written_bytes >= caches * cache;
 }
+
+void SetStreamedBytesForTest(size_t bytes) { streamed_bytes = bytes; }
 
 }  // namespace cnn_fp4::quant::cpu

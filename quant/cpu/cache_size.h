@@ -12,6 +12,10 @@ namespace cnn_fp4::quant::cpu {
 // takes it without much help: twice as much then.
 bool ShouldStream(size_t read_bytes, size_t written_bytes);
 
+// From how many bytes on; 0 for the above. For tests: small tensors can be
+// streamed, too.
+void SetStreamedBytesForTest(size_t bytes);
+
 }  // namespace cnn_fp4::quant::cpu
 
 #endif  // QUANT_CPU_CACHE_SIZE_H_

@@ -14,8 +14,21 @@ bool IsSeamless(const BlockGrid& grid) {
   return grid.cols() % grid.block_cols() == 0;
 }
 
+// Whether a chunk holds a block.
+bool FitsChunk(const BlockGrid& grid) {
+  return grid.block_cols() <= static_cast<int64_t>(kChunk);
+}
+
+// Elements that a block takes in a chunk, the rest of them zeros: what
+// QuantizeChunks has a kernel for.
+int64_t Slot(const BlockGrid& grid) {
+  int64_t slot = kUnit;
+  while (slot < grid.block_cols()) slot *= 2;
+  return slot;
+}
+
 int64_t BlocksPerChunk(const BlockGrid& grid) {
-  return static_cast<int64_t>(kChunk) / grid.block_cols();
+  return static_cast<int64_t>(kChunk) / Slot(grid);
 }
 
 // A row's factors differ from the tensor's.
@@ -47,12 +60,12 @@ const float* Rotated(const Job& job, const float* x, size_t n,
   return scratch.x.data();
 }
 
-// Up to a chunk of blocks [first, first + count), some of them short: copied
-// to a chunk filled up with zeros and back.
+// Up to a chunk of blocks [first, first + count), some of them shorter than
+// their slot: copied to a chunk filled up with zeros and back.
 void RunGathered(const Job& job, int64_t first, int64_t count,
                  Scratch& scratch) {
   const BlockGrid& grid = job.grid;
-  const size_t block = grid.block_cols();
+  const int64_t slot = Slot(grid);
   float x[kChunk] = {};
   uint8_t bytes[kChunk] = {};
   uint32_t words[kChunk] = {};
@@ -69,15 +82,14 @@ void RunGathered(const Job& job, int64_t first, int64_t count,
   int64_t at = begin.offset;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t column = at % grid.cols();
-    cols[i] = std::min<int64_t>(block, grid.cols() - column);
+    cols[i] = std::min(grid.block_cols(), grid.cols() - column);
     const int64_t from = at - begin.offset;
-    memcpy(x + i * block, job.x + at, cols[i] * sizeof(float));
+    memcpy(x + i * slot, job.x + at, cols[i] * sizeof(float));
     if (random.bytes != nullptr) {
-      memcpy(bytes + i * block, random.bytes + from, cols[i]);
+      memcpy(bytes + i * slot, random.bytes + from, cols[i]);
     }
     if (random.words != nullptr) {
-      memcpy(words + i * block, random.words + from,
-             cols[i] * sizeof(uint32_t));
+      memcpy(words + i * slot, random.words + from, cols[i] * sizeof(uint32_t));
     }
     at += cols[i];
   }
@@ -97,7 +109,7 @@ void RunGathered(const Job& job, int64_t first, int64_t count,
     memcpy(given, params.given_scales, count * sizeof(given[0]));
     params.given_scales = given;
   }
-  if (QuantizeChunks(params, block / kUnit, x, 1, {bytes, words}, local) == 0) {
+  if (QuantizeChunks(params, slot / kUnit, x, 1, {bytes, words}, local) == 0) {
     QuantizeSlowly(job, first, count, scratch);
     return;
   }
@@ -106,18 +118,19 @@ void RunGathered(const Job& job, int64_t first, int64_t count,
   if (out.stored_scales != nullptr) {
     memcpy(out.stored_scales, stored, count * sizeof(float));
   }
-  // Direct packing: all blocks are full.
-  if (out.packed != nullptr) PackCodes(codes, count * block, out.packed);
   int64_t to = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (out.values != nullptr) {
-      memcpy(out.values + to, values + i * block, cols[i] * sizeof(float));
+      memcpy(out.values + to, values + i * slot, cols[i] * sizeof(float));
     }
     if (out.codes != nullptr) {
-      memcpy(out.codes + to, codes + i * block, cols[i]);
+      memcpy(out.codes + to, codes + i * slot, cols[i]);
     }
+    if (out.packed != nullptr) memmove(codes + to, codes + i * slot, cols[i]);
     to += cols[i];
   }
+  // Direct packing: whole bytes.
+  if (out.packed != nullptr) PackCodes(codes, to, out.packed);
 }
 
 constexpr int64_t kScratchChunks = 8;
@@ -156,38 +169,12 @@ void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   if (count > 0) RunGathered(job, first, count, scratch);
 }
 
-// One block of any length.
-void RunLong(const Job& job, int64_t index, Scratch& scratch) {
-  constexpr size_t kPiece = 1024;
-  const BlockGrid::Block block = job.grid.block(index);
-  const float* x = Rotated(job, job.x + block.offset, block.cols, scratch);
-  const uint32_t bits = AmaxBits(x, block.cols);
-  if (bits >= 0x7F800000u) return QuantizeSlowly(job, index, 1, scratch);
-  FindFactors(job, index, &bits, 1, scratch);
-  const float factor = scratch.factors[0];
-  const float value_factor = scratch.value_factors[0];
-  scratch.factors.assign(kPiece, factor);
-  scratch.value_factors.assign(kPiece, value_factor);
-  const KernelOutput out = OutputAt(job, index, block.offset);
-  uint8_t to_be_packed[kPiece];
-  for (int64_t i = 0; i < block.cols; i += kPiece) {
-    const size_t n = std::min<int64_t>(kPiece, block.cols - i);
-    uint8_t* codes = out.codes == nullptr ? nullptr : out.codes + i;
-    if (out.packed != nullptr) codes = to_be_packed;
-    QuantizeElements(job.params, x + i, n, scratch.factors.data(),
-                     scratch.value_factors.data(),
-                     FillRandom(job, block.offset + i, n, scratch),
-                     out.values == nullptr ? nullptr : out.values + i, codes);
-    if (out.packed != nullptr) PackCodes(codes, n, out.packed + i / 2);
-  }
-}
-
 // Blocks in a task: whole chunks where rows allow it.
 int64_t BlocksPerTask(const Job& job) {
   const BlockGrid& grid = job.grid;
   const int64_t blocks =
       std::max<int64_t>(1, kTaskElements / grid.block_cols());
-  if (!HasChunkKernel(grid.block_cols())) return blocks;
+  if (!FitsChunk(grid)) return blocks;
   return std::max<int64_t>(blocks, BlocksPerChunk(grid));
 }
 
@@ -234,12 +221,17 @@ void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
     end = (row + 1) * row_blocks;
   }
   const int64_t count = std::min(per_task, end - first);
-  if (!HasChunkKernel(grid.block_cols())) {
-    for (int64_t b = first; b < first + count; ++b) RunLong(job, b, scratch);
+  if (!FitsChunk(grid)) {
+    for (int64_t b = first; b < first + count; ++b) {
+      RunLongBlock(job, b, scratch);
+    }
     return;
   }
-  if (IsSeamless(grid)) return RunFull(job, first, count, scratch);
-  if (RowByRow(job)) {
+  const bool fills_slot = Slot(grid) == grid.block_cols();
+  if (fills_slot && IsSeamless(grid)) {
+    return RunFull(job, first, count, scratch);
+  }
+  if (fills_slot && RowByRow(job)) {
     const bool short_end = first + count == end;
     RunFull(job, first, count - short_end, scratch);
     if (short_end) RunGathered(job, end - 1, 1, scratch);

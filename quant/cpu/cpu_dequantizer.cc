@@ -17,7 +17,6 @@ namespace cnn_fp4::quant::cpu {
 namespace {
 
 constexpr int64_t kTaskElements = 16384;
-constexpr int64_t kParallelElements = 65536;
 
 struct Buffers {
   std::vector<float> factors;
@@ -86,8 +85,7 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
   const bool stream =
       ShouldStream(packed.codes.size(), y.size() * sizeof(float));
   ParallelFor<Buffers>(
-      (blocks + per_task - 1) / per_task,
-      static_cast<int64_t>(y.size()) >= kParallelElements,
+      (blocks + per_task - 1) / per_task, WorthThreads(y.size()),
       [&](int64_t task, Buffers& buffers) {
         const int64_t first = task * per_task;
         const int64_t count = std::min(per_task, blocks - first);
@@ -111,7 +109,7 @@ void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
   const int64_t pieces = (grid.cols() + piece - 1) / piece;
   const int64_t lines = grid.outer() * grid.rows() * grid.middle();
   ParallelFor<Buffers>(
-      lines * pieces, static_cast<int64_t>(y.size()) >= kParallelElements,
+      lines * pieces, WorthThreads(y.size()),
       [&](int64_t task, Buffers& buffers) {
         const int64_t line = task / pieces;
         const int64_t first = task % pieces * piece;

@@ -31,10 +31,9 @@ absl::Status RunJob(const Job& job) {
   if (grid.size() == 0) return absl::OkStatus();  // No layout to cut up.
   Refusals refusals;
   const auto merge = [&](const Scratch& s) { refusals.Merge(s.refusals); };
-  const bool parallel = grid.size() >= kParallelElements;
+  const bool parallel = WorthThreads(grid.size());
   if (!HasKernels(job)) {
-    const int64_t size =
-        std::max<int64_t>(1, grid.block_rows() * grid.block_cols());
+    const int64_t size = grid.block_rows() * grid.block_cols();
     const int64_t per_task = std::max<int64_t>(1, kTaskElements / size);
     const int64_t blocks = grid.num_blocks();
     ParallelFor<Scratch>((blocks + per_task - 1) / per_task, parallel,
@@ -55,6 +54,8 @@ absl::Status RunJob(const Job& job) {
           QuantizeByError(job, first, std::min(unit, blocks - first), scratch);
         },
         merge);
+  } else if (HasHugeBlocks(job)) {
+    RunHugeBlocks(job, refusals);
   } else if (HasContiguousKernel(job)) {
     ParallelFor<Scratch>(
         ContiguousTasks(job), parallel,
@@ -89,17 +90,20 @@ Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
   return job;
 }
 
-absl::Status CheckSizes(absl::Span<const float> x, absl::Span<float> y) {
-  if (x.size() == y.size()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the output has ", y.size(), " elements, the input ", x.size()));
+absl::Status CheckOutput(absl::Span<const float> x, absl::Span<float> y) {
+  if (x.size() != y.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the output has ", y.size(), " elements, the input ", x.size()));
+  }
+  const size_t bytes = x.size() * sizeof(float);
+  return CheckOverlap(x.data(), bytes, y.data(), bytes);
 }
 
 // Values or operands.
 absl::StatusOr<TensorFactors> RunValues(
     const Recipe& recipe, const BlockGrid& grid, absl::Span<const float> x,
     absl::Span<float> y, const QuantizeOptions& options, bool operand) {
-  absl::Status status = CheckSizes(x, y);
+  absl::Status status = CheckOutput(x, y);
   status.Update(CheckQuantizeArguments(recipe, grid, x.size(), options));
   if (!status.ok()) return status;
   Job job = MakeJob(recipe, grid, x, options);
@@ -107,7 +111,7 @@ absl::StatusOr<TensorFactors> RunValues(
   job.output.values = y.data();
   job.output.stream =
       ShouldStream(x.size() * sizeof(float), y.size() * sizeof(float)) &&
-      (x.end() <= y.begin() || y.end() <= x.begin());
+      x.data() != y.data();
   status = FindTensorFactors(job);
   if (status.ok()) status = RunJob(job);
   if (!status.ok()) return status;
@@ -193,14 +197,14 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
   status = RunJob(job);
   if (!status.ok()) return status;
   const int64_t n = x.size();
-  ParallelFor<Scratch>(
-      (n + kTaskElements - 1) / kTaskElements, n >= kParallelElements,
-      [&](int64_t task, Scratch&) {
-        const int64_t first = task * kTaskElements;
-        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
-                  packed.codes.data() + first / 2);
-      },
-      [](const Scratch&) {});
+  ParallelFor<Scratch>((n + kTaskElements - 1) / kTaskElements, WorthThreads(n),
+                       [&](int64_t task, Scratch&) {
+                         const int64_t first = task * kTaskElements;
+                         PackCodes(codes.data() + first,
+                                   std::min(kTaskElements, n - first),
+                                   packed.codes.data() + first / 2);
+                       },
+                       [](const Scratch&) {});
   return absl::OkStatus();
 }
 

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "quant/cpu/cache_size.h"
 #include "quant/cpu/instruction_sets.h"
+#include "quant/cpu/parallel.h"
 #include "quant/formats/host_device.h"
 #include "quant/testing/reference_bits.h"
 #include "quant/testing/tie_values.h"
@@ -76,9 +78,11 @@ std::vector<std::string> RecipeNames() {
   }
   for (const char* name :
        {"nvfp4_modelopt+sr8", "mxfp4+block=16+sr", "mxfp4+block=64",
-        "mxfp4+block=10", "nvfp4+block=128", "nvfp4+rht", "nvfp4_rowscaled+rht",
-        "mxfp4+rht+sr8", "nvfp4_2d+sr", "nvfp4_four_over_six+sr8",
-        "nvfp4_four_over_six_mae+sr_unbiased+rht"}) {
+        "mxfp4+block=10", "mxfp4+block=48", "nvfp4+block=300",
+        "nvfp4+block=0+sr", "nvfp4+rht+block=65536",
+        "nvfp4_four_over_six+block=0", "nvfp4+block=128", "nvfp4+rht",
+        "nvfp4_rowscaled+rht", "mxfp4+rht+sr8", "nvfp4_2d+sr",
+        "nvfp4_four_over_six+sr8", "nvfp4_four_over_six_mae+sr_unbiased+rht"}) {
     names.emplace_back(name);
   }
   return names;
@@ -93,6 +97,8 @@ class CpuQuantizerTest : public ::testing::TestWithParam<std::string> {
  protected:
   ~CpuQuantizerTest() override {
     cpu::UseInstructionSet(0);
+    cpu::SetWorthThreadsForTest(65536);
+    cpu::SetStreamedBytesForTest(0);
     omp_set_num_threads(max_threads_);
   }
 
@@ -187,6 +193,40 @@ TEST_P(CpuQuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
     const auto shorter = absl::MakeSpan(actual).subspan(1);
     EXPECT_EQ(cpu::OperandValues(*packed, shorter).status().code(),
               absl::StatusCode::kInvalidArgument);
+  }
+}
+
+// What small tensors do not do by themselves: two threads, outputs that are
+// streamed, blocks that several threads share, counters beyond 32 bits.
+TEST_P(CpuQuantizerTest, TheWaysOfLargeTensorsEqualReference) {
+  const Recipe recipe = FindRecipe(GetParam()).value();
+  if (recipe.scale_rule == ScaleRule::kBestOf126) return;  // Slow.
+  omp_set_num_threads(2);
+  cpu::SetWorthThreadsForTest(1);
+  cpu::SetStreamedBytesForTest(1);
+  QuantizeOptions options;
+  options.seed = 77;
+  options.first_element = (int64_t{1} << 40) + 3;
+  const std::vector<Shape> shapes = {
+      {{70000}, 0},        {{257, 100}, 1},   {{90, 512}, 1},
+      {{2, 40, 700}, 1},   {{3, 150, 40}, 1}, {{64, 32, 3, 3}, 1},
+      {{40, 64, 3, 3}, 0}, {{100, 90}, 1},    {{1, 130, 33}, 1}};
+  for (const Shape& shape : shapes) {
+    if (!Fits(recipe, shape)) continue;
+    const auto grid = BlockGrid::Along(shape.extents, shape.axis, recipe);
+    SCOPED_TRACE(ToString(recipe) + " shape " +
+                 ::testing::PrintToString(shape.extents));
+    std::vector<float> x = Values(grid->size(), 13);
+    ExpectReferenceBits(recipe, *grid, x, options);
+    x[grid->size() / 2] = std::numeric_limits<float>::infinity();
+    for (const NonFinitePolicy policy :
+         {NonFinitePolicy::kRefuse, NonFinitePolicy::kSaturate,
+          NonFinitePolicy::kPropagate}) {
+      options.nonfinite = policy;
+      ExpectReferenceBits(recipe, *grid, x, options);
+    }
+    options.nonfinite = NonFinitePolicy::kRefuse;
+    if (HasFailure()) break;
   }
 }
 

@@ -105,7 +105,7 @@ HWY_INLINE VF AllInside(VF v) {
 // The transforms of contiguous groups, a vector at a time: use(v, i) gets those
 // of the elements from i on.
 template <class Use>
-HWY_INLINE void ForEachTransformed(const float* HWY_RESTRICT x, size_t groups,
+HWY_INLINE void ForEachTransformed(const float* x, size_t groups,
                                    uint16_t signs, const Use& use) {
   const Floats d;
   const Words dw;

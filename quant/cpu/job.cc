@@ -1,10 +1,6 @@
 #include "quant/cpu/job.h"
 
-#include <cmath>
 #include <cstring>
-
-#include "quant/formats/e2m1.h"
-#include "quant/reference/block_quantizer.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -135,71 +131,6 @@ void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
   }
   if (out.stored_scales != nullptr) {
     memcpy(out.stored_scales + first_block, stored, n * sizeof(float));
-  }
-}
-
-void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
-                    Scratch& scratch) {
-  const bool refuse = job.options.nonfinite == NonFinitePolicy::kRefuse;
-  for (int64_t b = first_block; b < first_block + count; ++b) {
-    const BlockGrid::Block block = job.grid.block(b);
-    reference::BlockInput input{job.recipe,
-                                job.tensor_of(block),
-                                job.key,
-                                job.options.step,
-                                reference::Offsets(job.grid, block),
-                                {},
-                                {}};
-    input.first_element = job.options.first_element;
-    const std::vector<int64_t>& offsets = input.offsets;
-    input.x.resize(offsets.size());
-    for (size_t i = 0; i < offsets.size(); ++i) input.x[i] = job.x[offsets[i]];
-    if (refuse) {
-      const int64_t bad = reference::FirstNonFinite(input.x);
-      if (bad >= 0) {
-        Refusals refusal;
-        refusal.element = offsets[bad];
-        refusal.value = input.x[bad];
-        scratch.refusals.Merge(refusal);
-        continue;
-      }
-    }
-    reference::PrepareBlock(job.recipe, job.options, input.x);
-    if (refuse) {
-      const int64_t bad = reference::FirstNonFinite(input.x);
-      if (bad >= 0) {
-        Refusals refusal;
-        refusal.rotated = offsets[bad];
-        scratch.refusals.Merge(refusal);
-        continue;
-      }
-    }
-    if (job.has_given_scales()) {
-      input.given_scale = job.options.block_scales[b];
-    }
-    const auto [factors, codes] = reference::QuantizeBlock(input);
-    const KernelOutput& output = job.output;
-    if (output.scale_codes != nullptr) output.scale_codes[b] = factors.code;
-    if (output.stored_scales != nullptr) {
-      output.stored_scales[b] = factors.stored;
-    }
-    const float value_factor =
-        job.params.operand ? factors.stored : factors.dequantize;
-    for (size_t i = 0; i < offsets.size(); ++i) {
-      const int64_t at = offsets[i];
-      if (output.values != nullptr) {
-        output.values[at] = DecodeE2m1(codes[i]) * value_factor;
-      }
-      if (output.codes != nullptr) output.codes[at] = codes[i];
-      // Direct packing implies blocks of whole bytes.
-      if (output.packed != nullptr && at % 2 == 1) {
-        output.packed[at / 2] =
-            static_cast<uint8_t>(codes[i - 1] | codes[i] << 4);
-      }
-    }
-    if (output.packed != nullptr && offsets.size() % 2 == 1) {
-      output.packed[offsets.back() / 2] = codes.back();
-    }
   }
 }
 

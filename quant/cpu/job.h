@@ -21,9 +21,6 @@ namespace cnn_fp4::quant::cpu {
 // that taking one costs nothing.
 inline constexpr int64_t kTaskElements = 16384;
 
-// Below this many elements a second thread costs more than it saves.
-inline constexpr int64_t kParallelElements = 65536;
-
 struct Job {
   const Recipe& recipe;
   const BlockGrid& grid;
@@ -63,7 +60,7 @@ struct Refusals {
 
 // The buffers of one thread; they only ever grow.
 struct Scratch {
-  std::vector<float> x, values, factors, value_factors, stored;
+  std::vector<float> x, values, factors, value_factors, stored, errors;
   std::vector<uint8_t> codes, scale_codes, random_bytes;
   std::vector<uint32_t> amax_bits, random_words;
   Refusals refusals;
@@ -86,8 +83,11 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
 void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
                  size_t n, Scratch& scratch);
 
-// Blocks one by one, by the reference's arithmetic: for rules without a kernel
-// and for blocks with values that are not finite.
+// What a block with a value that is not finite gets under kPropagate.
+BlockFactors NanFactors(const Job& job);
+
+// Blocks one by one, an element after the other: for rules without a kernel and
+// for blocks with values that are not finite.
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
@@ -101,6 +101,14 @@ bool HasContiguousKernel(const Job& job);
 bool CanPackDirectly(const Job& job);
 int64_t ContiguousTasks(const Job& job);
 void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
+
+// One of those blocks, longer than a chunk.
+void RunLongBlock(const Job& job, int64_t index, Scratch& scratch);
+
+// Blocks along contiguous memory that are each worth several threads: two loops
+// over pieces of them, for the amaxes and for the elements.
+bool HasHugeBlocks(const Job& job);
+void RunHugeBlocks(const Job& job, Refusals& refusals);
 
 // Every other layout.
 int64_t AcrossTasks(const Job& job);

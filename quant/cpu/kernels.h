@@ -92,18 +92,42 @@ size_t QuantizeColumns(const KernelParams& params, const float* x, size_t rows,
                        size_t random_stride, const KernelOutput& output,
                        size_t output_stride);
 
-// kUnit blocks of `elements` elements, element e of block j at
-// x[e * kUnit + j], by the rules that compare errors (four-over-six, best of
-// 126). All outputs are wanted and laid out as x; random bits too. False, with
-// outputs undefined, if a value is not finite.
-struct PanelOutput {
-  float* values = nullptr;
-  uint8_t* codes = nullptr;
-  uint8_t* scale_codes = nullptr;  // kUnit.
-  float* stored = nullptr;         // kUnit.
+// The rules that compare errors (four-over-six, best of 126) take a panel:
+// kUnit blocks side by side, element e of block j at x[e * kUnit + j], random
+// bits too; all values are finite. A panel of long blocks may come in parts, in
+// order:
+//
+//   std::fill_n(errors, Candidates(params.rule) * kUnit, 0.0f);
+//   for (each part) AddErrors(params, amax_bits, x, elements, random, errors);
+//   const PanelFactors f = ChooseScales(params, amax_bits, errors);
+//   for (each part) QuantizePanel(params, f, x, elements, random, y, codes);
+
+constexpr size_t Candidates(ScaleRule rule) {
+  return IsFourOverSix(rule) ? 2 : kBestOf126First;
+}
+
+// A number a block.
+struct PanelFactors {
+  float factor[kUnit];
+  float value_factor[kUnit];
+  float stored[kUnit];
+  uint8_t code[kUnit];
 };
-bool QuantizePanel(const KernelParams& params, const float* x, size_t elements,
-                   const RandomBits& random, const PanelOutput& output);
+
+// Adds the errors of elements under each candidate to errors[candidate * kUnit
+// + block]; amax_bits are the blocks' amaxes.
+void AddErrors(const KernelParams& params, const uint32_t* amax_bits,
+               const float* x, size_t elements, const RandomBits& random,
+               float* errors);
+
+// The factors of the candidates of least error.
+PanelFactors ChooseScales(const KernelParams& params, const uint32_t* amax_bits,
+                          const float* errors);
+
+// Values and codes, one a byte, laid out as x; null: not wanted.
+void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
+                   const float* x, size_t elements, const RandomBits& random,
+                   float* values, uint8_t* codes);
 
 // amax_bits[j] = max over r of the bits of |x[r * stride + j]|.
 void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,

@@ -146,12 +146,14 @@ HWY_INLINE LaneFactors FactorsOfAmax(const KernelParams& p, VF a) {
     case ScaleRule::kPow2RoundUp:
     case ScaleRule::kPow2Even:
     case ScaleRule::kPow2MidMax: {
-      const VI code = E8m0ScaleCodes(p.rule, a);
+      const VI code =
+          hn::Min(E8m0ScaleCodes(p.rule, a), hn::Set(Ints(), t.e8m0_max));
       return FactorsOfStoredLanes(p, code, E8m0Value(code));
     }
     case ScaleRule::kAmax:
       return FactorsOfStoredLanes(p, hn::Zero(Ints()),
-                                  hn::Div(a, hn::Set(d, t.element_max)));
+                                  hn::Min(hn::Div(a, hn::Set(d, t.element_max)),
+                                          hn::Set(d, t.float32_max)));
     case ScaleRule::kOneLevel:
       scale = hn::Div(a, hn::Set(d, t.element_max));
       break;
@@ -196,13 +198,16 @@ HWY_INLINE LaneFactors FactorsOfGiven(const KernelParams& p, VF given) {
       return FactorsOfStoredLanes(p, E4m3Code(s8), s8);
     }
     case ScaleFormat::kE8m0: {
-      const VI code = E8m0RoundUp(scale);
+      const VI code =
+          hn::Min(E8m0RoundUp(scale), hn::Set(Ints(), p.tensor.e8m0_max));
       return FactorsOfStoredLanes(p, code, E8m0Value(code));
     }
     case ScaleFormat::kFloat32:
       break;
   }
-  return FactorsOfStoredLanes(p, hn::Zero(Ints()), scale);
+  return FactorsOfStoredLanes(
+      p, hn::Zero(Ints()),
+      hn::Min(scale, hn::Set(Floats(), p.tensor.float32_max)));
 }
 
 // Of given scales, if the caller gives some, else of amaxes.

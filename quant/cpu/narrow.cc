@@ -10,14 +10,16 @@ namespace cnn_fp4::quant::cpu {
 namespace {
 
 constexpr int64_t kTaskElements = 32768;
-constexpr int64_t kParallelElements = 65536;
+
+constexpr float kLargestHalf = 65504.0f;
+constexpr float kLargestBfloat16 = 0x1.FEp127f;
 
 struct Nothing {};
 
 template <class Body>
 void ForEachPiece(int64_t size, const Body& body) {
   ParallelFor<Nothing>((size + kTaskElements - 1) / kTaskElements,
-                       size >= kParallelElements,
+                       WorthThreads(size),
                        [&](int64_t task, Nothing&) {
                          const int64_t first = task * kTaskElements;
                          body(first, std::min(kTaskElements, size - first));
@@ -62,8 +64,19 @@ void WidenAll(const TensorView& x, float* to) {
   });
 }
 
-void NarrowAll(const float* from, const MutableTensorView& y) {
+void LimitTo(DType dtype, float* values, int64_t n) {
+  // FP32 values are what they are.
+  if (dtype == DType::kFloat32) return;
+  const float largest =
+      dtype == DType::kFloat16 ? kLargestHalf : kLargestBfloat16;
+  for (int64_t i = 0; i < n; ++i) {
+    values[i] = std::min(std::max(values[i], -largest), largest);
+  }
+}
+
+void NarrowAll(float* from, bool limit, const MutableTensorView& y) {
   ForEachPiece(y.size, [&](int64_t first, int64_t n) {
+    if (limit) LimitTo(y.dtype, from + first, n);
     Narrow(from + first, n, y, first);
   });
 }

@@ -16,9 +16,12 @@ void Widen(const TensorView& x, int64_t first, int64_t n, float* to);
 void Narrow(const float* from, int64_t n, const MutableTensorView& y,
             int64_t first);
 
-// All elements, on all threads.
+// values[0 .. n-1] become at most the dtype's largest finite number.
+void LimitTo(DType dtype, float* values, int64_t n);
+
+// All elements, on all threads. `limit`: by way of LimitTo, on `from` itself.
 void WidenAll(const TensorView& x, float* to);
-void NarrowAll(const float* from, const MutableTensorView& y);
+void NarrowAll(float* from, bool limit, const MutableTensorView& y);
 
 }  // namespace cnn_fp4::quant::cpu
 

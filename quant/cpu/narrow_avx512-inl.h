@@ -132,8 +132,7 @@ struct PowerOffsets {
 // False if the chunk is not for QuantizeWithPowers.
 template <class Lanes>
 HWY_INLINE bool FindPowers(const KernelParams& params, size_t block_units,
-                           const uint16_t* HWY_RESTRICT x,
-                           PowerOffsets& offsets) {
+                           const uint16_t* x, PowerOffsets& offsets) {
   using Type = NarrowBits<Lanes>;
   const Ints di;
   const VI amax =
@@ -161,9 +160,8 @@ HWY_INLINE bool FindPowers(const KernelParams& params, size_t block_units,
 
 // The elements of a chunk; kSame as for OfPair.
 template <class Lanes, bool kStream, bool kSame>
-HWY_INLINE void ApplyPowers(const PowerOffsets& offsets,
-                            const uint16_t* HWY_RESTRICT x,
-                            uint16_t* HWY_RESTRICT y) {
+HWY_INLINE void ApplyPowers(const PowerOffsets& offsets, const uint16_t* x,
+                            uint16_t* y) {
   using Type = NarrowBits<Lanes>;
   static constexpr ShortTable kRounded = Type::MakeRoundingTable();
   const __m512i rounded = _mm512_load_si512(kRounded.values);
@@ -234,9 +232,8 @@ HWY_INLINE bool AllBelowSeven(const ChunkFactors& f, __m512 factors) {
 
 // One chunk of FP16; false if it is not for this kernel.
 template <bool kStream>
-HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f,
-                            const uint16_t* HWY_RESTRICT x,
-                            uint16_t* HWY_RESTRICT y) {
+HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f, const uint16_t* x,
+                            uint16_t* y) {
   static constexpr FloatTable kFirst = MakeE2m1Aligners(0);
   static constexpr FloatTable kSecond = MakeE2m1Aligners(8);
   static constexpr FloatTable kValues = {
@@ -279,8 +276,7 @@ HWY_INLINE bool ApplyTables(HalfLanes, const ChunkFactors& f,
 // One chunk of BF16; false if it is not for this kernel.
 template <bool kStream>
 HWY_INLINE bool ApplyTables(Bfloat16Lanes, const ChunkFactors& f,
-                            const uint16_t* HWY_RESTRICT x,
-                            uint16_t* HWY_RESTRICT y) {
+                            const uint16_t* x, uint16_t* y) {
   static constexpr FloatTable kAligners = MakeE2m1Aligners(0);
   struct Tables {
     ShortTable upper;      // Upper halves of two vectors of floats.

@@ -1,9 +1,13 @@
 #include "quant/cpu/parallel.h"
 
 #include <omp.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -43,6 +47,64 @@ TEST_P(ParallelForTest, EveryTaskOnceAndEveryStateMerged) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, ParallelForTest, ::testing::Values(1, 2, 5));
+
+// As many states as threads: no more of them than tasks.
+TEST(ParallelFor, NoMoreThreadsThanTasks) {
+  struct Nothing {};
+  const int max_threads = omp_get_max_threads();
+  omp_set_num_threads(8);
+  for (const int64_t tasks : {1, 2, 3, 8, 100}) {
+    int64_t states = 0;
+    ParallelFor<Nothing>(
+        tasks, true, [](int64_t, Nothing&) {},
+        [&](const Nothing&) { ++states; });
+    EXPECT_EQ(states, std::min<int64_t>(tasks, 8));
+  }
+  omp_set_num_threads(max_threads);
+}
+
+TEST(ParallelFor, WorksInAForkedProcess) {
+  struct Sum {
+    int64_t value = 0;
+  };
+  const int max_threads = omp_get_max_threads();
+  omp_set_num_threads(2);
+  const auto sum = [] {
+    int64_t total = 0;
+    ParallelFor<Sum>(
+        100, true, [](int64_t task, Sum& s) { s.value += task; },
+        [&](const Sum& s) { total += s.value; });
+    return total;
+  };
+  EXPECT_EQ(sum(), 4950);  // OpenMP's threads are there.
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);
+    _exit(sum() == 4950 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(sum(), 4950);
+  omp_set_num_threads(max_threads);
+}
+
+TEST(ParallelFor, ThrowsWhatATaskThrows) {
+  struct Nothing {};
+  const int max_threads = omp_get_max_threads();
+  for (const int threads : {1, 2}) {
+    omp_set_num_threads(threads);
+    EXPECT_THROW(ParallelFor<Nothing>(
+                     100, true,
+                     [](int64_t task, Nothing&) {
+                       if (task == 60) throw std::bad_alloc();
+                     },
+                     [](const Nothing&) {}),
+                 std::bad_alloc);
+  }
+  omp_set_num_threads(max_threads);
+}
 
 // The first task waits until all others are done: its thread's share has to be
 // taken over.

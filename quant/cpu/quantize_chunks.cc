@@ -62,36 +62,49 @@ HWY_INLINE VU CodesAt(const UnitFactors& f, const float* x, size_t i) {
                                          LoadRandom<kRounding>(f.random, i));
 }
 
-// Elements i .. i + kLanes - 1 to values or to codes, one a byte.
-template <Rounding kRounding, bool kDivide, Want kWant>
-HWY_INLINE void ApplyVector(const UnitFactors& f, const float* HWY_RESTRICT x,
-                            size_t i, float* HWY_RESTRICT values,
-                            uint8_t* HWY_RESTRICT codes) {
+// The values of elements i .. i + kLanes - 1.
+template <Rounding kRounding, bool kDivide>
+HWY_INLINE VF ValuesAt(const UnitFactors& f, const float* x, size_t i) {
   const Floats d;
-  if constexpr (kWant == Want::kCodes) {
-    const hn::Rebind<uint8_t, Words> d8;
-    hn::StoreU(hn::TruncateTo(d8, CodesAt<kRounding, kDivide>(f, x, i)), d8,
-               codes + i);
+  const size_t unit = i / kUnit;
+  const VF v = hn::LoadU(d, x + i);
+  const VF r = QuantizeLanes<kRounding, kDivide>(
+      v, hn::Set(d, f.factor[unit]), LoadRandom<kRounding>(f.random, i));
+  return ValueOf(r, v, hn::Set(d, f.value_factor[unit]));
+}
+
+template <Want kWant>
+HWY_INLINE void StoreValues(VF y, float* to) {
+  if constexpr (kWant == Want::kStreamed) {
+    hn::Stream(y, Floats(), to);
   } else {
-    const size_t unit = i / kUnit;
-    const VF v = hn::LoadU(Floats(), x + i);
-    const VF r = QuantizeLanes<kRounding, kDivide>(
-        v, hn::Set(d, f.factor[unit]), LoadRandom<kRounding>(f.random, i));
-    const VF y = ValueOf(r, v, hn::Set(d, f.value_factor[unit]));
-    if constexpr (kWant == Want::kStreamed) {
-      hn::Stream(y, d, values + i);
-    } else {
-      hn::StoreU(y, d, values + i);
-    }
+    hn::StoreU(y, Floats(), to);
   }
 }
 
-// The elements of a chunk: values, or bytes of one or two codes.
+HWY_INLINE void StoreCodes(VU codes, uint8_t* to) {
+  const hn::Rebind<uint8_t, Words> d8;
+  hn::StoreU(hn::TruncateTo(d8, codes), d8, to);
+}
+
+// Elements i .. i + kLanes - 1 to values, which may be x, or to codes, one a
+// byte.
 template <Rounding kRounding, bool kDivide, Want kWant>
-HWY_INLINE void ApplyChunk(const UnitFactors& f, const float* HWY_RESTRICT x,
-                           float* HWY_RESTRICT values,
-                           uint8_t* HWY_RESTRICT bytes) {
-  // Four vectors at a time are independent work for the pipelines.
+HWY_INLINE void ApplyVector(const UnitFactors& f, const float* x, size_t i,
+                            float* values, uint8_t* codes) {
+  if constexpr (kWant == Want::kCodes) {
+    StoreCodes(CodesAt<kRounding, kDivide>(f, x, i), codes + i);
+  } else {
+    StoreValues<kWant>(ValuesAt<kRounding, kDivide>(f, x, i), values + i);
+  }
+}
+
+// The elements of a chunk: values, which may be x, or bytes of one or two
+// codes. Four vectors at a time are independent work for the pipelines: all are
+// loaded before the first is stored.
+template <Rounding kRounding, bool kDivide, Want kWant>
+HWY_INLINE void ApplyChunk(const UnitFactors& f, const float* x, float* values,
+                           uint8_t* bytes) {
   for (size_t i = 0; i < kChunk; i += 4 * kLanes) {
     if constexpr (kWant == Want::kPacked) {
       for (const size_t j : {i, i + 2 * kLanes}) {
@@ -99,14 +112,19 @@ HWY_INLINE void ApplyChunk(const UnitFactors& f, const float* HWY_RESTRICT x,
                    CodesAt<kRounding, kDivide>(f, x, j + kLanes),
                    bytes + j / 2);
       }
+    } else if constexpr (kWant == Want::kCodes) {
+      for (size_t j = i; j < i + 4 * kLanes; j += kLanes) {
+        StoreCodes(CodesAt<kRounding, kDivide>(f, x, j), bytes + j);
+      }
     } else {
-      const auto apply = [&](size_t j) HWY_ATTR {
-        ApplyVector<kRounding, kDivide, kWant>(f, x, j, values, bytes);
-      };
-      apply(i);
-      apply(i + kLanes);
-      apply(i + 2 * kLanes);
-      apply(i + 3 * kLanes);
+      const VF y0 = ValuesAt<kRounding, kDivide>(f, x, i);
+      const VF y1 = ValuesAt<kRounding, kDivide>(f, x, i + kLanes);
+      const VF y2 = ValuesAt<kRounding, kDivide>(f, x, i + 2 * kLanes);
+      const VF y3 = ValuesAt<kRounding, kDivide>(f, x, i + 3 * kLanes);
+      StoreValues<kWant>(y0, values + i);
+      StoreValues<kWant>(y1, values + i + kLanes);
+      StoreValues<kWant>(y2, values + i + 2 * kLanes);
+      StoreValues<kWant>(y3, values + i + 3 * kLanes);
     }
   }
 }

@@ -23,9 +23,8 @@ namespace {
 
 // Elements i .. i + kLanes - 1.
 template <class Lanes, Rounding kRounding, bool kDivide>
-HWY_INLINE void ApplyVector(const ChunkFactors& f,
-                            const uint16_t* HWY_RESTRICT x, size_t i,
-                            uint16_t* HWY_RESTRICT y) {
+HWY_INLINE void ApplyVector(const ChunkFactors& f, const uint16_t* x, size_t i,
+                            uint16_t* y) {
   const Floats d;
   const VF v = Lanes::Load(x + i);
   const VF r = QuantizeLanes<kRounding, kDivide>(
@@ -47,9 +46,8 @@ HWY_INLINE VF SpreadToPairs(const float* of_units, size_t i) {
 
 // Elements i .. i + 2 * kLanes - 1.
 template <class Lanes, Rounding kRounding, bool kDivide>
-HWY_INLINE void ApplyPairs(const ChunkFactors& f,
-                           const uint16_t* HWY_RESTRICT x, size_t i,
-                           uint16_t* HWY_RESTRICT y) {
+HWY_INLINE void ApplyPairs(const ChunkFactors& f, const uint16_t* x, size_t i,
+                           uint16_t* y) {
   const VF factor = SpreadToPairs(f.factor, i);
   const VF value_factor = SpreadToPairs(f.value_factor, i);
   const auto apply = [&](VF v) HWY_ATTR {

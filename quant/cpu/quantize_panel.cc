@@ -1,5 +1,5 @@
-// QuantizePanel of quant/cpu/kernels.h: the rules that choose a block's scale
-// by its error, a block a lane.
+// AddErrors, ChooseScales and QuantizePanel of quant/cpu/kernels.h: the rules
+// that choose a block's scale by its error, a block a lane.
 
 #include <type_traits>
 
@@ -19,19 +19,42 @@ namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Summed over a block's elements in their order, as the reference does.
+// Summed over a block's elements in their order, as quant/choose_scale.h does.
 enum class Error { kTensorSquared, kSquared, kAbsolute, kLargest };
 
-// The error of kLanes blocks under the factors f: against q * dequantize for
-// kTensorSquared, else against ((q * s8) * A) / (M * E).
+// ErrorUnit of quant/scale_rules.h.
+HWY_INLINE VF ErrorUnits(VI amax_bits) {
+  const Ints di;
+  const VI exponent = hn::Min(
+      hn::Max(hn::ShiftRight<23>(amax_bits), hn::Set(di, 1)), hn::Set(di, 253));
+  return hn::BitCast(Floats(),
+                     hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), exponent)));
+}
+
+// What all candidates share: in units of the blocks' amaxes.
+struct PanelUnits {
+  VF unit;
+  VF amax;   // Of the tensor.
+  VF range;  // M * E.
+};
+
+HWY_INLINE PanelUnits UnitsOf(const KernelParams& params, VI amax_bits) {
+  const Floats d;
+  const VF unit = ErrorUnits(amax_bits);
+  return {unit,
+          hn::Min(hn::Mul(hn::Set(d, params.tensor.amax), unit),
+                  hn::Set(d, kFloatMax)),
+          hn::Set(d, params.tensor.range)};
+}
+
+// `error` and the errors of kLanes blocks under the factors f: against
+// q * (s8 * (A / (M * E))) for kTensorSquared, else ((q * s8) * A) / (M * E).
 template <Rounding kRounding, Error kError>
-HWY_INLINE VF ErrorOf(const KernelParams& params, const LaneFactors& f,
+HWY_INLINE VF ErrorOf(VF error, const PanelUnits& u, const LaneFactors& f,
                       const float* x, size_t elements,
                       const RandomBits& random) {
   const Floats d;
-  const VF amax = hn::Set(d, params.tensor.amax);
-  const VF range = hn::Set(d, params.tensor.range);
-  VF error = hn::Zero(d);
+  const VF dequantize = hn::Mul(f.stored, hn::Div(u.amax, u.range));
   for (size_t e = 0; e < elements; ++e) {
     const VF v = hn::LoadU(d, x + e * kUnit);
     const VF q =
@@ -39,9 +62,9 @@ HWY_INLINE VF ErrorOf(const KernelParams& params, const LaneFactors& f,
                          v, f.factor, LoadRandom<kRounding>(random, e * kUnit)),
                      v);
     const VF y = kError == Error::kTensorSquared
-                     ? hn::Mul(q, f.dequantize)
-                     : hn::Div(hn::Mul(hn::Mul(q, f.stored), amax), range);
-    const VF difference = hn::Sub(y, v);
+                     ? hn::Mul(q, dequantize)
+                     : hn::Div(hn::Mul(hn::Mul(q, f.stored), u.amax), u.range);
+    const VF difference = hn::Sub(y, hn::Mul(v, u.unit));
     if (kError == Error::kAbsolute) {
       error = hn::Add(error, hn::Abs(difference));
     } else if (kError == Error::kLargest) {
@@ -51,6 +74,29 @@ HWY_INLINE VF ErrorOf(const KernelParams& params, const LaneFactors& f,
     }
   }
   return error;
+}
+
+// The candidates, in the order of `errors`: six and four, or the E4M3 codes
+// from the largest down.
+template <Error kError, class Body>
+HWY_INLINE void ForEachCandidate(const KernelParams& params, VF amax,
+                                 const Body& body) {
+  const Floats d;
+  if constexpr (kError == Error::kTensorSquared) {
+    size_t i = 0;
+    for (uint8_t code = kBestOf126First; code >= 1; --code) {
+      body(i++, FactorsOfStoredLanes(params, hn::Set(Ints(), code),
+                                     hn::Set(d, DecodeE4m3(code))));
+    }
+  } else {
+    const TensorFactors& t = params.tensor;
+    const VF base =
+        hn::Mul(hn::Div(amax, hn::Set(d, t.element_max)), hn::Set(d, t.encode));
+    const VF s6 = RoundE4m3(base);
+    const VF s4 = RoundE4m3(hn::Mul(hn::Set(d, 1.5f), base));
+    body(0, FactorsOfStoredLanes(params, E4m3Code(s6), s6));
+    body(1, FactorsOfStoredLanes(params, E4m3Code(s4), s4));
+  }
 }
 
 HWY_INLINE LaneFactors Select(VF a, VF b, const LaneFactors& if_less,
@@ -63,111 +109,132 @@ HWY_INLINE LaneFactors Select(VF a, VF b, const LaneFactors& if_less,
           hn::IfThenElse(less, if_less.dequantize, otherwise.dequantize)};
 }
 
-template <Rounding kRounding, Error kError>
-HWY_INLINE LaneFactors FourOrSix(const KernelParams& params, VF amax,
-                                 const float* x, size_t elements,
-                                 const RandomBits& random) {
-  const Floats d;
-  const TensorFactors& t = params.tensor;
-  const VF base =
-      hn::Mul(hn::Div(amax, hn::Set(d, t.element_max)), hn::Set(d, t.encode));
-  const VF s6 = RoundE4m3(base);
-  const VF s4 = RoundE4m3(hn::Mul(hn::Set(d, 1.5f), base));
-  const LaneFactors six = FactorsOfStoredLanes(params, E4m3Code(s6), s6);
-  const LaneFactors four = FactorsOfStoredLanes(params, E4m3Code(s4), s4);
-  return Select(ErrorOf<kRounding, kError>(params, four, x, elements, random),
-                ErrorOf<kRounding, kError>(params, six, x, elements, random),
-                four, six);
+// Calls body(kError) as a type.
+template <class Body>
+HWY_INLINE void DispatchError(ScaleRule rule, const Body& body) {
+  switch (rule) {
+    case ScaleRule::kFourOverSixMse:
+      return body(std::integral_constant<Error, Error::kSquared>());
+    case ScaleRule::kFourOverSixMae:
+      return body(std::integral_constant<Error, Error::kAbsolute>());
+    case ScaleRule::kFourOverSixAbsMax:
+      return body(std::integral_constant<Error, Error::kLargest>());
+    default:
+      return body(std::integral_constant<Error, Error::kTensorSquared>());
+  }
 }
 
-template <Rounding kRounding>
-HWY_INLINE LaneFactors BestScale(const KernelParams& params, const float* x,
-                                 size_t elements, const RandomBits& random) {
+HWY_INLINE RandomBits Advanced(const RandomBits& random, size_t n) {
+  return {random.bytes == nullptr ? nullptr : random.bytes + n,
+          random.words == nullptr ? nullptr : random.words + n};
+}
+
+template <Rounding kRounding, Error kError>
+void RunErrors(const KernelParams& params, const uint32_t* amax_bits,
+               const float* x, size_t elements, const RandomBits& random,
+               float* errors) {
   const Floats d;
-  const auto candidate = [&](uint8_t code) {
-    return FactorsOfStoredLanes(params, hn::Set(Ints(), code),
-                                hn::Set(d, DecodeE4m3(code)));
-  };
-  LaneFactors best = candidate(0x7E);
-  VF best_error = ErrorOf<kRounding, Error::kTensorSquared>(params, best, x,
-                                                            elements, random);
-  for (uint8_t code = 0x7D; code >= 1; --code) {
-    const LaneFactors f = candidate(code);
-    const VF error = ErrorOf<kRounding, Error::kTensorSquared>(
-        params, f, x, elements, random);
-    best = Select(error, best_error, f, best);
-    best_error = hn::IfThenElse(hn::Lt(error, best_error), error, best_error);
+  for (size_t j = 0; j < kUnit; j += kLanes) {
+    const VI bits = hn::BitCast(Ints(), hn::LoadU(Words(), amax_bits + j));
+    const PanelUnits units = UnitsOf(params, bits);
+    ForEachCandidate<kError>(
+        params, hn::BitCast(d, bits),
+        [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
+          float* error = errors + candidate * kUnit + j;
+          hn::StoreU(
+              ErrorOf<kRounding, kError>(hn::LoadU(d, error), units, f, x + j,
+                                         elements, Advanced(random, j)),
+              d, error);
+        });
   }
+}
+
+// None of these rules divides.
+void AddErrorsImpl(const KernelParams& params, const uint32_t* amax_bits,
+                   const float* x, size_t elements, const RandomBits& random,
+                   float* errors) {
+  const KernelScope scope;
+  DispatchElement(params, [&](auto rounding, auto divide) {
+    if constexpr (!decltype(divide)::value) {
+      DispatchError(params.rule, [&](auto error) {
+        RunErrors<decltype(rounding)::value, decltype(error)::value>(
+            params, amax_bits, x, elements, random, errors);
+      });
+    }
+  });
+}
+
+template <Error kError>
+HWY_INLINE LaneFactors Choose(const KernelParams& params, VF amax,
+                              const float* errors) {
+  const Floats d;
+  LaneFactors best{};
+  VF best_error = hn::Zero(d);
+  ForEachCandidate<kError>(
+      params, amax, [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
+        const VF error = hn::LoadU(d, errors + candidate * kUnit);
+        if (candidate == 0) {
+          best = f;
+          best_error = error;
+          return;
+        }
+        best = Select(error, best_error, f, best);
+        best_error =
+            hn::IfThenElse(hn::Lt(error, best_error), error, best_error);
+      });
   return best;
 }
 
-template <Rounding kRounding>
-HWY_INLINE LaneFactors Choose(const KernelParams& params, VF amax,
-                              const float* x, size_t elements,
-                              const RandomBits& random) {
-  switch (params.rule) {
-    case ScaleRule::kFourOverSixMse:
-      return FourOrSix<kRounding, Error::kSquared>(params, amax, x, elements,
-                                                   random);
-    case ScaleRule::kFourOverSixMae:
-      return FourOrSix<kRounding, Error::kAbsolute>(params, amax, x, elements,
-                                                    random);
-    case ScaleRule::kFourOverSixAbsMax:
-      return FourOrSix<kRounding, Error::kLargest>(params, amax, x, elements,
-                                                   random);
-    default:
-      return BestScale<kRounding>(params, x, elements, random);
-  }
-}
-
-template <Rounding kRounding>
-bool Run(const KernelParams& params, const float* x, size_t elements,
-         const RandomBits& random, const PanelOutput& output) {
+void ChooseScalesImpl(const KernelParams& params, const uint32_t* amax_bits,
+                      const float* errors, PanelFactors& to) {
+  const KernelScope scope;
   const Floats d;
-  const Ints di;
   const hn::Rebind<uint8_t, Words> d8;
   for (size_t j = 0; j < kUnit; j += kLanes) {
-    VI max = hn::Zero(di);
-    for (size_t e = 0; e < elements; ++e) {
-      max = hn::Max(max,
-                    hn::BitCast(di, hn::Abs(hn::LoadU(d, x + e * kUnit + j))));
-    }
-    const auto bad = hn::Gt(max, hn::Set(di, 0x7F7FFFFF));
-    if (!hn::AllFalse(di, bad)) return false;
-    RandomBits at = random;
-    if (at.bytes != nullptr) at.bytes += j;
-    if (at.words != nullptr) at.words += j;
-    const LaneFactors f =
-        Choose<kRounding>(params, hn::BitCast(d, max), x + j, elements, at);
-    hn::StoreU(f.stored, d, output.stored + j);
-    hn::StoreU(hn::TruncateTo(d8, hn::BitCast(Words(), f.code)), d8,
-               output.scale_codes + j);
-    const VF value_factor = ValueFactor(params, f);
-    for (size_t e = 0; e < elements; ++e) {
-      const VF v = hn::LoadU(d, x + e * kUnit + j);
-      const VF r = QuantizeLanes<kRounding, false>(
-          v, f.factor, LoadRandom<kRounding>(at, e * kUnit));
-      hn::StoreU(ValueOf(r, v, value_factor), d, output.values + e * kUnit + j);
-      hn::StoreU(hn::TruncateTo(d8, CodeOf(r, v)), d8,
-                 output.codes + e * kUnit + j);
-    }
+    const VF amax = hn::BitCast(d, hn::LoadU(Words(), amax_bits + j));
+    DispatchError(params.rule, [&](auto error) HWY_ATTR {
+      const LaneFactors f =
+          Choose<decltype(error)::value>(params, amax, errors + j);
+      hn::StoreU(f.factor, d, to.factor + j);
+      hn::StoreU(ValueFactor(params, f), d, to.value_factor + j);
+      hn::StoreU(f.stored, d, to.stored + j);
+      hn::StoreU(hn::TruncateTo(d8, hn::BitCast(Words(), f.code)), d8,
+                 to.code + j);
+    });
   }
-  return true;
 }
 
-bool QuantizePanelImpl(const KernelParams& params, const float* x,
-                       size_t elements, const RandomBits& random,
-                       const PanelOutput& output) {
+template <Rounding kRounding>
+void RunElements(const PanelFactors& f, const float* x, size_t elements,
+                 const RandomBits& random, float* values, uint8_t* codes) {
+  const Floats d;
+  const hn::Rebind<uint8_t, Words> d8;
+  for (size_t i = 0; i < elements * kUnit; i += kLanes) {
+    const size_t j = i % kUnit;
+    const VF v = hn::LoadU(d, x + i);
+    const VF r = QuantizeLanes<kRounding, false>(
+        v, hn::LoadU(d, f.factor + j), LoadRandom<kRounding>(random, i));
+    if (values != nullptr) {
+      hn::StoreU(ValueOf(r, v, hn::LoadU(d, f.value_factor + j)), d,
+                 values + i);
+    }
+    if (codes != nullptr) {
+      hn::StoreU(hn::TruncateTo(d8, CodeOf(r, v)), d8, codes + i);
+    }
+  }
+}
+
+void QuantizePanelImpl(const KernelParams& params, const PanelFactors& factors,
+                       const float* x, size_t elements,
+                       const RandomBits& random, float* values,
+                       uint8_t* codes) {
   const KernelScope scope;
-  bool finite = false;
   DispatchElement(params, [&](auto rounding, auto divide) {
-    // None of these rules divides.
     if constexpr (!decltype(divide)::value) {
-      finite =
-          Run<decltype(rounding)::value>(params, x, elements, random, output);
+      RunElements<decltype(rounding)::value>(factors, x, elements, random,
+                                             values, codes);
     }
   });
-  return finite;
 }
 
 }  // namespace
@@ -178,12 +245,29 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace cnn_fp4::quant::cpu {
 
+HWY_EXPORT(AddErrorsImpl);
+HWY_EXPORT(ChooseScalesImpl);
 HWY_EXPORT(QuantizePanelImpl);
 
-bool QuantizePanel(const KernelParams& params, const float* x, size_t elements,
-                   const RandomBits& random, const PanelOutput& output) {
-  return HWY_DYNAMIC_DISPATCH(QuantizePanelImpl)(params, x, elements, random,
-                                                 output);
+void AddErrors(const KernelParams& params, const uint32_t* amax_bits,
+               const float* x, size_t elements, const RandomBits& random,
+               float* errors) {
+  HWY_DYNAMIC_DISPATCH(AddErrorsImpl)
+  (params, amax_bits, x, elements, random, errors);
+}
+
+PanelFactors ChooseScales(const KernelParams& params, const uint32_t* amax_bits,
+                          const float* errors) {
+  PanelFactors factors;
+  HWY_DYNAMIC_DISPATCH(ChooseScalesImpl)(params, amax_bits, errors, factors);
+  return factors;
+}
+
+void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
+                   const float* x, size_t elements, const RandomBits& random,
+                   float* values, uint8_t* codes) {
+  HWY_DYNAMIC_DISPATCH(QuantizePanelImpl)
+  (params, factors, x, elements, random, values, codes);
 }
 
 }  // namespace cnn_fp4::quant::cpu

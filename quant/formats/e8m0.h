@@ -12,6 +12,8 @@ namespace cnn_fp4::quant {
 
 inline constexpr uint8_t kE8m0Max = 254;
 inline constexpr uint8_t kE8m0Nan = 255;
+// 2^125: the largest scale whose product with every E2M1 value is finite.
+inline constexpr uint8_t kE8m0MaxFiniteProduct = 252;
 
 // 2^(code - 127), exact; NaN for 255.
 CNN_FP4_HOST_DEVICE constexpr float DecodeE8m0(uint8_t code) {

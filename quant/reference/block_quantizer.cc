@@ -1,11 +1,9 @@
 #include "quant/reference/block_quantizer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "quant/formats/e2m1.h"
-#include "quant/formats/e2m1_rounding.h"
+#include "quant/choose_scale.h"
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
 #include "quant/hadamard.h"
@@ -20,96 +18,16 @@ void SaturateAll(Values& x) {
   x = x.unaryExpr([](float v) { return Saturate(v); });
 }
 
-uint8_t Encode(Rounding rounding, float x, int64_t index, PhiloxKey key,
-               uint64_t step) {
-  switch (rounding) {
-    case Rounding::kNearestEven:
-      return EncodeE2m1(x);
-    case Rounding::kTiesAway:
-      return EncodeE2m1TiesAway(x);
-    case Rounding::kTiesToZero:
-      return EncodeE2m1TiesToZero(x);
-    case Rounding::kStochastic8:
-      return EncodeE2m1Stochastic8(x, RandomByte(index, key, step));
-    default:
-      return EncodeE2m1Stochastic(x, RandomWord(index, key, step));
-  }
-}
+// quant/choose_scale.h's view of a block.
+struct Elements {
+  const BlockInput& input;
 
-// The codes of a block under given factors.
-std::vector<uint8_t> EncodeBlock(const BlockInput& input,
-                                 const BlockFactors& factors) {
-  const Values scaled = DividesElements(input.recipe.scale_rule)
-                            ? Values(input.x / factors.factor)
-                            : Values(input.x * factors.factor);
-  std::vector<uint8_t> codes;
-  for (int64_t i = 0; i < scaled.size(); ++i) {
-    codes.push_back(Encode(input.recipe.rounding, scaled[i],
-                           input.first_element + input.offsets[i], input.key,
-                           input.step));
+  int64_t size() const { return input.x.size(); }
+  float x(int64_t i) const { return input.x[i]; }
+  uint64_t index(int64_t i) const {
+    return input.first_element + input.offsets[i];
   }
-  return codes;
-}
-
-// Summed in element order.
-float SquaredError(const BlockInput& input, const BlockFactors& factors) {
-  const std::vector<uint8_t> codes = EncodeBlock(input, factors);
-  float error = 0.0f;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const float d = DecodeE2m1(codes[i]) * factors.dequantize - input.x[i];
-    error += d * d;
-  }
-  return error;
-}
-
-// The error that four-over-six compares, over v = ((q * s8) * A) / (M * E).
-float FourOverSixError(const BlockInput& input, const BlockFactors& factors) {
-  const std::vector<uint8_t> codes = EncodeBlock(input, factors);
-  float error = 0.0f;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const float v = DecodeE2m1(codes[i]) * factors.stored * input.tensor.amax /
-                    input.tensor.range;
-    const float d = v - input.x[i];
-    switch (input.recipe.scale_rule) {
-      case ScaleRule::kFourOverSixMse:
-        error += d * d;
-        break;
-      case ScaleRule::kFourOverSixMae:
-        error += std::fabs(d);
-        break;
-      default:
-        error = std::max(error, std::fabs(d));
-        break;
-    }
-  }
-  return error;
-}
-
-BlockFactors ChooseFactors(const BlockInput& input) {
-  const ScaleRule rule = input.recipe.scale_rule;
-  const float amax = input.x.abs().maxCoeff();
-  if (IsFourOverSix(rule)) {
-    const FourSixCodes codes = FourOverSixCodes(input.tensor, amax);
-    const BlockFactors six = FactorsOfE4m3(rule, input.tensor, codes.six);
-    const BlockFactors four = FactorsOfE4m3(rule, input.tensor, codes.four);
-    return FourOverSixError(input, four) < FourOverSixError(input, six) ? four
-                                                                        : six;
-  }
-  if (rule == ScaleRule::kBestOf126) {
-    BlockFactors best = FactorsOfE4m3(rule, input.tensor, 0x7E);
-    float best_error = SquaredError(input, best);
-    for (uint8_t code = 0x7D; code >= 1; --code) {
-      const BlockFactors factors = FactorsOfE4m3(rule, input.tensor, code);
-      const float error = SquaredError(input, factors);
-      if (error < best_error) {
-        best = factors;
-        best_error = error;
-      }
-    }
-    return best;
-  }
-  return MakeBlockFactors(rule, input.tensor, amax);
-}
+};
 
 BlockFactors NanFactors(ScaleFormat format) {
   BlockFactors factors;
@@ -157,12 +75,18 @@ BlockOutput QuantizeBlock(const BlockInput& input) {
     output.codes.assign(input.x.size(), 0);
     return output;
   }
+  const ScaleRule rule = input.recipe.scale_rule;
+  const ElementRounding rounding{input.recipe.rounding, input.key, input.step};
+  const Elements elements{input};
   output.factors = input.given_scale.has_value()
-                       ? FactorsOfGivenScale(input.recipe.scale_rule,
-                                             input.recipe.scale_format,
+                       ? FactorsOfGivenScale(rule, input.recipe.scale_format,
                                              input.tensor, *input.given_scale)
-                       : ChooseFactors(input);
-  output.codes = EncodeBlock(input, output.factors);
+                       : ChooseFactors(rule, rounding, input.tensor,
+                                       input.x.abs().maxCoeff(), elements);
+  for (int64_t i = 0; i < elements.size(); ++i) {
+    output.codes.push_back(CodeOf(rule, rounding, output.factors, elements.x(i),
+                                  elements.index(i)));
+  }
   return output;
 }
 

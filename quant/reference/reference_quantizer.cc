@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/float_environment.h"
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e8m0.h"
 #include "quant/quantize_checks.h"
@@ -45,10 +46,11 @@ std::vector<TensorFactors> AllTensorFactors(const Recipe& recipe,
                                             const BlockGrid& grid,
                                             const QuantizeOptions& options,
                                             const Values& x) {
-  const auto make = [&recipe](float amax) {
+  const auto make = [&](float amax) {
     return MakeTensorFactors(recipe.scale_rule, recipe.rounding,
                              recipe.scale_max,
-                             recipe.tensor_scale != TensorScale::kNone, amax);
+                             recipe.tensor_scale != TensorScale::kNone, amax,
+                             options.nonfinite == NonFinitePolicy::kSaturate);
   };
   if (recipe.tensor_scale != TensorScale::kPerRow) {
     return {make(options.tensor_amax.has_value() ? *options.tensor_amax
@@ -73,6 +75,7 @@ std::vector<TensorFactors> AllTensorFactors(const Recipe& recipe,
 }  // namespace
 
 absl::StatusOr<float> Amax(absl::Span<const float> x) {
+  const FloatEnvironment environment;
   for (size_t i = 0; i < x.size(); ++i) {
     if (!std::isfinite(x[i])) return NonFiniteError(i, x[i]);
   }
@@ -83,6 +86,7 @@ absl::StatusOr<float> Amax(absl::Span<const float> x) {
 absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
                                 absl::Span<const float> source,
                                 const QuantizeOptions& options) {
+  const FloatEnvironment environment;
   absl::Status status =
       CheckQuantizeArguments(recipe, grid, source.size(), options);
   if (!status.ok()) return status;
@@ -138,6 +142,7 @@ absl::StatusOr<Result> Quantize(const Recipe& recipe, const BlockGrid& grid,
 }
 
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
+  const FloatEnvironment environment;
   absl::Status status = ValidatePackedTensor(packed);
   if (!status.ok()) return status;
   if (static_cast<int64_t>(y.size()) != packed.grid.size()) {

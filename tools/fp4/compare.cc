@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "quant/float_environment.h"
 #include "tools/fp4/code_use.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/float_source.h"
@@ -164,6 +165,7 @@ double Difference::cosine() const {
 
 absl::StatusOr<std::vector<TensorComparison>> CompareFiles(
     const Reader& a, const Reader& b, std::optional<Layout> layout) {
+  const quant::FloatEnvironment environment;
   const auto contents_a = ReadContents(a, layout);
   if (!contents_a.ok()) return contents_a.status();
   const auto contents_b = ReadContents(b, layout);

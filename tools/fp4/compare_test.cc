@@ -88,6 +88,7 @@ TEST_F(CompareTest, QuantisedAlongDifferentAxes) {
   const std::string a = directory_.Path("a");
   const std::string b = directory_.Path("b");
   QuantizeFileOptions options;
+  options.include = {"*"};
   options.recipe = *quant::FindRecipe("nvfp4");
   options.dequantized = true;
   ASSERT_TRUE(QuantizeFile(source, a, options, {}).ok());

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "quant/float_environment.h"
 #include "tools/fp4/copy.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/quantized_file.h"
@@ -46,6 +47,7 @@ absl::Status DequantizeTensor(const Reader& reader,
 absl::Status DequantizeReader(const Reader& reader, const std::string& output,
                               std::optional<Layout> layout,
                               const ProgressCallback& progress) {
+  const quant::FloatEnvironment environment;
   const auto contents = ReadContents(reader, layout);
   if (!contents.ok()) return contents.status();
   if (contents->quantized.empty() &&

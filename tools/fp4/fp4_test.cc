@@ -145,6 +145,50 @@ TEST_F(Fp4Test, AWholeSession) {
   EXPECT_NE(again(4), first);
 }
 
+TEST_F(Fp4Test, SaysWhatItCopies) {
+  std::vector<TestTensor> tensors = {
+      FloatTensor("w", {4, 33}, TestValues(132, 1))};
+  for (int i = 0; i < 10; ++i) {
+    tensors.push_back(FloatTensor(absl::StrCat("b", i), {4}, TestValues(4, 1)));
+  }
+  const std::string files =
+      absl::StrCat(" --input=", directory_.Write("many", tensors),
+                   " --output=", directory_.Path("output"));
+  Outcome outcome = Run("quantize" + files);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out,
+            "1 tensors quantised; 10 copied that usually are not (fewer than 2 "
+            "dimensions, norm or bias; --include=GLOB takes them): b0, b1, b2, "
+            "b3, b4, b5, b6, b7 and 2 more\n");
+  // Without --recipe it is nvfp4, as the help says.
+  EXPECT_THAT(Run("quantize --help").out, HasSubstr("(default: nvfp4)"));
+  EXPECT_THAT(Run("inspect " + directory_.Path("output")).out,
+              HasSubstr("  nvfp4  "));
+  outcome = Run("quantize --include='*'" + files);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+}
+
+// A tile as wide as the tensor, in a recipe and in a file's record.
+TEST_F(Fp4Test, BlocksWithoutAnExtentAreTheWholeAxis) {
+  const std::string packed = directory_.Path("packed");
+  for (const std::string recipe :
+       {"nvfp4_2d+block=0", "nvfp4+block=4611686018427387904"}) {
+    for (const std::string axis : {"-1", "0"}) {
+      if (recipe[5] == '_' && axis == "0") continue;
+      const Outcome outcome =
+          Run(absl::StrCat("quantize --recipe=", recipe, " --axis=", axis,
+                           " --input=", Source(), " --output=", packed));
+      EXPECT_EQ(outcome.status, 0) << outcome.err;
+      EXPECT_EQ(Run("inspect " + packed).status, 0);
+      EXPECT_EQ(Run("dequantize --input=" + packed +
+                    " --output=" + directory_.Path("back"))
+                    .status,
+                0);
+    }
+  }
+}
+
 TEST_F(Fp4Test, RecipesPrintsTheRegistry) {
   const Outcome outcome = Run("recipes");
   EXPECT_EQ(outcome.status, 0);

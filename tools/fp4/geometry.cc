@@ -63,15 +63,14 @@ absl::StatusOr<Geometry> Geometry::Create(absl::Span<const int64_t> shape,
     part *= shape[i];
   }
   if (recipe.block_rows > 1) {
-    geometry.step_ = recipe.block_rows;
-    geometry.scales_inner_ = CeilDiv(geometry.inner_, recipe.block_cols);
+    geometry.step_ = quant::BlockExtent(recipe.block_rows, geometry.length_);
+    geometry.scales_inner_ =
+        CeilDiv(geometry.inner_,
+                quant::BlockExtent(recipe.block_cols, geometry.inner_));
   } else {
-    geometry.step_ = recipe.block_cols;
+    geometry.step_ = quant::BlockExtent(recipe.block_cols, geometry.length_);
     geometry.scales_inner_ = geometry.inner_;
   }
-  // 0 stands for the whole axis. A larger step than that could overflow.
-  const int64_t whole = std::max<int64_t>(geometry.length_, 1);
-  if (geometry.step_ <= 0 || geometry.step_ > whole) geometry.step_ = whole;
   return geometry;
 }
 
@@ -85,8 +84,8 @@ std::vector<int64_t> Geometry::ScalesShape() const {
   if (flat_) return {};
   std::vector<int64_t> shape = shape_;
   if (recipe_.block_rows > 1) {
-    shape[axis_ - 1] = CeilDiv(shape[axis_ - 1], recipe_.block_rows);
-    shape[axis_] = CeilDiv(shape[axis_], recipe_.block_cols);
+    shape[axis_ - 1] = CeilDiv(shape[axis_ - 1], step_);
+    shape[axis_] = scales_inner_;
   } else {
     shape[axis_] = CeilDiv(shape[axis_], step_);
   }

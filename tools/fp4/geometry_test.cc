@@ -124,5 +124,15 @@ TEST(GeometryTest, ABlockBeyondAllBoundsIsTheWholeAxis) {
   EXPECT_EQ(geometry.Chunks(1)->size(), 3u);
 }
 
+TEST(GeometryTest, TilesAreAtMostAsLargeAsTheTensor) {
+  for (const char* recipe :
+       {"nvfp4_2d+block=0", "nvfp4_2d+block=9223372036854775807"}) {
+    const Geometry geometry = Make({40, 7}, 1, recipe);
+    EXPECT_THAT(geometry.ScalesShape(), ElementsAre(3, 1)) << recipe;
+    ExpectCover(geometry, 1, recipe);
+    EXPECT_THAT(Make({5, 0}, 1, recipe).ScalesShape(), ElementsAre(1, 0));
+  }
+}
+
 }  // namespace
 }  // namespace cnn_fp4::fp4

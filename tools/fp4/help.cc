@@ -9,9 +9,9 @@ namespace {
 constexpr absl::string_view kQuantize =
     R"(fp4 quantize: a safetensors file with its F32, F16 and BF16 tensors in FP4
 
-usage: fp4 quantize --recipe=R --input=IN --output=OUT [flags]
+usage: fp4 quantize --input=IN --output=OUT [flags]
 
-  --recipe=NAME        how; `fp4 recipes` lists them (nvfp4)
+  --recipe=NAME        how; `fp4 recipes` lists them (default: nvfp4)
   --input=FILE         safetensors file to read
   --output=FILE        safetensors file to write; replaced only when complete
   --layout=NAME        modelopt: X, X_scale, X_scale_2 (multiply), or
@@ -23,20 +23,24 @@ usage: fp4 quantize --recipe=R --input=IN --output=OUT [flags]
                        (the recipe's)
   --seed=N             of the stochastic roundings (0)
   --nonfinite=POLICY   refuse a NaN or infinity, or saturate: NaN becomes 0, an
-                       infinity the largest float (refuse)
+                       infinity the largest float, and every value written is
+                       finite (refuse)
   --dequantized        also write X_dequantized, F32 in the original shape
-  --include=GLOB,...   quantise only tensors whose name matches one
+  --include=GLOB,...   quantise the tensors whose name matches one, and no
+                       others; '*': all (default: what is usually quantised)
   --exclude=GLOB,...   copy tensors whose name matches one
   --progress=MODE      auto, bar, lines, off (auto)
 
-Scalars, empty matches and tensors of other types are copied unchanged. Shape,
-axis, recipe and layout go into the metadata, so that dequantize needs no flags.
+Usually quantised are tensors of at least two dimensions whose name does not
+contain 'norm' or end with 'bias'; others are copied, and the command says which.
+Scalars and tensors of other types are copied always. Shape, axis, recipe and
+layout go into the metadata, so that dequantize needs no flags.
 
 examples:
-  fp4 quantize --recipe=nvfp4 --input=model.safetensors --output=fp4.safetensors
-  fp4 quantize --recipe=mxfp4 --exclude='*norm*,*bias' --dequantized \
+  fp4 quantize --input=model.safetensors --output=fp4.safetensors
+  fp4 quantize --recipe=mxfp4 --exclude='*embed*,lm_head*' --dequantized \
       --input=model.safetensors --output=fp4.safetensors
-  fp4 quantize --recipe=nvfp4 --axis=1 --include='*conv*.weight' \
+  fp4 quantize --axis=1 --include='*conv*.weight' \
       --rounding=sr --seed=7 --input=model.safetensors --output=fp4.safetensors
 )";
 

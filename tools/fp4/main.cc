@@ -18,7 +18,9 @@
 #include "absl/flags/reflection.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -176,6 +178,25 @@ absl::StatusOr<Arguments> Check(const Command& command,
   return arguments;
 }
 
+// Says which tensors were copied though nobody asked for it.
+void PrintLeftByDefault(const QuantizeSummary& summary) {
+  constexpr size_t kShown = 8;
+  std::vector<std::string> names;
+  for (const std::string& name : summary.left_by_default) {
+    if (names.size() < kShown) names.push_back(absl::Utf8SafeCHexEscape(name));
+  }
+  if (names.empty()) return;
+  const size_t all = summary.left_by_default.size();
+  std::cout << absl::StrCat(
+      summary.quantized, " tensors quantised; ", all,
+      " copied that usually are not (fewer than 2 dimensions, norm or bias; "
+      "--include=GLOB takes them): ",
+      absl::StrJoin(names, ", "),
+      all > names.size() ? absl::StrCat(" and ", all - names.size(), " more")
+                         : "",
+      "\n");
+}
+
 int Inspect(const Arguments& arguments) {
   const auto reader = Reader::Open(arguments.files[0]);
   if (!reader.ok()) return Exit(reader.status());
@@ -211,7 +232,10 @@ int RunCommand(const Command& command, const Arguments& arguments) {
     progress.Update(done, total);
   };
   if (command.name == "quantize") {
-    return Exit(QuantizeFile(input, output, arguments.quantize, update));
+    const auto summary =
+        QuantizeFile(input, output, arguments.quantize, update);
+    if (summary.ok()) PrintLeftByDefault(*summary);
+    return Exit(summary.status());
   }
   if (command.name == "dequantize") {
     return Exit(DequantizeFile(input, output, arguments.layout, update));

@@ -8,18 +8,6 @@ namespace {
 
 using safetensors::DType;
 
-DType ScaleDType(const quant::Recipe& recipe) {
-  switch (recipe.scale_format) {
-    case quant::ScaleFormat::kE4m3:
-      return DType::kF8E4m3;
-    case quant::ScaleFormat::kE8m0:
-      return DType::kF8E8m0;
-    case quant::ScaleFormat::kFloat32:
-      break;
-  }
-  return DType::kF32;
-}
-
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
 }  // namespace
@@ -30,7 +18,7 @@ void AddPackedSpecs(const std::string& tensor, Layout layout,
   specs.push_back(
       {CodesName(layout, tensor), DType::kU8, geometry.CodesShape()});
   specs.push_back(
-      {ScalesName(tensor), ScaleDType(recipe), geometry.ScalesShape()});
+      {ScalesName(tensor), ScaleDType(layout, recipe), geometry.ScalesShape()});
   if (recipe.tensor_scale == quant::TensorScale::kNone) return;
   std::vector<int64_t> shape = geometry.TensorScalesShape();
   // compressed-tensors has a vector of one where modelopt has a scalar.

@@ -8,7 +8,10 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "quant/float_environment.h"
 #include "quant/quantizer.h"
 #include "tools/fp4/copy.h"
 #include "tools/fp4/float_source.h"
@@ -37,10 +40,24 @@ bool Matches(const std::vector<std::string>& patterns,
   });
 }
 
-bool IsWanted(const TensorInfo& info, const QuantizeFileOptions& options) {
-  return IsFloatSource(info.dtype) && !info.shape.empty() &&
-         (options.include.empty() || Matches(options.include, info.name)) &&
-         !Matches(options.exclude, info.name);
+// Whether anybody quantises a tensor of this shape and name.
+bool IsUsual(const TensorInfo& info) {
+  const std::string name = absl::AsciiStrToLower(info.name);
+  return info.shape.size() >= 2 && !absl::StrContains(name, "norm") &&
+         !absl::EndsWith(name, "bias");
+}
+
+enum class Fate { kQuantized, kCopied, kLeftByDefault };
+
+Fate FateOf(const TensorInfo& info, const QuantizeFileOptions& options) {
+  if (!IsFloatSource(info.dtype) || info.shape.empty() ||
+      Matches(options.exclude, info.name)) {
+    return Fate::kCopied;
+  }
+  if (options.include.empty()) {
+    return IsUsual(info) ? Fate::kQuantized : Fate::kLeftByDefault;
+  }
+  return Matches(options.include, info.name) ? Fate::kQuantized : Fate::kCopied;
 }
 
 // FNV-1a, 32 bits.
@@ -58,7 +75,8 @@ class FileQuantizer {
                 const ProgressCallback& progress)
       : reader_(reader), options_(options), progress_(progress) {}
 
-  absl::Status Run(const std::string& output) {
+  absl::StatusOr<QuantizeSummary> Run(const std::string& output) {
+    const quant::FloatEnvironment environment;
     absl::Status status = Plan();
     if (!status.ok()) return status;
     auto writer = Writer::Create(output, specs_, metadata_);
@@ -72,7 +90,9 @@ class FileQuantizer {
       status = Quantize(job, **writer);
       if (!status.ok()) return status;
     }
-    return (*writer)->Finish();
+    status = (*writer)->Finish();
+    if (!status.ok()) return status;
+    return summary_;
   }
 
  private:
@@ -81,7 +101,11 @@ class FileQuantizer {
     record.layout = options_.layout;
     for (const TensorInfo& info : reader_.tensors()) {
       total_ += info.num_bytes();
-      if (!IsWanted(info, options_)) {
+      const Fate fate = FateOf(info, options_);
+      if (fate == Fate::kLeftByDefault) {
+        summary_.left_by_default.push_back(info.name);
+      }
+      if (fate != Fate::kQuantized) {
         copies_.push_back(&info);
         specs_.push_back({info.name, info.dtype, info.shape});
         continue;
@@ -102,6 +126,7 @@ class FileQuantizer {
             {DequantizedName(info.name), safetensors::DType::kF32, info.shape});
       }
       jobs_.push_back({&info, *std::move(geometry)});
+      ++summary_.quantized;
     }
     metadata_ = reader_.metadata();
     metadata_[std::string(kRecordKey)] = ToJson(record);
@@ -118,6 +143,10 @@ class FileQuantizer {
     quant::QuantizeOptions options;
     options.seed = options_.seed;
     options.stream = StreamOf(info.name);
+    // The source has replaced what is not finite; results stay finite, too.
+    if (options_.saturate) {
+      options.nonfinite = quant::NonFinitePolicy::kSaturate;
+    }
     if (options_.recipe.tensor_scale == quant::TensorScale::kPerTensor) {
       absl::StatusOr<float> amax = TensorAmax(info, *chunks, source);
       if (!amax.ok()) return amax.status();
@@ -194,15 +223,17 @@ class FileQuantizer {
   safetensors::Metadata metadata_;
   quant::PackedTensor packed_;
   std::vector<float> buffer_;
+  QuantizeSummary summary_;
   int64_t done_ = 0;
   int64_t total_ = 0;
 };
 
 }  // namespace
 
-absl::Status QuantizeFile(const std::string& input, const std::string& output,
-                          const QuantizeFileOptions& options,
-                          const ProgressCallback& progress) {
+absl::StatusOr<QuantizeSummary> QuantizeFile(const std::string& input,
+                                             const std::string& output,
+                                             const QuantizeFileOptions& options,
+                                             const ProgressCallback& progress) {
   const absl::StatusOr<Reader> reader = Reader::Open(input);
   if (!reader.ok()) return reader.status();
   if (reader->metadata().count(std::string(kRecordKey)) != 0) {

@@ -3,8 +3,10 @@
 
 // `fp4 quantize`: a safetensors file with its floating-point tensors in FP4.
 //
-// F32, F16 and BF16 tensors of at least one dimension are quantised if their
-// name matches; all others are copied unchanged. The file is worked off tensor
+// F32, F16 and BF16 tensors are quantised if their name matches, or, where no
+// name is asked for, if they are what is usually quantised: at least two
+// dimensions, no norm and no bias. All others are copied unchanged. The file is
+// worked off tensor
 // by tensor in chunks, twice for recipes with a tensor scale (first its amax).
 // Memory: a few chunks, except for recipes with one block for all, whose chunk
 // is the tensor.
@@ -14,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "quant/recipe.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/file_record.h"
@@ -31,11 +33,20 @@ struct QuantizeFileOptions {
   // stream: a tensor gets the same bits whatever else is in the file.
   uint32_t seed = 0;
   // Shell patterns (fnmatch): a tensor is quantised if it matches one of
-  // `include`, or that is empty, and none of `exclude`.
+  // `include` and none of `exclude`. An empty `include` stands for what is
+  // usually quantised; "*" takes every tensor that has a dimension.
   std::vector<std::string> include;
   std::vector<std::string> exclude;
   // Elements at a time; does not change the result.
   int64_t chunk_elements = kChunkElements;
+};
+
+// What became of the tensors.
+struct QuantizeSummary {
+  int64_t quantized = 0;
+  // Names of floating-point tensors that were copied because `include` is empty
+  // and they are not what is usually quantised, in the order of the file.
+  std::vector<std::string> left_by_default;
 };
 
 // Bytes of input done, of all.
@@ -44,9 +55,10 @@ using ProgressCallback = std::function<void(int64_t done, int64_t total)>;
 // InvalidArgument naming file, tensor and remedy for input that cannot be
 // quantised; the system's errors for files. `output` exists only, and replaces
 // an existing file only, if the result is OK.
-absl::Status QuantizeFile(const std::string& input, const std::string& output,
-                          const QuantizeFileOptions& options,
-                          const ProgressCallback& progress);
+absl::StatusOr<QuantizeSummary> QuantizeFile(const std::string& input,
+                                             const std::string& output,
+                                             const QuantizeFileOptions& options,
+                                             const ProgressCallback& progress);
 
 }  // namespace cnn_fp4::fp4
 

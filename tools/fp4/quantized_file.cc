@@ -26,18 +26,6 @@ absl::Status Bad(const Reader& reader, absl::string_view tensor,
       reader.name(), ": tensor ", QuoteName(tensor), ": ", message));
 }
 
-DType ScaleDType(const quant::Recipe& recipe) {
-  switch (recipe.scale_format) {
-    case quant::ScaleFormat::kE4m3:
-      return DType::kF8E4m3;
-    case quant::ScaleFormat::kE8m0:
-      return DType::kF8E8m0;
-    case quant::ScaleFormat::kFloat32:
-      break;
-  }
-  return DType::kF32;
-}
-
 // Data of a file need not be aligned.
 std::vector<float> ReadFloats(absl::Span<const uint8_t> bytes, int64_t begin,
                               int64_t count) {
@@ -88,9 +76,11 @@ absl::StatusOr<QuantizedTensor> Assemble(const Reader& reader, Layout layout,
                           tensor.geometry.CodesShape());
   if (!codes.ok()) return codes.status();
   tensor.codes = *codes;
-  std::vector<DType> dtypes = {ScaleDType(tensor.recipe)};
-  // Other programs store E8M0 as plain bytes.
-  if (dtypes[0] == DType::kF8E8m0) dtypes.push_back(DType::kU8);
+  std::vector<DType> dtypes = {ScaleDType(layout, tensor.recipe)};
+  // Programs differ in what they call the bytes of E8M0.
+  if (tensor.recipe.scale_format == quant::ScaleFormat::kE8m0) {
+    dtypes.insert(dtypes.end(), {DType::kF8E8m0, DType::kU8});
+  }
   const auto scales = Part(reader, ScalesName(record.name), dtypes,
                            tensor.geometry.ScalesShape());
   if (!scales.ok()) return scales.status();
@@ -236,9 +226,7 @@ quant::PackedTensor LoadChunk(const Reader& reader,
     packed.tensor_scales =
         ReadFloats(reader.Data(*tensor.tensor_scale), chunk.tensor_scales_begin,
                    chunk.num_tensor_scales);
-    if (StoresReciprocal(tensor.layout, tensor.recipe)) {
-      for (float& scale : packed.tensor_scales) scale = Reciprocal(scale);
-    }
+    packed.recipe = RecipeOfFile(tensor.layout, tensor.recipe);
   }
   return packed;
 }

@@ -18,6 +18,29 @@ bool StoresReciprocal(Layout layout, const quant::Recipe& recipe) {
   return file_divides != recipe_divides;
 }
 
+safetensors::DType ScaleDType(Layout layout, const quant::Recipe& recipe) {
+  switch (recipe.scale_format) {
+    case quant::ScaleFormat::kE4m3:
+      return safetensors::DType::kF8E4m3;
+    case quant::ScaleFormat::kE8m0:
+      return layout == Layout::kModelOpt ? safetensors::DType::kF8E8m0
+                                         : safetensors::DType::kU8;
+    case quant::ScaleFormat::kFloat32:
+      break;
+  }
+  return safetensors::DType::kF32;
+}
+
+quant::Recipe RecipeOfFile(Layout layout, quant::Recipe recipe) {
+  if (!StoresReciprocal(layout, recipe)) return recipe;
+  recipe.scale_rule = layout == Layout::kCompressedTensors
+                          ? quant::ScaleRule::kCompressedTensors
+                          : quant::ScaleRule::kModelOpt;
+  // Not every rule goes with every rounding, which codes no longer know.
+  recipe.rounding = quant::Rounding::kNearestEven;
+  return recipe;
+}
+
 float Reciprocal(float scale) { return std::min(1.0f / scale, kMax); }
 
 float Divisor(const quant::Recipe& recipe, float amax) {

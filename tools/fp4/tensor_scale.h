@@ -8,11 +8,21 @@
 
 #include "quant/recipe.h"
 #include "tools/fp4/file_record.h"
+#include "tools/safetensors/dtype.h"
 
 namespace cnn_fp4::fp4 {
 
+// The type of block scales in a file: E8M0 has a type of its own in the
+// modelopt layout and is plain bytes in compressed-tensors'.
+safetensors::DType ScaleDType(Layout layout, const quant::Recipe& recipe);
+
 // Whether the file's number is the reciprocal of quant::PackedTensor's.
 bool StoresReciprocal(Layout layout, const quant::Recipe& recipe);
+
+// The recipe by which quant::Dequantize takes the file's number as it is and
+// multiplies by it or divides by it, as the programs of that layout do: a
+// reciprocal would be rounded once more.
+quant::Recipe RecipeOfFile(Layout layout, quant::Recipe recipe);
 
 // 1/scale, at most FLT_MAX: an infinity would make NaN of zero codes.
 float Reciprocal(float scale);
