@@ -42,10 +42,12 @@ struct ExperimentSpec {
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
-    visit("arms", self.arms,
-          "The arms, which are trained one after the other: policies, that is "
-          "which number format each operand of each layer has. The others are "
-          "compared with the first one.");
+    visit(
+        "arms", self.arms,
+        "The arms, which are trained one after the other: policies, which say "
+        "what number format each operand of each layer has (--list_policies "
+        "shows those that have a name). The others are compared with the "
+        "first one.");
     visit("net", self.net, "The net");
     visit("data", self.data, "The data set");
     visit("batch", self.batch, "Batches and augmentation");

@@ -188,7 +188,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
       base::FileLock::Acquire(directory.Path(kLock));
   if (!lock.ok()) {
     return absl::Status(lock.status().code(),
-                        absl::StrCat("--resume: ", lock.status().message()));
+                        absl::StrCat("--resume: the run may still be alive: ",
+                                     lock.status().message()));
   }
   directory.lock_ = *std::move(lock);
   directory.resumed_ = true;
