@@ -4,13 +4,13 @@
 #include "base/progress.h"
 #include "base/spec_check.h"
 #include "base/user_path.h"
+#include "train/train_spec.h"
 
 namespace cnn_fp4::experiments {
 namespace {
 
 using base::RequireRange;
 
-constexpr int64_t kMaxSteps = INT64_MAX;
 // More would only wait for one another.
 constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxKeptCheckpoints = 1'000'000;
@@ -21,9 +21,9 @@ constexpr int64_t kMaxOverlayImages = 1000;
 absl::Status Check(const RunOptions& options) {
   absl::Status status;
   status.Update(RequireRange("threads", options.threads, 0, kMaxThreads));
-  status.Update(RequireRange("logf", options.logf, 0, kMaxSteps));
-  status.Update(
-      RequireRange("checkpoint_every", options.checkpoint_every, 0, kMaxSteps));
+  status.Update(RequireRange("logf", options.logf, 0, train::kMaxSteps));
+  status.Update(RequireRange("checkpoint_every", options.checkpoint_every, 0,
+                             train::kMaxSteps));
   status.Update(RequireRange("keep_checkpoints", options.keep_checkpoints, 1,
                              kMaxKeptCheckpoints));
   status.Update(RequireRange("overlay_images", options.overlay_images, 0,

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -17,18 +16,13 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "base/user_path.h"
 #include "quant/conformance/conformance.h"
 
 ABSL_FLAG(int64_t, elements, 300000, "elements for each recipe");
 ABSL_FLAG(std::string, output_dir, "", "directory for the two files");
 
 namespace {
-
-// A relative path means the directory that `bazel run` was called from.
-std::filesystem::path Resolved(const std::string& dir) {
-  const char* from = std::getenv("BUILD_WORKING_DIRECTORY");
-  return std::filesystem::path(from == nullptr ? "" : from) / dir;
-}
 
 // Under a temporary name first: no half file under the final one.
 bool Write(const std::filesystem::path& path, const std::string& text) {
@@ -59,7 +53,7 @@ int main(int argc, char** argv) {
   std::printf("%s", markdown.c_str());
   bool ok = true;
   if (const std::string dir = absl::GetFlag(FLAGS_output_dir); !dir.empty()) {
-    const std::filesystem::path path = Resolved(dir);
+    const std::filesystem::path path = cnn_fp4::base::UserPath(dir);
     std::error_code error;
     std::filesystem::create_directories(path, error);
     ok = Write(path / "conformance.md", markdown) &&

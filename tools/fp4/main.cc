@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/progress.h"
+#include "base/user_path.h"
 #include "quant/recipe.h"
 #include "tools/fp4/compare.h"
 #include "tools/fp4/dequantize.h"
@@ -286,8 +287,8 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<Arguments> arguments = Check(*command, positional);
   if (!arguments.ok()) return Fail(kUsage, arguments.status().message());
   // `bazel run` starts in a directory of its own.
-  const char* directory = std::getenv("BUILD_WORKING_DIRECTORY");
-  if (directory != nullptr && chdir(directory) != 0) {
+  const std::string directory = base::CallerDirectory();
+  if (!directory.empty() && chdir(directory.c_str()) != 0) {
     return Fail(kFailure, absl::StrCat("cannot change to ", directory));
   }
   const int status = RunCommand(*command, *arguments);
