@@ -213,9 +213,14 @@ TEST(CheckTest, NamesTheFieldThatIsWrong) {
       {"batch.min_scale=2", "min_scale"},
       {"train.steps=0", "steps"},
       {"train.epochs=5", "steps and epochs"},
-      {"train.learning_rate=-1", "learning_rate"},
+      {"train.learning_rate=-1", "learning_rate is -1"},
+      {"train.learning_rate=1e38", "learning_rate is 1e+38"},
+      {"train.weight_decay=1e300", "weight_decay is 1e+300"},
+      {"train.adam_epsilon=0", "adam_epsilon is 0"},
+      {"train.initial_loss_scale=1e-300", "initial_loss_scale is 1e-300"},
+      {"train.loss_scale_growth_factor=0.5", "loss_scale_growth_factor is"},
       {"task.task=detection", "task"},
-      {"task.dice_weight=-1", "dice_weight"},
+      {"task.dice_weight=1e38", "dice_weight is 1e+38"},
   };
   for (const auto& [assignment, message] : wrong) {
     ExperimentSpec spec;

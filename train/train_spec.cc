@@ -7,6 +7,23 @@ namespace cnn_fp4::train {
 
 using base::Require;
 
+namespace {
+
+// FP32 computes with the numbers: these limits leave it room on both sides, for
+// Adam divides by small ones.
+constexpr double kSmallest = 1e-30;
+constexpr double kLargest = 1e30;
+// A loss scale outside of this makes every gradient 0 or infinite.
+constexpr double kSmallestLossScale = 1e-6;
+
+absl::Status Between(const char* field, double value, double low, double high) {
+  return Require(
+      value >= low && value <= high, field,
+      absl::StrCat("is ", value, "; it must be between ", low, " and ", high));
+}
+
+}  // namespace
+
 absl::Status Check(const TrainSpec& spec) {
   absl::Status status;
   const auto range = [&](const char* field, int64_t value, int64_t max) {
@@ -19,7 +36,7 @@ absl::Status Check(const TrainSpec& spec) {
   status.Update(Require((spec.steps > 0) != (spec.epochs > 0), "steps",
                         "and epochs: give one of them, and 0 for the other"));
   status.Update(
-      Require(spec.learning_rate > 0, "learning_rate", "must be positive"));
+      Between("learning_rate", spec.learning_rate, kSmallest, kLargest));
   range("warmup_steps", spec.warmup_steps, kMaxSteps);
   status.Update(Require(spec.final_learning_rate_fraction >= 0 &&
                             spec.final_learning_rate_fraction <= 1,
@@ -32,15 +49,14 @@ absl::Status Check(const TrainSpec& spec) {
   decay("adam_beta1", spec.adam_beta1);
   decay("adam_beta2", spec.adam_beta2);
   status.Update(
-      Require(spec.adam_epsilon > 0, "adam_epsilon", "must be positive"));
+      Between("adam_epsilon", spec.adam_epsilon, kSmallest, kLargest));
+  status.Update(Between("weight_decay", spec.weight_decay, 0, kLargest));
   status.Update(
-      Require(spec.weight_decay >= 0, "weight_decay", "must not be negative"));
-  status.Update(Require(spec.max_gradient_norm >= 0, "max_gradient_norm",
-                        "must not be negative"));
-  status.Update(Require(spec.initial_loss_scale > 0, "initial_loss_scale",
-                        "must be positive"));
-  status.Update(Require(spec.loss_scale_growth_factor >= 1,
-                        "loss_scale_growth_factor", "must be at least 1"));
+      Between("max_gradient_norm", spec.max_gradient_norm, 0, kLargest));
+  status.Update(Between("initial_loss_scale", spec.initial_loss_scale,
+                        kSmallestLossScale, kLargest));
+  status.Update(Between("loss_scale_growth_factor",
+                        spec.loss_scale_growth_factor, 1, kLargest));
   status.Update(Require(
       spec.loss_scale_backoff_factor > 0 && spec.loss_scale_backoff_factor < 1,
       "loss_scale_backoff_factor", "must be between 0 and 1"));
@@ -54,8 +70,7 @@ absl::Status Check(const TaskSpec& spec) {
   absl::Status status;
   status.Update(
       Require(spec.task == "semantic", "task", "can be 'semantic' only"));
-  status.Update(
-      Require(spec.dice_weight >= 0, "dice_weight", "must not be negative"));
+  status.Update(Between("dice_weight", spec.dice_weight, 0, kLargest));
   return status;
 }
 
