@@ -150,12 +150,6 @@ double TensorStats::kurtosis() const {
   return m2 > 0.0 ? static_cast<double>(finite_count()) * (m4 / m2 / m2) : kNan;
 }
 
-double TensorStats::nonzero_share() const {
-  if (finite_count() == 0) return kNan;
-  return static_cast<double>(finite_count() - zero_count) /
-         static_cast<double>(finite_count());
-}
-
 void TensorStats::Merge(const TensorStats& other) {
   const double na = static_cast<double>(finite_count());
   const double nb = static_cast<double>(other.finite_count());

@@ -47,8 +47,6 @@ struct TensorStats {
   // Pearson's m4 n / m2^2, not the excess: 3 for a normal distribution, 1.8 for
   // a uniform one. NaN when all values are equal.
   double kurtosis() const;
-  // Share of the finite values that are not zero, 0..1.
-  double nonzero_share() const;
 
   void Merge(const TensorStats& other);
 };

@@ -74,13 +74,4 @@ double ConfusionMatrix::MeanDice() const {
   return MeanOverScored(num_classes_, [this](int c) { return Dice(c); });
 }
 
-double ConfusionMatrix::PixelAccuracy() const {
-  int64_t right = 0, all = 0;
-  for (int cls = 0; cls < num_classes_; ++cls) {
-    right += count(cls, cls);
-    all += Truth(cls);
-  }
-  return Ratio(right, all);
-}
-
 }  // namespace cnn_fp4::train

@@ -32,7 +32,6 @@ class ConfusionMatrix {
   // Means over the classes that have a score. NaN when none has.
   double MeanIou() const;
   double MeanDice() const;
-  double PixelAccuracy() const;
 
  private:
   int64_t Truth(int cls) const;
