@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "nn/layers/quant_conv.h"
 #include "nn/net.h"
 
@@ -21,13 +23,32 @@ LayerRole RoleOf(const LayerRoles& roles, const std::string& name) {
   return LayerRole::kOrdinary;
 }
 
+LayerRoles RolesOf(const torch::nn::Module& net) {
+  const auto* const known = dynamic_cast<const Net*>(&net);
+  return known == nullptr ? LayerRoles{} : known->roles();
+}
+
+// A role of no layer is a typing error, which would put an output layer into
+// FP4 without a word.
+absl::Status CheckRoles(const LayerRoles& roles,
+                        const std::vector<LayerInfo>& layers) {
+  std::vector<std::string> names;
+  for (const LayerInfo& layer : layers) names.push_back(layer.name);
+  for (const auto* const role : {&roles.first, &roles.last, &roles.output}) {
+    for (const std::string& name : *role) {
+      if (Contains(names, name)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the net's roles name '", name,
+          "', which is none of its layers: ", absl::StrJoin(names, ", ")));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<NamedLayer> QuantLayers(torch::nn::Module& net) {
-  LayerRoles roles;
-  if (const auto* const known = dynamic_cast<const Net*>(&net)) {
-    roles = known->roles();
-  }
+  const LayerRoles roles = RolesOf(net);
   std::vector<NamedLayer> layers;
   for (const auto& module :
        net.named_modules(/*name_prefix=*/"", /*include_self=*/false)) {
@@ -51,6 +72,9 @@ absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
   }
   std::vector<LayerInfo> infos;
   for (const NamedLayer& layer : layers) infos.push_back(layer.info);
+  if (absl::Status status = CheckRoles(RolesOf(net), infos); !status.ok()) {
+    return status;
+  }
   const absl::StatusOr<std::vector<ConvPrecision>> precisions =
       policy.Resolve(infos);
   if (!precisions.ok()) return precisions.status();

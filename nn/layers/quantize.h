@@ -31,7 +31,8 @@ class QuantLayer;
 
 // Gives each layer its name, its precision and the context. A net can be put
 // under another policy later; its weights stay. Errors: Policy::Resolve's, and
-// InvalidArgument for a net without layers; the net is then as it was.
+// InvalidArgument for a net without layers and for one whose roles name a layer
+// that it does not have; the net is then as it was.
 absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
                       std::shared_ptr<const QuantContext> context);
 

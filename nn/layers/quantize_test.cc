@@ -106,6 +106,16 @@ TEST(Quantize, RefusesWhatDoesNotFitAndLeavesTheNetAsItWas) {
   EXPECT_THAT(Under(*none, "nvfp4").message(), HasSubstr("QuantConv2d"));
 }
 
+TEST(Quantize, RefusesRolesOfNoLayer) {
+  class Misnamed : public ResidualNet {
+   public:
+    LayerRoles roles() const override { return {{"stem"}, {}, {"haed"}}; }
+  };
+  Misnamed net;
+  EXPECT_THAT(Under(net, "fp16").message(),
+              AllOf(HasSubstr("'haed'"), HasSubstr("head")));
+}
+
 // Whether a place of the images is dark or bright.
 at::Tensor Loss(ResidualNet& net, const at::Tensor& images) {
   const at::Tensor bright = at::avg_pool2d(images.mean(1), 2).gt(0);
