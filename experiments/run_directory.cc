@@ -204,6 +204,10 @@ std::string RunDirectory::Checkpoints(absl::string_view arm) const {
   return Path(absl::StrCat("checkpoints/", arm));
 }
 
+std::string RunDirectory::ArmJson(absl::string_view arm) const {
+  return Path(absl::StrCat("arms/", arm, "/arm.json"));
+}
+
 std::string RunDirectory::Overlays(absl::string_view task) const {
   return Path(absl::StrCat("plots/overlays/", task, "_validation.png"));
 }

@@ -10,6 +10,7 @@
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
 //     plots/heatmaps/<arm>/..., plots/overlays/...
+//     arms/<arm>/arm.json   what an arm came to
 //     report.html       the front page
 //     summary.json      the results
 //     DONE                                                             (last)
@@ -59,6 +60,7 @@ class RunDirectory {
   std::string Heatmaps() const { return Path("plots/heatmaps"); }
   std::string Overlays(absl::string_view task) const;
   std::string Report() const { return Path("report.html"); }
+  std::string ArmJson(absl::string_view arm) const;
   std::string Summary() const { return Path("summary.json"); }
   std::string Done() const { return Path("DONE"); }
 

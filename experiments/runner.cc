@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "data/dataset_registry.h"
 #include "experiments/arm_net.h"
+#include "experiments/arm_record.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
@@ -19,10 +20,10 @@
 #include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/jsonl_sink.h"
 #include "train/checkpoint.h"
-#include "train/segmentation_task.h"
+#include "train/evaluate.h"
 #include "train/stop_signal.h"
+#include "train/task.h"
 #include "train/train_arm.h"
-#include "viz/overlay.h"
 #include "viz/page.h"
 
 namespace cnn_fp4::experiments {
@@ -40,7 +41,8 @@ class ExperimentRun {
   absl::Status Open();
   absl::Status OpenTelemetry();
   absl::Status TrainArm(size_t index);
-  absl::Status AddOverlays(const std::string& arm, const ArmNet& net);
+  absl::Status WriteArm(size_t index, const ArmNet& net,
+                        const train::ArmResult& arm);
   absl::Status WriteReport(bool finished);
 
   static void Say(const std::string& line) {
@@ -56,10 +58,12 @@ class ExperimentRun {
 
   data::DatasetPair datasets_;
   std::string device_;
+  RunFacts facts_;
   RunDirectory directory_{""};
   std::unique_ptr<telemetry::Run> run_;
   ExperimentResult result_;
-  std::vector<viz::OverlayRow> overlays_;
+  std::unique_ptr<train::Task> task_ = train::CreateTask(spec_.task);
+  std::unique_ptr<train::Sheet> sheet_;
 };
 
 // All that can be refused is refused before there is a directory.
@@ -74,11 +78,11 @@ absl::Status ExperimentRun::Open() {
       data::OpenDataset(spec_.data, read);
   if (!datasets.ok()) return datasets.status();
   datasets_ = *std::move(datasets);
+  sheet_ = task_->NewSheet(*datasets_.val);
+  facts_ = CollectRunFacts(device_, nn::LibTorchVersion());
   absl::StatusOr<RunDirectory> directory =
       options_.resume.empty()
-          ? RunDirectory::Create(
-                options_.output_dir, name_, spec_,
-                CollectRunFacts(device_, nn::LibTorchVersion()))
+          ? RunDirectory::Create(options_.output_dir, name_, spec_, facts_)
           : RunDirectory::Resume(options_.output_dir, name_, spec_,
                                  options_.resume);
   if (!directory.ok()) return directory.status();
@@ -127,13 +131,11 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
                  static_cast<int64_t>(result_.class_names.size()),
                  static_cast<uint64_t>(spec_.train.seed), device_);
   if (!made.ok()) return made.status();
-  result_.num_parameters = made->num_parameters;
 
   train::ArmOptions options;
   options.arm = key;
   options.loss_scaling = made->loss_scaling;
   options.train = spec_.train;
-  options.task = spec_.task;
   options.batch = spec_.batch;
   options.loader = options_.loader;
   options.logf = options_.logf;
@@ -143,10 +145,10 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   options.should_stop = [] { return train::StopSignal() != 0; };
 
   Say(absl::StrFormat(
-      "%s  %d parameters, %d steps of %d images", key, result_.num_parameters,
+      "%s  %d parameters, %d steps of %d images", key, made->num_parameters,
       train::TotalSteps(options, *datasets_.train), spec_.batch.batch_size));
   const absl::StatusOr<train::ArmResult> arm_result =
-      train::TrainArm(*made->net, *made->context, datasets_, options,
+      train::TrainArm(*task_, *made->net, *made->context, datasets_, options,
                       *base::ParseProgressMode(options_.progress), *run_);
   // What an arm that failed has measured is worth a look, too. Waits for the
   // drawing, which would slow the steps of the next arm, and which the report
@@ -154,39 +156,46 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   run_->Log({telemetry::ArmEnd{}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
-  result_.arms.push_back(*arm_result);
-  return arm_result->finished ? AddOverlays(key, *made) : absl::OkStatus();
+  if (absl::Status status = WriteArm(index, *made, *arm_result);
+      !status.ok() || !arm_result->finished) {
+    return status;
+  }
+  const absl::Status drawn =
+      train::AddToSheet(key, *made->net, *made->context, *datasets_.val,
+                        spec_.batch, options_.overlay_images, *sheet_);
+  if (drawn.ok()) return drawn;
+  return absl::Status(drawn.code(), absl::StrCat(key, ": ", drawn.message()));
 }
 
-absl::Status ExperimentRun::AddOverlays(const std::string& arm,
-                                        const ArmNet& net) {
-  const int64_t count =
-      std::min(options_.overlay_images, datasets_.val->size());
-  for (int64_t i = 0; i < count; ++i) {
-    // Spread over the split: neighbours often look alike.
-    const absl::StatusOr<data::Sample> sample =
-        datasets_.val->Get(i * datasets_.val->size() / count);
-    if (!sample.ok()) return sample.status();
-    const data::Image& image = sample->image;
-    if (overlays_.size() <= static_cast<size_t>(i)) {
-      overlays_.push_back({sample->name,
-                           {image.width, image.height, image.pixels},
-                           {image.width,
-                            image.height,
-                            {sample->mask.begin(), sample->mask.end()}},
-                           {}});
-    }
-    const absl::StatusOr<std::vector<int64_t>> classes =
-        train::Predict(*net.net, *net.context, image, spec_.batch);
-    if (!classes.ok()) {
-      return absl::Status(classes.status().code(),
-                          absl::StrCat(arm, ": ", sample->name, ": ",
-                                       classes.status().message()));
-    }
-    overlays_[i].predictions.push_back(
-        {arm, {image.width, image.height, {classes->begin(), classes->end()}}});
+// arms/<arm>/arm.json.
+absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
+                                     const train::ArmResult& arm) {
+  ExperimentSpec alone = spec_;
+  alone.arms = {spec_.arms[index]};
+  ArmRecord record;
+  record.arm = arms_[index];
+  record.policy = spec_.arms[index];
+  record.experiment = name_;
+  record.digest = Digest(alone);
+  record.seed = spec_.train.seed;
+  record.num_parameters = net.num_parameters;
+  record.steps = arm.steps_done;
+  record.skipped_steps = arm.skipped_steps;
+  record.finished = arm.finished;
+  record.train_loss = arm.train_loss;
+  record.metrics = arm.metrics;
+  record.best = arm.best;
+  if (arm.median_step_seconds > 0) {
+    record.median_step_seconds = arm.median_step_seconds;
   }
-  return absl::OkStatus();
+  record.train_seconds = arm.train_seconds;
+  record.cpu = facts_.cpu;
+  record.device = facts_.device;
+  record.git_revision = facts_.git_revision;
+  record.libtorch_version = facts_.libtorch_version;
+  result_.arms.push_back(record);
+  return base::WriteFileAtomically(directory_.ArmJson(record.arm),
+                                   ToJson(record) + "\n");
 }
 
 absl::Status ExperimentRun::WriteReport(bool finished) {
@@ -194,10 +203,9 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   result_.peak_memory_bytes = PeakMemoryBytes();
   const base::Table table = ResultTable(result_);
   run_->Log({telemetry::TableRecord{"result", table}});
-  if (finished && !overlays_.empty()) {
-    if (absl::Status status = viz::WriteOverlaySheet(
-            overlays_, viz::DefaultClassStyles(result_.class_names),
-            directory_.Overlays(spec_.task.task));
+  if (finished) {
+    if (absl::Status status =
+            sheet_->Write(directory_.Overlays(spec_.task.task));
         !status.ok()) {
       return status;
     }
@@ -239,7 +247,7 @@ absl::StatusOr<RunOutcome> ExperimentRun::Run() {
   const bool finished =
       status.ok() && result_.arms.size() == arms_.size() &&
       std::all_of(result_.arms.begin(), result_.arms.end(),
-                  [](const train::ArmResult& arm) { return arm.finished; });
+                  [](const ArmRecord& arm) { return arm.finished; });
   // What an interrupted or failed run has is worth a report, too.
   if (!result_.arms.empty()) status.Update(WriteReport(finished));
   RunOutcome outcome{signal == 0 || finished ? 0 : 128 + signal,

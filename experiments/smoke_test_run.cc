@@ -64,6 +64,7 @@ std::vector<std::string> ExpectedFiles(const RunDirectory& run,
     }
     files.push_back(run.Checkpoints(arms[i]) + "/step-000002.pt");
     files.push_back(run.Checkpoints(arms[i]) + "/best.pt");
+    files.push_back(run.ArmJson(arms[i]));
   }
   return files;
 }
@@ -97,8 +98,8 @@ absl::Status CheckRun(const RunDirectory& directory,
     return absl::InternalError("summary.json lacks an arm");
   }
   for (const json& arm : (*summary)["arms"]) {
-    if (!arm["results"]["train loss"].is_number() ||
-        !arm["results"]["val loss"].is_number()) {
+    if (!arm["train_loss"].is_number() ||
+        !arm["metrics"]["loss"]["value"].is_number()) {
       return absl::InternalError(
           absl::StrCat("an arm has no finite loss: ", arm.dump()));
     }

@@ -29,24 +29,26 @@ std::vector<double> NumbersFrom(const json& array) {
   return values;
 }
 
-json ToJson(const std::optional<ValidationScore>& score) {
-  if (!score.has_value()) return nullptr;
-  return {{"loss", NumberToJson(score->loss)},
-          {"mean_iou", NumberToJson(score->mean_iou)},
-          {"mean_dice", NumberToJson(score->mean_dice)},
-          {"iou", Numbers(score->iou)},
-          {"dice", Numbers(score->dice)}};
+json ToJson(const Metric& metric) {
+  return {{"key", metric.key},
+          {"title", metric.title},
+          {"unit", metric.unit},
+          {"value", NumberToJson(metric.value)},
+          {"higher_is_better", metric.higher_is_better},
+          {"headline", metric.headline},
+          {"in_table", metric.in_table}};
 }
 
-std::optional<ValidationScore> ScoreFrom(const json& j) {
-  if (j.is_null()) return std::nullopt;
-  ValidationScore score;
-  score.loss = Number(j.at("loss"));
-  score.mean_iou = Number(j.at("mean_iou"));
-  score.mean_dice = Number(j.at("mean_dice"));
-  score.iou = NumbersFrom(j.at("iou"));
-  score.dice = NumbersFrom(j.at("dice"));
-  return score;
+Metric MetricFrom(const json& j) {
+  Metric metric;
+  metric.key = j.at("key");
+  metric.title = j.at("title");
+  metric.unit = j.at("unit");
+  metric.value = Number(j.at("value"));
+  metric.higher_is_better = j.at("higher_is_better");
+  metric.headline = j.at("headline");
+  metric.in_table = j.at("in_table");
+  return metric;
 }
 
 void Append(double value, size_t window, std::vector<double>* values) {
@@ -69,6 +71,8 @@ double StepTimes::Median() const {
 }
 
 std::string ArmStateToJson(const ArmState& state) {
+  json metrics = json::array();
+  for (const Metric& metric : state.metrics) metrics.push_back(ToJson(metric));
   return json{
       {"steps_done", state.steps_done},
       {"scale", NumberToJson(state.scaler.scale)},
@@ -78,8 +82,8 @@ std::string ArmStateToJson(const ArmState& state) {
       {"step_seconds", Numbers(state.step_times.plain)},
       {"measured_step_seconds", Numbers(state.step_times.measured)},
       {"train_seconds", state.train_seconds},
-      {"best_mean_iou", NumberToJson(state.best_mean_iou)},
-      {"validation", ToJson(state.validation)},
+      {"best", NumberToJson(state.best)},
+      {"metrics", std::move(metrics)},
   }
       .dump();
 }
@@ -95,8 +99,10 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   s.step_times.plain = NumbersFrom(j.at("step_seconds"));
   s.step_times.measured = NumbersFrom(j.at("measured_step_seconds"));
   s.train_seconds = j.at("train_seconds");
-  s.best_mean_iou = base::NumberFromJson(j.at("best_mean_iou"));
-  s.validation = ScoreFrom(j.at("validation"));
+  s.best = base::NumberFromJson(j.at("best"));
+  for (const json& metric : j.at("metrics").get_ref<const json::array_t&>()) {
+    s.metrics.push_back(MetricFrom(metric));
+  }
   *state = std::move(s);
   return absl::OkStatus();
 } catch (const json::exception& error) {

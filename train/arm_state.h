@@ -2,8 +2,8 @@
 #define TRAIN_ARM_STATE_H_
 
 // What a checkpoint keeps of an arm beside tensors: a JSON text of bounded size
-// that reads back to the same bits. What was measured of the layers is not in
-// it: the run's records have that.
+// that reads back to the same bits, NaN and infinities included. What was
+// measured of the layers is not in it: the run's records have that.
 
 #include <cstdint>
 #include <optional>
@@ -12,18 +12,9 @@
 
 #include "absl/status/status.h"
 #include "train/grad_scaler.h"
+#include "train/metric.h"
 
 namespace cnn_fp4::train {
-
-// Scores on the validation images. Any of them may be NaN: a class that does
-// not occur has no score, and a loss may have overflowed.
-struct ValidationScore {
-  double loss = 0;
-  double mean_iou = 0;
-  double mean_dice = 0;
-  std::vector<double> iou;  // Of each class.
-  std::vector<double> dice;
-};
 
 // How long the last kWindow steps took. Steps in which every layer is measured
 // are kept apart, because measuring slows the forward pass.
@@ -47,8 +38,10 @@ struct ArmState {
   std::vector<double> losses;  // Of the last kLossWindow steps.
   StepTimes step_times;
   double train_seconds = 0;
-  std::optional<double> best_mean_iou;        // Unset: none was measured.
-  std::optional<ValidationScore> validation;  // The last one.
+  // Of the last validation; empty before the first.
+  std::vector<Metric> metrics;
+  // The best value of the headline metric so far; unset: none was a number.
+  std::optional<double> best;
 
   static constexpr size_t kLossWindow = 10;
 };

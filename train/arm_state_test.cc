@@ -32,8 +32,9 @@ TEST(ArmState, ReadsBackToTheSameBits) {
   state.step_times.plain = {0.25, 1.0 / 7};
   state.step_times.measured = {0.5};
   state.train_seconds = 12.345678901234567;
-  state.best_mean_iou = 0.1 + 0.2;
-  state.validation = ValidationScore{0.3, 0.4, 0.5, {0.6, 0.7}, {0.8, 0.9}};
+  state.best = 0.1 + 0.2;
+  state.metrics = {{"loss", "val loss", "", 0.3, false},
+                   {"mean_iou", "mIoU", "%", 1.0 / 7, true, true, false}};
   const ArmState back = RoundTrip(state);
   EXPECT_EQ(back.steps_done, 40);
   EXPECT_EQ(back.scaler.scale, 1.0 / 3);
@@ -43,39 +44,43 @@ TEST(ArmState, ReadsBackToTheSameBits) {
   EXPECT_THAT(back.step_times.plain, ElementsAre(0.25, 1.0 / 7));
   EXPECT_THAT(back.step_times.measured, ElementsAre(0.5));
   EXPECT_EQ(back.train_seconds, 12.345678901234567);
-  EXPECT_EQ(back.best_mean_iou, 0.1 + 0.2);
-  ASSERT_TRUE(back.validation.has_value());
-  EXPECT_EQ(back.validation->loss, 0.3);
-  EXPECT_EQ(back.validation->mean_iou, 0.4);
-  EXPECT_EQ(back.validation->mean_dice, 0.5);
-  EXPECT_THAT(back.validation->iou, ElementsAre(0.6, 0.7));
-  EXPECT_THAT(back.validation->dice, ElementsAre(0.8, 0.9));
+  EXPECT_EQ(back.best, 0.1 + 0.2);
+  ASSERT_EQ(back.metrics.size(), 2u);
+  EXPECT_EQ(back.metrics[0].key, "loss");
+  EXPECT_EQ(back.metrics[0].title, "val loss");
+  EXPECT_EQ(back.metrics[0].value, 0.3);
+  EXPECT_FALSE(back.metrics[0].higher_is_better);
+  EXPECT_FALSE(back.metrics[0].headline);
+  EXPECT_TRUE(back.metrics[0].in_table);
+  EXPECT_EQ(back.metrics[1].unit, "%");
+  EXPECT_EQ(back.metrics[1].value, 1.0 / 7);
+  EXPECT_TRUE(back.metrics[1].headline);
+  EXPECT_FALSE(back.metrics[1].in_table);
 }
 
 TEST(ArmState, WhatWasNeverMeasuredStaysAbsent) {
   const ArmState back = RoundTrip(ArmState());
-  EXPECT_FALSE(back.validation.has_value());
-  EXPECT_FALSE(back.best_mean_iou.has_value());
+  EXPECT_TRUE(back.metrics.empty());
+  EXPECT_FALSE(back.best.has_value());
 }
 
 TEST(ArmState, NanAndInfinitySurvive) {
   ArmState state;
   state.losses = {kNan};
   state.scaler.scale = kInfinity;
-  state.validation = ValidationScore{kNan, kInfinity, kNan, {kNan}, {0.5}};
+  state.metrics = {{"loss", "", "", kNan}, {"mean_iou", "", "", kInfinity}};
   const ArmState back = RoundTrip(state);
   EXPECT_TRUE(std::isnan(back.losses[0]));
   EXPECT_EQ(back.scaler.scale, kInfinity);
-  ASSERT_TRUE(back.validation.has_value());
-  EXPECT_TRUE(std::isnan(back.validation->loss));
-  EXPECT_EQ(back.validation->mean_iou, kInfinity);
-  EXPECT_TRUE(std::isnan(back.validation->iou[0]));
+  ASSERT_EQ(back.metrics.size(), 2u);
+  EXPECT_TRUE(std::isnan(back.metrics[0].value));
+  EXPECT_EQ(back.metrics[1].value, kInfinity);
 }
 
 TEST(ArmState, RefusesWhatItDidNotWrite) {
   ArmState state;
   const json good = json::parse(ArmStateToJson(ArmState()));
-  for (const char* key : {"steps_done", "losses", "validation", "scale"}) {
+  for (const char* key : {"steps_done", "losses", "metrics", "scale"}) {
     json bad = good;
     bad.erase(key);
     EXPECT_FALSE(ArmStateFromJson(bad.dump(), &state).ok()) << key;

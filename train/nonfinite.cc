@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nn/gemm/quant_context.h"
@@ -40,22 +39,6 @@ class InputWatcher : public nn::GemmObserver {
 };
 
 }  // namespace
-
-absl::StatusOr<at::Tensor> Infer(nn::Net& net, nn::QuantContext& context,
-                                 const at::Tensor& images) {
-  const torch::NoGradGuard no_grad;
-  // For layers such as BatchNorm that compute something else in training.
-  const bool was_training = net.is_training();
-  const auto restore = absl::MakeCleanup([&] { net.train(was_training); });
-  net.eval();
-  try {
-    return net.forward(images).dense;
-  } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat(
-        error.what_without_backtrace(),
-        "; first: ", FirstNonFiniteInForward(net, context, images)));
-  }
-}
 
 std::string FirstNonFiniteInForward(nn::Net& net, nn::QuantContext& context,
                                     const at::Tensor& images) {

@@ -1,11 +1,9 @@
 #ifndef TRAIN_NONFINITE_H_
 #define TRAIN_NONFINITE_H_
 
-// Forward passes that end well or say where NaN or Inf came in.
+// Finds where NaN or Inf came into a training step.
 
 #include <string>
-
-#include "absl/status/statusor.h"
 
 namespace at {
 class Tensor;
@@ -17,12 +15,6 @@ struct QuantContext;
 }  // namespace cnn_fp4::nn
 
 namespace cnn_fp4::train {
-
-// The net's dense output for scoring and prediction, without gradients.
-// Internal, naming the layer and the first tensor that is not finite, where a
-// quantiser refuses an operand.
-absl::StatusOr<at::Tensor> Infer(nn::Net& net, nn::QuantContext& context,
-                                 const at::Tensor& images);
 
 // Describes the first tensor with a NaN or an infinity, in the order in which a
 // step meets them: parameters, images, the input of each layer, logits. Runs

@@ -9,7 +9,7 @@
 
 #include "benchmark/benchmark.h"
 #include "nn/runtime.h"
-#include "train/segmentation_task.h"
+#include "train/tasks/semantic_segmentation.h"
 #include "train/test_net.h"
 
 namespace cnn_fp4::train {

@@ -8,18 +8,20 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "data/loader.h"
 #include "glog/logging.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/net.h"
+#include "train/arm_state.h"
 #include "train/checkpoint.h"
+#include "train/evaluate.h"
 #include "train/grad_scaler.h"
 #include "train/layer_probe.h"
 #include "train/learning_rate.h"
 #include "train/nonfinite.h"
 #include "train/optimizer_step.h"
-#include "train/segmentation_task.h"
+#include "train/task.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -41,10 +43,11 @@ class Stopwatch {
 
 class ArmTrainer {
  public:
-  ArmTrainer(nn::Net& net, nn::QuantContext& context,
+  ArmTrainer(const Task& task, nn::Net& net, nn::QuantContext& context,
              const data::DatasetPair& datasets, const ArmOptions& options,
              telemetry::Run& run)
-      : net_(net),
+      : task_(task),
+        net_(net),
         context_(context),
         datasets_(datasets),
         options_(options),
@@ -86,6 +89,7 @@ class ArmTrainer {
   }
   ArmResult Result() const;
 
+  const Task& task_;
   nn::Net& net_;
   nn::QuantContext& context_;
   const data::DatasetPair& datasets_;
@@ -135,12 +139,8 @@ absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
   const at::Tensor images =
       at::from_blob(const_cast<float*>(batch.image.data()),
                     {batch.n, batch.c, batch.h, batch.w}, at::kFloat);
-  const at::Tensor target =
-      at::from_blob(const_cast<int64_t*>(batch.target.data()),
-                    {batch.n, batch.h, batch.w}, at::kLong);
   try {
-    const at::Tensor loss = SegmentationLoss(net_.forward(images).dense, target,
-                                             options_.task.dice_weight);
+    const at::Tensor loss = task_.Loss(net_.forward(images), batch);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
       return NotFinite(absl::StrCat("the loss is ", value),
@@ -216,41 +216,34 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
 }
 
 absl::Status ArmTrainer::Validate(base::Progress& progress) {
-  const absl::StatusOr<Evaluation> evaluation =
-      Evaluate(net_, context_, *datasets_.val, options_.batch,
-               options_.task.dice_weight);
-  if (!evaluation.ok()) {
+  absl::StatusOr<std::vector<Metric>> metrics =
+      Evaluate(task_, net_, context_, *datasets_.val, options_.batch);
+  if (!metrics.ok()) {
     return absl::Status(
-        evaluation.status().code(),
+        metrics.status().code(),
         absl::StrCat(options_.arm, ": validation after step ",
-                     state_.steps_done, ": ", evaluation.status().message()));
+                     state_.steps_done, ": ", metrics.status().message()));
   }
-  const ConfusionMatrix& confusion = evaluation->confusion;
-  ValidationScore& score = state_.validation.emplace();
-  score.loss = evaluation->loss;
-  score.mean_iou = confusion.MeanIou();
-  score.mean_dice = confusion.MeanDice();
-  telemetry::Scalars scalars{state_.steps_done,
-                             {{"val/loss", score.loss},
-                              {"val/mean_iou", score.mean_iou},
-                              {"val/mean_dice", score.mean_dice}}};
-  for (int cls = 0; cls < confusion.num_classes(); ++cls) {
-    score.iou.push_back(confusion.Iou(cls));
-    score.dice.push_back(confusion.Dice(cls));
-    const std::string& name = datasets_.val->class_names()[cls];
-    scalars.values.push_back({"val/iou/" + name, score.iou.back()});
-    scalars.values.push_back({"val/dice/" + name, score.dice.back()});
-  }
-  run_.Log({std::move(scalars), options_.arm});
-  progress.Milestone({{"val_loss", score.loss}, {"mIoU", score.mean_iou}});
-  if (!std::isnan(score.mean_iou) &&
-      (!state_.best_mean_iou || score.mean_iou > *state_.best_mean_iou)) {
-    state_.best_mean_iou = score.mean_iou;
-    if (!options_.checkpoint_directory.empty()) {
-      return Save(BestCheckpointPath(options_.checkpoint_directory));
+  state_.metrics = *std::move(metrics);
+  telemetry::Scalars scalars{state_.steps_done, {}};
+  std::vector<base::ProgressField> fields;
+  for (const Metric& metric : state_.metrics) {
+    scalars.values.push_back({"val/" + metric.key, metric.value});
+    if (metric.in_table) {
+      fields.push_back(
+          {absl::StrReplaceAll(metric.title, {{" ", "_"}}), metric.value});
     }
   }
-  return absl::OkStatus();
+  run_.Log({std::move(scalars), options_.arm});
+  progress.Milestone(std::move(fields));
+  const Metric* const headline = Headline(state_.metrics);
+  if (headline == nullptr || std::isnan(headline->value) ||
+      (state_.best.has_value() && !IsBetter(*headline, *state_.best))) {
+    return absl::OkStatus();
+  }
+  state_.best = headline->value;
+  if (options_.checkpoint_directory.empty()) return absl::OkStatus();
+  return Save(BestCheckpointPath(options_.checkpoint_directory));
 }
 
 absl::Status ArmTrainer::Save(const std::string& path) {
@@ -280,8 +273,8 @@ ArmResult ArmTrainer::Result() const {
         std::accumulate(state_.losses.begin(), state_.losses.end(), 0.0) /
         static_cast<double>(state_.losses.size());
   }
-  result.validation = state_.validation;
-  result.best_mean_iou = state_.best_mean_iou;
+  result.metrics = state_.metrics;
+  result.best = state_.best;
   result.median_step_seconds = state_.step_times.Median();
   result.train_seconds = state_.train_seconds;
   result.finished = state_.steps_done >= total_steps_;
@@ -338,13 +331,15 @@ int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train) {
          data::BatchesPerEpoch(train.size(), options.batch);
 }
 
-absl::StatusOr<ArmResult> TrainArm(nn::Net& net, nn::QuantContext& context,
+absl::StatusOr<ArmResult> TrainArm(const Task& task, nn::Net& net,
+                                   nn::QuantContext& context,
                                    const data::DatasetPair& datasets,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,
                                    telemetry::Run& run) {
   context.seed = static_cast<uint32_t>(options.train.seed);
-  return ArmTrainer(net, context, datasets, options, run).Train(progress_mode);
+  return ArmTrainer(task, net, context, datasets, options, run)
+      .Train(progress_mode);
 }
 
 }  // namespace cnn_fp4::train

@@ -12,13 +12,14 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/progress.h"
 #include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "telemetry/run.h"
-#include "train/arm_state.h"
+#include "train/metric.h"
 #include "train/train_spec.h"
 
 namespace cnn_fp4::nn {
@@ -28,13 +29,14 @@ struct QuantContext;
 
 namespace cnn_fp4::train {
 
+class Task;
+
 struct ArmOptions {
   // The arm's key, in records, messages and checkpoints: "nvfp4".
   std::string arm;
   // Whether the arm's policy scales the loss.
   bool loss_scaling = false;
   TrainSpec train;
-  TaskSpec task;
   data::BatchSpec batch;
   // The trainer sets seed and start_batch.
   data::LoaderOptions loader;
@@ -56,9 +58,10 @@ struct ArmResult {
   int64_t skipped_steps = 0;  // By the gradient scaler.
   // Mean of the last 10 steps; unset before the first.
   std::optional<double> train_loss;
-  // The last one; unset if there was none yet.
-  std::optional<ValidationScore> validation;
-  std::optional<double> best_mean_iou;
+  // Of the last validation; empty before the first.
+  std::vector<Metric> metrics;
+  // The best value of the headline metric; unset: none was a number.
+  std::optional<double> best;
   double median_step_seconds = 0;  // Forward, backward, optimiser; 0: no step.
   double train_seconds = 0;        // The whole arm, interruptions left out.
   bool finished = false;           // false: should_stop said so.
@@ -67,11 +70,12 @@ struct ArmResult {
 // Steps of the whole arm, from options.train.steps or epochs.
 int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train);
 
-// Trains `net`, which is under a policy with `context`, in place. Measurements
-// go to `run`. Errors: the data set's; those of LoadCheckpoint; Internal for a
-// loss, an operand, or gradients over and over, that are not finite, naming the
-// first tensor that is not.
-absl::StatusOr<ArmResult> TrainArm(nn::Net& net, nn::QuantContext& context,
+// Trains `net`, which is under a policy with `context`, in place on `task`.
+// Measurements go to `run`. Errors: the data set's; those of LoadCheckpoint;
+// Internal for a loss, an operand, or gradients over and over, that are not
+// finite, naming the first tensor that is not.
+absl::StatusOr<ArmResult> TrainArm(const Task& task, nn::Net& net,
+                                   nn::QuantContext& context,
                                    const data::DatasetPair& datasets,
                                    const ArmOptions& options,
                                    base::ProgressMode progress_mode,

@@ -15,7 +15,9 @@
 #include "gtest/gtest.h"
 #include "nn/precision/policy.h"
 #include "telemetry/statistics.h"
+#include "train/arm_state.h"
 #include "train/checkpoint.h"
+#include "train/task.h"
 #include "train/test_net.h"
 
 namespace cnn_fp4::train {
@@ -121,8 +123,8 @@ class TrainArmTest : public ::testing::TestWithParam<std::string> {
     std::vector<std::unique_ptr<telemetry::Sink>> sinks;
     sinks.push_back(std::make_unique<Recorder>(numbers));
     telemetry::Run run(std::move(sinks));
-    auto result = TrainArm(*test.net, *test.context, datasets_, options,
-                           base::ProgressMode::kOff, run);
+    auto result = TrainArm(*CreateTask(TaskSpec()), *test.net, *test.context,
+                           datasets_, options, base::ProgressMode::kOff, run);
     EXPECT_TRUE(run.Finish(0).ok());
     return result;
   }
@@ -174,7 +176,9 @@ TEST_P(TrainArmTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
   const TestNet third = MakeNet(policy);
   const auto again = Train(third, options, &actual);
   ASSERT_TRUE(again.ok());
-  EXPECT_EQ(again->validation->mean_iou, resumed->validation->mean_iou);
+  ASSERT_NE(Headline(again->metrics), nullptr);
+  EXPECT_EQ(Headline(again->metrics)->key, "mean_iou");
+  EXPECT_EQ(Headline(again->metrics)->value, Headline(resumed->metrics)->value);
   EXPECT_TRUE(
       at::equal(third.net->parameters()[0], second.net->parameters()[0]));
 }
@@ -279,8 +283,8 @@ TEST_F(TrainArmTest, ScoresThatWereNeverMeasuredAreAbsent) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->steps_done, 0);
   EXPECT_FALSE(result->train_loss.has_value());
-  EXPECT_FALSE(result->validation.has_value());
-  EXPECT_FALSE(result->best_mean_iou.has_value());
+  EXPECT_TRUE(result->metrics.empty());
+  EXPECT_FALSE(result->best.has_value());
 }
 
 // A net that overflows between the last step and the validation.

@@ -1,4 +1,4 @@
-#include "train/confusion_matrix.h"
+#include "train/tasks/confusion_matrix.h"
 
 #include <cmath>
 #include <limits>
@@ -43,6 +43,11 @@ void ConfusionMatrix::Add(absl::Span<const int64_t> prediction,
         << "predicted class " << prediction[i] << " of " << num_classes_;
     ++counts_[truth[i] * num_classes_ + prediction[i]];
   }
+}
+
+void ConfusionMatrix::Merge(const ConfusionMatrix& other) {
+  CHECK_EQ(num_classes_, other.num_classes_);
+  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
 
 int64_t ConfusionMatrix::Truth(int cls) const {

@@ -1,4 +1,4 @@
-#include "train/confusion_matrix.h"
+#include "train/tasks/confusion_matrix.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "train/segmentation_task.h"
+#include "train/tasks/semantic_segmentation.h"
 
 #include <torch/torch.h>
 
@@ -7,11 +7,14 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "train/evaluate.h"
+#include "train/inference.h"
 #include "train/test_net.h"
 
 namespace cnn_fp4::train {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr double kTolerance = 16 * std::numeric_limits<float>::epsilon();
@@ -78,23 +81,82 @@ class OneImage : public data::Dataset {
   std::vector<std::string> names_ = {"background", "thing"};
 };
 
+double Value(const std::vector<Metric>& metrics, const std::string& key) {
+  for (const Metric& metric : metrics) {
+    if (metric.key == key) return metric.value;
+  }
+  ADD_FAILURE() << "no metric " << key;
+  return 0;
+}
+
+// Logits that answer class 1 in the first `ones` pixels and 0 elsewhere.
+nn::Output Answer(int64_t ones) {
+  at::Tensor logits = at::zeros({1, 2, 17, 20});
+  logits[0][0].fill_(1.0f);
+  logits[0][1].flatten().slice(0, 0, ones).fill_(2.0f);
+  return {logits};
+}
+
+TEST(SemanticSegmentation, MetricsHaveStableKeysAndValues) {
+  const auto task = CreateTask(TaskSpec());
+  const auto evaluator = task->NewEvaluator(OneImage());
+  // The truth is background everywhere, the first pixel is ignored.
+  evaluator->Add(*OneImage().Get(0), Answer(4));
+  const std::vector<Metric> metrics = evaluator->Metrics();
+  std::vector<std::string> keys, in_table;
+  for (const Metric& metric : metrics) {
+    keys.push_back(metric.key);
+    if (metric.in_table) in_table.push_back(metric.title);
+  }
+  EXPECT_THAT(keys,
+              ElementsAre("loss", "mean_iou", "mean_dice", "iou/background",
+                          "dice/background", "iou/thing", "dice/thing"));
+  EXPECT_THAT(in_table, ElementsAre("val loss", "mIoU", "mDice", "IoU thing"));
+  EXPECT_EQ(Headline(metrics)->key, "mean_iou");
+  EXPECT_FALSE(metrics[0].higher_is_better);
+  EXPECT_EQ(Value(metrics, "iou/background"), 336.0 / 339);
+  EXPECT_EQ(Value(metrics, "iou/thing"), 0.0);
+  EXPECT_EQ(Value(metrics, "mean_iou"), 336.0 / 339 / 2);
+  EXPECT_GT(Value(metrics, "loss"), 0.0);
+}
+
+TEST(SemanticSegmentation, EvaluatorsMerge) {
+  class TwoImages : public OneImage {
+    int64_t size() const override { return 2; }
+  };
+  const auto task = CreateTask(TaskSpec());
+  const auto whole = task->NewEvaluator(TwoImages());
+  const auto a = task->NewEvaluator(TwoImages());
+  const auto b = task->NewEvaluator(TwoImages());
+  const data::Sample sample = *OneImage().Get(0);
+  for (const int64_t ones : {4, 50}) {
+    whole->Add(sample, Answer(ones));
+    (ones == 4 ? a : b)->Add(sample, Answer(ones));
+  }
+  a->Merge(*b);
+  const std::vector<Metric> expected = whole->Metrics();
+  const std::vector<Metric> actual = a->Metrics();
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(actual[i].value, expected[i].value) << expected[i].key;
+  }
+  EXPECT_EQ(Value(actual, "iou/background"), (336.0 + 290) / (2 * 339));
+}
+
 TEST(Evaluate, ScoresWholeImagesOfAnySize) {
   const TestNet test = MakeTestNet("fp32");
-  const data::BatchSpec batch;
-  const auto evaluation =
-      Evaluate(*test.net, *test.context, OneImage(), batch, 1.0);
-  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
-  EXPECT_EQ(
-      evaluation->confusion.count(0, 0) + evaluation->confusion.count(0, 1),
-      20 * 17 - 1);
-  EXPECT_GT(evaluation->loss, 0.0);
-  // Predict gives the very classes that were counted.
-  int64_t ones = 0;
-  const auto sample = OneImage().Get(0);
-  const auto classes = Predict(*test.net, *test.context, sample->image, batch);
-  ASSERT_TRUE(classes.ok()) << classes.status();
-  for (size_t i = 1; i < classes->size(); ++i) ones += (*classes)[i];
-  EXPECT_EQ(ones, evaluation->confusion.count(0, 1));
+  const auto task = CreateTask(TaskSpec());
+  const auto metrics =
+      Evaluate(*task, *test.net, *test.context, OneImage(), data::BatchSpec());
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  EXPECT_GT(Value(*metrics, "loss"), 0.0);
+  // The share of the background, by the net's own answer.
+  const auto output = Infer(*test.net, *test.context, OneImage().Get(0)->image,
+                            data::BatchSpec());
+  ASSERT_TRUE(output.ok()) << output.status();
+  const at::Tensor classes = output->dense.argmax(1).flatten().slice(0, 1);
+  EXPECT_EQ(Value(*metrics, "iou/background"),
+            classes.eq(0).sum().item<double>() / (20 * 17 - 1));
 }
 
 TEST(Evaluate, NormalisesAsTheBatchesDo) {
@@ -114,18 +176,20 @@ TEST(Evaluate, AnOperandThatIsNotFiniteIsAnErrorThatNamesIt) {
     test.net->named_parameters()["enc1.norm1.bias"][0] =
         std::numeric_limits<float>::quiet_NaN();
   }
-  const data::BatchSpec batch;
+  const auto task = CreateTask(TaskSpec());
   const absl::Status evaluated =
-      Evaluate(*test.net, *test.context, OneImage(), batch, 1.0).status();
+      Evaluate(*task, *test.net, *test.context, OneImage(), data::BatchSpec())
+          .status();
   EXPECT_EQ(evaluated.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(evaluated.message(), HasSubstr("one: "));
   EXPECT_THAT(evaluated.message(), HasSubstr("layer enc1.conv2"));
   EXPECT_THAT(evaluated.message(), HasSubstr("parameter enc1.norm1.bias"));
-  const absl::Status predicted =
-      Predict(*test.net, *test.context, OneImage().Get(0)->image, batch)
-          .status();
-  EXPECT_EQ(predicted.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(predicted.message(), HasSubstr("layer enc1.conv2"));
+  const auto sheet = task->NewSheet(OneImage());
+  const absl::Status drawn =
+      AddToSheet("nvfp4", *test.net, *test.context, OneImage(),
+                 data::BatchSpec(), 1, *sheet);
+  EXPECT_EQ(drawn.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(drawn.message(), HasSubstr("layer enc1.conv2"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#ifndef TRAIN_CONFUSION_MATRIX_H_
-#define TRAIN_CONFUSION_MATRIX_H_
+#ifndef TRAIN_TASKS_CONFUSION_MATRIX_H_
+#define TRAIN_TASKS_CONFUSION_MATRIX_H_
 
 // Segmentation scores from pixel counts: intersection over union (Jaccard) and
 // Dice (F1) of each class, over all pixels of a data set at once, as PASCAL VOC
@@ -20,6 +20,9 @@ class ConfusionMatrix {
   // Truth of any other value is ignored.
   void Add(absl::Span<const int64_t> prediction,
            absl::Span<const int64_t> truth);
+
+  // As if what was added to `other`, of as many classes, had been added here.
+  void Merge(const ConfusionMatrix& other);
 
   int num_classes() const { return num_classes_; }
   int64_t count(int truth, int prediction) const {
@@ -43,4 +46,4 @@ class ConfusionMatrix {
 
 }  // namespace cnn_fp4::train
 
-#endif  // TRAIN_CONFUSION_MATRIX_H_
+#endif  // TRAIN_TASKS_CONFUSION_MATRIX_H_

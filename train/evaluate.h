@@ -1,0 +1,40 @@
+#ifndef TRAIN_EVALUATE_H_
+#define TRAIN_EVALUATE_H_
+
+// Scores and pictures of a net on whole images, one by one.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "data/batch_spec.h"
+#include "data/dataset.h"
+#include "train/metric.h"
+#include "train/task.h"
+
+namespace cnn_fp4::nn {
+class Net;
+struct QuantContext;
+}  // namespace cnn_fp4::nn
+
+namespace cnn_fp4::train {
+
+// Errors are the data set's, and Infer's (train/inference.h) with the name of
+// the image.
+absl::StatusOr<std::vector<Metric>> Evaluate(const Task& task, nn::Net& net,
+                                             nn::QuantContext& context,
+                                             const data::Dataset& dataset,
+                                             const data::BatchSpec& batch);
+
+// Adds what the net makes of `count` images, spread over `dataset`, to `sheet`.
+// The same errors.
+absl::Status AddToSheet(const std::string& arm, nn::Net& net,
+                        nn::QuantContext& context, const data::Dataset& dataset,
+                        const data::BatchSpec& batch, int64_t count,
+                        Sheet& sheet);
+
+}  // namespace cnn_fp4::train
+
+#endif  // TRAIN_EVALUATE_H_
