@@ -243,6 +243,7 @@ TEST(LoaderTest, AnErrorArrivesInItsPlaceAndStays) {
   }
 }
 
+// Hangs, and so runs into its time limit, if workers are not told to stop.
 TEST(LoaderTest, IsDestroyedWhileItsQueueIsFull) {
   auto dataset = std::make_shared<FakeDataset>(8);
   for (int i = 0; i < 20; ++i) Take(dataset, SmallOptions(), i % 3);

@@ -13,6 +13,8 @@
 #include "data/dataset_registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nn/layers/quant_conv.h"
+#include "nn/layers/quantize.h"
 #include "nn/precision/policy.h"
 #include "telemetry/statistics.h"
 #include "train/arm_state.h"
@@ -233,6 +235,46 @@ TEST_F(TrainArmTest, TheLossComesDown) {
   EXPECT_LT(result->train_loss, 0.8 * numbers.at({1, "train/loss"}));
   EXPECT_EQ(result->skipped_steps, 0);
   EXPECT_GT(result->median_step_seconds, 0);
+}
+
+// Nothing here but this class knows the net, and nothing but the line of text
+// its policy.
+class TinyNet : public nn::Net {
+ public:
+  explicit TinyNet(int64_t classes)
+      : body_(register_module(
+            "body",
+            nn::QuantConv2d(torch::nn::Conv2dOptions(3, 16, 3).padding(1)))),
+        head_(register_module("head", nn::QuantConv2d(16, classes, 1))) {}
+  nn::Output forward(const at::Tensor& images) override {
+    return {head_->forward(at::relu(body_->forward(images)))};
+  }
+  nn::LayerRoles roles() const override {
+    return {{"body"}, {"body"}, {"head"}};
+  }
+
+ private:
+  nn::QuantConv2d body_, head_;
+};
+
+TEST_F(TrainArmTest, TrainsANetOfOnesOwn) {
+  torch::manual_seed(1);
+  TestNet test;
+  test.net = std::make_shared<TinyNet>(
+      static_cast<int64_t>(datasets_.train->class_names().size()));
+  test.context = std::make_shared<nn::QuantContext>();
+  const auto policy =
+      nn::Policy::Parse("nvfp4:body/fprop_w=mxfp4:body/dgrad_dy=nvfp4+sr");
+  ASSERT_TRUE(nn::Quantize(*test.net, *policy, test.context).ok());
+  ArmOptions options = Options("own_net");
+  options.train.steps = 60;
+  options.train.learning_rate = 0.01;
+  Recorder::Numbers numbers;
+  const auto result = Train(test, options, &numbers);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_LT(*result->train_loss, 0.8 * numbers.at({1, "train/loss"}));
+  EXPECT_EQ(numbers.count({60, "sqnr_db/weights/quantized/body"}), 1u);
+  EXPECT_TRUE(fs::exists(BestCheckpointPath(options.checkpoint_directory)));
 }
 
 TEST_F(TrainArmTest, ANonFiniteLossNamesTheFirstTensor) {

@@ -47,8 +47,11 @@ HeatmapSet ExampleHeatmaps() {
   std::vector<int64_t> steps;
   for (int64_t step = 0; step < 20; ++step) steps.push_back(step * 8);
 
-  HeatmapSet set{
-      "nvfp4", "weights, prequantize", "semantic", "fp16_vs_nvfp4_s025", {}};
+  HeatmapSet set{"nvfp4",
+                 "weights, before quantisation",
+                 "semantic",
+                 "fp16_vs_nvfp4_s025",
+                 {}};
   std::mt19937 generator(243);
   std::normal_distribution<double> normal;
   const auto add = [&](std::string title, std::string statistic,

@@ -4,8 +4,8 @@
 // Statistics of all layers over the steps of a training, as heatmaps: one file
 // set holds every statistic of one tensor kind of one model.
 //
-//   HeatmapSet set{"nvfp4", "weights, prequantize", "semantic", "fp16_vs_..."};
-//   set.statistics.push_back(
+//   HeatmapSet set{"nvfp4", "weights, before quantisation", "semantic",
+//   "fp16_vs_..."}; set.statistics.push_back(
 //       {"Kurtosis", "kurtosis", "", layers, steps, values});
 //   WriteHeatmapSet(set, run_dir + "/plots/heatmaps/nvfp4/weights/prequantize/"
 //                                  "semantic_weights");

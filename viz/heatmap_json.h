@@ -5,12 +5,11 @@
 // the HTML page.
 //
 //   {"schema": "cnn_fp4.heatmap_set", "schema_version": 1,
-//    "experiment": "...", "model": "nvfp4", "tensor": "weights, prequantize",
-//    "task": "semantic",
-//    "statistics": [
+//    "experiment": "...", "model": "nvfp4", "tensor": "weights, before
+//    quantisation", "task": "semantic", "statistics": [
 //      {"statistic": "kurtosis", "title": "Kurtosis", "unit": "",
 //       "description": "...", "scale": "linear"|"log"|"percent"|"symmetric",
-//       "layers": ["down1.conv1", ...],          rows
+//       "layers": ["enc1.conv1", ...],          rows
 //       "steps": [0, 10, ...],                   columns
 //       "values": [[3.02, "NaN", null, ...], ...]}]}   [layers, steps]
 //

@@ -35,7 +35,7 @@ struct Heatmap {
 
 struct HeatmapSet {
   std::string model;       // "nvfp4"
-  std::string tensor;      // "weights, prequantize"
+  std::string tensor;      // "weights, before quantisation"
   std::string task;        // "semantic"
   std::string experiment;  // "fp16_vs_nvfp4_s025"
   std::vector<Heatmap> statistics;
