@@ -46,14 +46,18 @@ absl::Status RunJob(const Job& job) {
                          merge);
   } else if (TriesScales(job)) {
     const int64_t blocks = grid.num_blocks();
+    const int64_t size = grid.block_rows() * grid.block_cols();
     const int64_t unit = kUnit;
-    ParallelFor<Scratch>(
-        (blocks + unit - 1) / unit, parallel,
-        [&](int64_t task, Scratch& scratch) {
-          const int64_t first = task * unit;
-          QuantizeByError(job, first, std::min(unit, blocks - first), scratch);
-        },
-        merge);
+    const int64_t per_task =
+        std::max<int64_t>(1, kTaskElements / size / unit) * unit;
+    ParallelFor<Scratch>((blocks + per_task - 1) / per_task, parallel,
+                         [&](int64_t task, Scratch& scratch) {
+                           const int64_t first = task * per_task;
+                           QuantizeByError(job, first,
+                                           std::min(per_task, blocks - first),
+                                           scratch);
+                         },
+                         merge);
   } else if (HasHugeBlocks(job)) {
     RunHugeBlocks(job, refusals);
   } else if (HasContiguousKernel(job)) {

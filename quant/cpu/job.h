@@ -91,7 +91,8 @@ BlockFactors NanFactors(const Job& job);
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
-// Up to kUnit blocks under a rule that compares errors, gathered to a panel.
+// Blocks under a rule that compares errors: chunks of units, or gathered to
+// panels of kUnit blocks.
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 
