@@ -19,7 +19,12 @@ namespace {
 // Allocations until the one that fails; negative: none does.
 std::atomic<int64_t> allocations_left{-1};
 
+// The largest allocation since it was set to 0.
+std::atomic<size_t> largest_allocation{0};
+
 void* Allocate(size_t size, size_t alignment) {
+  // A maximum; a lost update among threads would be of another large one.
+  if (size > largest_allocation) largest_allocation = size;
   if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, size) != 0) throw std::bad_alloc();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "quant/cpu/job.h"
 #include "quant/cpu/prepared_block.h"
@@ -235,6 +236,7 @@ void QuantizePanelOfBlocks(const Job& job, int64_t first_block, int64_t count,
 int64_t QuantizeChunksByError(const Job& job, int64_t first_block,
                               int64_t count, Scratch& scratch) {
   uint8_t codes[kChunk];
+  PanelFactors factors;
   int64_t done = 0;
   for (; done + kLanes <= count; done += kLanes) {
     const int64_t block = first_block + done;
@@ -245,22 +247,28 @@ int64_t QuantizeChunksByError(const Job& job, int64_t first_block,
       HadamardGroups(x, kUnit, job.options.hadamard_signs, scratch.x.data());
       x = scratch.x.data();
     }
+    const RandomBits random = FillRandom(job, at, kChunk, scratch);
+    if (!ChooseUnitScales(job.params, x, random, &factors)) {
+      QuantizeSlowly(job, block, kLanes, scratch);
+      continue;
+    }
     const KernelOutput& out = job.output;
+    if (out.scale_codes != nullptr) {
+      memcpy(out.scale_codes + block, factors.code, sizeof(factors.code));
+    }
+    if (out.stored_scales != nullptr) {
+      memcpy(out.stored_scales + block, factors.stored, sizeof(factors.stored));
+    }
     KernelOutput to;
+    to.stream = out.stream;
     if (out.values != nullptr) to.values = out.values + at;
     if (out.codes != nullptr) to.codes = out.codes + at;
     if (out.packed != nullptr) to.codes = codes;
-    if (out.scale_codes != nullptr) to.scale_codes = out.scale_codes + block;
-    if (out.stored_scales != nullptr) {
-      to.stored_scales = out.stored_scales + block;
-    }
-    if (!QuantizeChunkByError(job.params, x,
-                              FillRandom(job, at, kChunk, scratch), to)) {
-      QuantizeSlowly(job, block, kLanes, scratch);
-    } else if (out.packed != nullptr) {
-      PackCodes(codes, kChunk, out.packed + at / 2);
-    }
+    QuantizeUnits(job.params, x, kUnit, factors.factor, factors.value_factor,
+                  random, to);
+    if (out.packed != nullptr) PackCodes(codes, kChunk, out.packed + at / 2);
   }
+  if (job.output.stream) FlushStreams();
   return done;
 }
 

@@ -13,7 +13,7 @@
 #include <cstdint>
 
 #include "quant/philox.h"
-#include "quant/recipe.h"
+#include "quant/rules.h"
 #include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant::cpu {
@@ -132,11 +132,10 @@ void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
                    const float* x, size_t elements, const RandomBits& random,
                    float* values, uint8_t* codes);
 
-// The same for kUnit blocks of kUnit elements that follow each other: a chunk.
-// Values, which may be x, or codes, one a byte, and scales. False, with nothing
-// written, if a value is not finite.
-bool QuantizeChunkByError(const KernelParams& params, const float* x,
-                          const RandomBits& random, const KernelOutput& output);
+// The factors of kUnit blocks of kUnit elements that follow each other, a
+// chunk; their elements are for QuantizeUnits. False if a value is not finite.
+bool ChooseUnitScales(const KernelParams& params, const float* x,
+                      const RandomBits& random, PanelFactors* factors);
 
 // Whether n / range, for 2^-60 <= |n| <= 2^60 or 0, is (FMA) q + (n - q *
 // range)

@@ -72,7 +72,8 @@ HWY_INLINE VF DivideByRange(const PanelUnits& u, VF n) {
 
 // `error` and the errors of kLanes blocks under the factors f: against
 // q * (s8 * (A / (M * E))) for kTensorSquared, else ((q * s8) * A) / (M * E).
-// `scaled` is x in units, kLanes apart.
+// `scaled` is |x| in units, kLanes apart: both sides have the sign of x, which
+// no error looks at.
 template <Rounding kRounding, Error kError, bool kByReciprocal>
 HWY_INLINE VF ErrorOf(VF error, const PanelUnits& u, const LaneFactors& f,
                       const float* x, const float* scaled, size_t elements,
@@ -81,10 +82,8 @@ HWY_INLINE VF ErrorOf(VF error, const PanelUnits& u, const LaneFactors& f,
   const VF dequantize = hn::Mul(f.stored, hn::Div(u.amax, u.range));
   for (size_t e = 0; e < elements; ++e) {
     const VF v = hn::LoadU(d, x + e * kUnit);
-    const VF q =
-        hn::CopySign(QuantizeLanes<kRounding, false>(
-                         v, f.factor, LoadRandom<kRounding>(random, e * kUnit)),
-                     v);
+    const VF q = QuantizeLanes<kRounding, false>(
+        v, f.factor, LoadRandom<kRounding>(random, e * kUnit));
     const VF y = kError == Error::kTensorSquared
                      ? hn::Mul(q, dequantize)
                      : DivideByRange<kByReciprocal>(
@@ -164,8 +163,8 @@ void RunErrors(const KernelParams& params, const uint32_t* amax_bits,
     const VI bits = hn::BitCast(Ints(), hn::LoadU(Words(), amax_bits + j));
     const PanelUnits units = UnitsOf(params, bits);
     for (size_t e = 0; e < elements; ++e) {
-      hn::Store(hn::Mul(hn::LoadU(d, x + e * kUnit + j), units.unit), d,
-                scaled + e * kLanes);
+      hn::Store(hn::Mul(hn::Abs(hn::LoadU(d, x + e * kUnit + j)), units.unit),
+                d, scaled + e * kLanes);
     }
     const RandomBits at = Advanced(random, j);
     const auto add = [&](auto by_reciprocal) HWY_ATTR {

@@ -1,4 +1,4 @@
-// AddErrors, ChooseScales, QuantizePanel and QuantizeChunkByError of
+// AddErrors, ChooseScales, QuantizePanel and ChooseUnitScales of
 // quant/cpu/kernels.h: the rules that choose a block's scale by its error, a
 // block a lane.
 
@@ -95,32 +95,42 @@ void QuantizePanelImpl(const KernelParams& params, const PanelFactors& factors,
   });
 }
 
-// A panel from a chunk or a chunk from a panel: the 16 x 16 transpose, 4 x 4 at
-// a time.
+// A vector of four elements each of rows 0, 4, 8 and 12, as far as it is long.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadEveryFourthRow(D d, const T* x) {
+  if constexpr (hn::MaxLanes(d) == 4) {
+    return hn::LoadU(d, x);
+  } else {
+    const hn::Half<D> half;
+    const T* upper = x + hn::MaxLanes(half) * kUnit;
+    return hn::Combine(d, LoadEveryFourthRow(half, upper),
+                       LoadEveryFourthRow(half, x));
+  }
+}
+
+// A panel from a chunk: the 16 x 16 transpose, 4 x 4 in each 128 bits.
 template <class T>
 HWY_INLINE void Transpose(const T* x, T* y) {
-  const hn::FixedTag<T, 4> d;
-  const hn::RepartitionToWide<decltype(d)> pairs;
-  for (size_t r = 0; r < kUnit; r += 4) {
+  const hn::CappedTag<T, kUnit> d;
+  const hn::RepartitionToWide<hn::RebindToUnsigned<decltype(d)>> pairs;
+  for (size_t r = 0; r < kUnit; r += hn::MaxLanes(d)) {
     for (size_t c = 0; c < kUnit; c += 4) {
       const T* from = x + r * kUnit + c;
-      const auto a = hn::LoadU(d, from);
-      const auto b = hn::LoadU(d, from + kUnit);
-      const auto e = hn::LoadU(d, from + 2 * kUnit);
-      const auto f = hn::LoadU(d, from + 3 * kUnit);
-      const auto ab_low = hn::BitCast(pairs, hn::InterleaveLower(d, a, b));
-      const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b));
-      const auto ef_low = hn::BitCast(pairs, hn::InterleaveLower(d, e, f));
-      const auto ef_high = hn::BitCast(pairs, hn::InterleaveUpper(d, e, f));
-      T* to = y + c * kUnit + r;
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_low, ef_low)), d,
-                 to);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_low, ef_low)), d,
-                 to + kUnit);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_high, ef_high)),
-                 d, to + 2 * kUnit);
-      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_high, ef_high)),
-                 d, to + 3 * kUnit);
+      const auto v0 = LoadEveryFourthRow(d, from);
+      const auto v1 = LoadEveryFourthRow(d, from + kUnit);
+      const auto v2 = LoadEveryFourthRow(d, from + 2 * kUnit);
+      const auto v3 = LoadEveryFourthRow(d, from + 3 * kUnit);
+      const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, v0, v1));
+      const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, v0, v1));
+      const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, v2, v3));
+      const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, v2, v3));
+      const auto store = [&](auto v, size_t row) HWY_ATTR {
+        hn::StoreU(hn::BitCast(d, v), d, y + (c + row) * kUnit + r);
+      };
+      store(hn::InterleaveLower(pairs, low01, low23), 0);
+      store(hn::InterleaveUpper(pairs, low01, low23), 1);
+      store(hn::InterleaveLower(pairs, high01, high23), 2);
+      store(hn::InterleaveUpper(pairs, high01, high23), 3);
     }
   }
 }
@@ -143,8 +153,8 @@ HWY_INLINE void TransposeBytes(const uint8_t* x, uint8_t* y) {
 }
 
 template <Rounding kRounding, Error kError>
-bool RunChunk(const KernelParams& params, const float* x,
-              const RandomBits& random, const KernelOutput& output) {
+bool ChooseOfChunk(const KernelParams& params, const float* x,
+                   const RandomBits& random, PanelFactors& factors) {
   const Ints di;
   HWY_ALIGN float panel[kChunk];
   Transpose(x, panel);
@@ -172,37 +182,20 @@ bool RunChunk(const KernelParams& params, const float* x,
       kError == Error::kTensorSquared ? kBestOf126First : 2;
   HWY_ALIGN float errors[kCandidates * kUnit] = {};
   RunErrors<kRounding, kError>(params, amax_bits, panel, kUnit, at, errors);
-  PanelFactors factors;
   StoreChosen<kError>(params, amax_bits, errors, factors);
-  if (output.scale_codes != nullptr) {
-    memcpy(output.scale_codes, factors.code, sizeof(factors.code));
-  }
-  if (output.stored_scales != nullptr) {
-    memcpy(output.stored_scales, factors.stored, sizeof(factors.stored));
-  }
-  if (output.values != nullptr) {
-    HWY_ALIGN float values[kChunk];
-    RunElements<kRounding>(factors, panel, kUnit, at, values, nullptr);
-    Transpose(values, output.values);
-  }
-  if (output.codes != nullptr) {
-    HWY_ALIGN uint8_t codes[kChunk];
-    RunElements<kRounding>(factors, panel, kUnit, at, nullptr, codes);
-    TransposeBytes(codes, output.codes);
-  }
   return true;
 }
 
-bool QuantizeChunkByErrorImpl(const KernelParams& params, const float* x,
-                              const RandomBits& random,
-                              const KernelOutput& output) {
+bool ChooseUnitScalesImpl(const KernelParams& params, const float* x,
+                          const RandomBits& random, PanelFactors& factors) {
   const KernelScope scope;
   bool finite = false;
   DispatchElement(params, [&](auto rounding, auto divide) {
     if constexpr (!decltype(divide)::value) {
       DispatchError(params.rule, [&](auto error) {
-        finite = RunChunk<decltype(rounding)::value, decltype(error)::value>(
-            params, x, random, output);
+        finite =
+            ChooseOfChunk<decltype(rounding)::value, decltype(error)::value>(
+                params, x, random, factors);
       });
     }
   });
@@ -220,7 +213,7 @@ namespace cnn_fp4::quant::cpu {
 HWY_EXPORT(AddErrorsImpl);
 HWY_EXPORT(ChooseScalesImpl);
 HWY_EXPORT(QuantizePanelImpl);
-HWY_EXPORT(QuantizeChunkByErrorImpl);
+HWY_EXPORT(ChooseUnitScalesImpl);
 
 void AddErrors(const KernelParams& params, const uint32_t* amax_bits,
                const float* x, size_t elements, const RandomBits& random,
@@ -243,11 +236,10 @@ void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
   (params, factors, x, elements, random, values, codes);
 }
 
-bool QuantizeChunkByError(const KernelParams& params, const float* x,
-                          const RandomBits& random,
-                          const KernelOutput& output) {
-  return HWY_DYNAMIC_DISPATCH(QuantizeChunkByErrorImpl)(params, x, random,
-                                                        output);
+bool ChooseUnitScales(const KernelParams& params, const float* x,
+                      const RandomBits& random, PanelFactors* factors) {
+  return HWY_DYNAMIC_DISPATCH(ChooseUnitScalesImpl)(params, x, random,
+                                                    *factors);
 }
 
 }  // namespace cnn_fp4::quant::cpu
