@@ -129,8 +129,7 @@ bool HasHugeBlocks(const Job& job) {
 void RunHugeBlocks(const Job& job, Refusals& refusals) {
   const BlockGrid& grid = job.grid;
   const int64_t blocks = grid.num_blocks();
-  const int64_t pieces =
-      (grid.block_cols() + kTaskElements - 1) / kTaskElements;
+  const int64_t pieces = CeilDiv(grid.block_cols(), kTaskElements);
   // Calls body(block, begin, end) for a task's elements, if there are any.
   const auto of_task = [&](int64_t task, const auto& body) {
     const int64_t begin = task % pieces * kTaskElements;
