@@ -20,7 +20,7 @@
 #include "quant/formats/e2m1_rounding.h"
 #include "quant/formats/host_device.h"
 #include "quant/philox.h"
-#include "quant/recipe.h"
+#include "quant/rules.h"
 #include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant {

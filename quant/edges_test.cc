@@ -255,6 +255,12 @@ TEST(Edges, PoliciesSayWhatTheyDo) {
   EXPECT_EQ(y[18], -0x1.8p127f);
   EXPECT_EQ(y[40], 0x1.8p127f);
   EXPECT_EQ(y[41], 0.0f);
+  // A NaN beside ordinary numbers: a large replacement would show.
+  x[18] = 1.0f;
+  ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options).ok());
+  for (int i = 16; i < 32; ++i) {
+    EXPECT_EQ(y[i], i == 16 ? 6.0f : i == 17 ? 0.0f : 1.0f) << i;
+  }
   options.nonfinite = NonFinitePolicy::kPropagate;
   ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options).ok());
   for (int i = 0; i < 48; ++i) EXPECT_EQ(std::isnan(y[i]), i >= 16) << i;

@@ -19,7 +19,12 @@ namespace {
 // Allocations until the one that fails; negative: none does.
 std::atomic<int64_t> allocations_left{-1};
 
+// The largest allocation since it was set to 0.
+std::atomic<size_t> largest_allocation{0};
+
 void* Allocate(size_t size, size_t alignment) {
+  // A maximum; a lost update among threads would be of another large one.
+  if (size > largest_allocation) largest_allocation = size;
   if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, size) != 0) throw std::bad_alloc();
@@ -32,10 +37,23 @@ void* operator new(size_t size) { return Allocate(size, 16); }
 void* operator new(size_t size, std::align_val_t alignment) {
   return Allocate(size, static_cast<size_t>(alignment));
 }
+// Also these: a sanitizer's own do not call the ones above.
+void* operator new[](size_t size) { return Allocate(size, 16); }
+void* operator new[](size_t size, std::align_val_t alignment) {
+  return Allocate(size, static_cast<size_t>(alignment));
+}
 void operator delete(void* memory) noexcept { free(memory); }
 void operator delete(void* memory, size_t) noexcept { free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { free(memory); }
 void operator delete(void* memory, size_t, std::align_val_t) noexcept {
+  free(memory);
+}
+void operator delete[](void* memory) noexcept { free(memory); }
+void operator delete[](void* memory, size_t) noexcept { free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept {
+  free(memory);
+}
+void operator delete[](void* memory, size_t, std::align_val_t) noexcept {
   free(memory);
 }
 

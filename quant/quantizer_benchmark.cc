@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -118,6 +119,36 @@ void RunFake(benchmark::State& state, const std::string& name, Layout layout,
 
 void BM_FakeQuantize(benchmark::State& state, const std::string& name) {
   RunFake(state, name, Layout::kFlat, false);
+}
+
+// What a value that is not finite costs: the last element is infinite or not.
+void RunSaturate(benchmark::State& state, const std::string& name,
+                 Layout layout, float last) {
+  Buffers& b = BuffersOf(state.range(0));
+  omp_set_num_threads(static_cast<int>(state.range(1)));
+  const Recipe recipe = FindRecipe(name).value();
+  const BlockGrid grid = GridOf(recipe, state.range(0), layout);
+  QuantizeOptions options;
+  options.nonfinite = NonFinitePolicy::kSaturate;
+  std::vector<float> x(b.x.begin(), b.x.end());
+  x.back() = last;
+  for (auto _ : state) {
+    if (!FakeQuantize(recipe, grid, x, b.y, options).ok()) {
+      state.SkipWithError("refused");
+    }
+    benchmark::ClobberMemory();
+  }
+  Count(state, state.range(0), 8);
+}
+
+void BM_Saturate(benchmark::State& state, const std::string& name,
+                 Layout layout) {
+  RunSaturate(state, name, layout, 1.0f);
+}
+
+void BM_SaturateInf(benchmark::State& state, const std::string& name,
+                    Layout layout) {
+  RunSaturate(state, name, layout, std::numeric_limits<float>::infinity());
 }
 
 void BM_FakeQuantizeGivenAmax(benchmark::State& state,
@@ -287,6 +318,10 @@ void OneSize(benchmark::internal::Benchmark* b) {
   b->Args({4 << 20, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 
+void OneMi(benchmark::internal::Benchmark* b) {
+  b->Args({1 << 20, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
 void SmallSize(benchmark::internal::Benchmark* b) {
   b->Args({64 << 10, 1})->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
@@ -322,7 +357,22 @@ BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16Avx2, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeBfloat16Avx2, mxfp4, "mxfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, four_over_six, "nvfp4_four_over_six")
     ->Apply(SmallSize);
+BENCHMARK_CAPTURE(BM_FakeQuantize, four_over_six_sr8, "nvfp4_four_over_six+sr8")
+    ->Apply(SmallSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_mse, "nvfp4_mse")->Apply(SmallSize);
+BENCHMARK_CAPTURE(BM_Saturate, nvfp4, "nvfp4", Layout::kFlat)->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_SaturateInf, nvfp4, "nvfp4", Layout::kFlat)->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_Saturate, channels, "nvfp4", Layout::kStrided)
+    ->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_SaturateInf, channels, "nvfp4", Layout::kStrided)
+    ->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_Saturate, tiles, "nvfp4_2d", Layout::kTiles)->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_SaturateInf, tiles, "nvfp4_2d", Layout::kTiles)
+    ->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_Saturate, per_tensor, "fp4_per_tensor", Layout::kFlat)
+    ->Apply(OneMi);
+BENCHMARK_CAPTURE(BM_SaturateInf, per_tensor, "fp4_per_tensor", Layout::kFlat)
+    ->Apply(OneMi);
 BENCHMARK_CAPTURE(BM_Reference, nvfp4, "nvfp4")->Apply(SmallSize);
 
 }  // namespace

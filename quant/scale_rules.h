@@ -22,7 +22,7 @@
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
 #include "quant/formats/host_device.h"
-#include "quant/recipe.h"
+#include "quant/rules.h"
 
 namespace cnn_fp4::quant {
 

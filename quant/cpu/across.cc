@@ -36,14 +36,6 @@ Way WayOf(const Job& job) {
   return one_kernel ? Way::kColumns : Way::kTall;
 }
 
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-template <class T>
-T* Grown(std::vector<T>& v, size_t n) {
-  if (v.size() < n) v.resize(n);
-  return v.data();
-}
-
 // Columns j0 .. j0 + width - 1 of the block row l of outer position o.
 struct Strip {
   int64_t first_block = 0;
@@ -63,15 +55,6 @@ Strip StripOf(const BlockGrid& grid, int64_t task, int64_t strip_width) {
   strip.rows = std::min(grid.block_cols(), grid.cols() - l * grid.block_cols());
   strip.width = std::min(strip_width, grid.inner() - j);
   return strip;
-}
-
-KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
-  KernelOutput at = job.output;
-  if (at.values != nullptr) at.values += offset;
-  if (at.codes != nullptr) at.codes += offset;
-  if (at.scale_codes != nullptr) at.scale_codes += block;
-  if (at.stored_scales != nullptr) at.stored_scales += block;
-  return at;
 }
 
 // The transform of a strip, `width` apart, or the strip itself.

@@ -85,12 +85,12 @@ void ColumnAmaxes(const Job& job, const float* x, int64_t rows, int64_t inner,
 // Of the transformed tensor whose groups lie across rows of `inner` elements.
 FiniteAmax TransformedAmax(const Job& job) {
   const int64_t inner = job.grid.inner();
-  const int64_t strips = (inner + kStrip - 1) / kStrip;
+  const int64_t strips = CeilDiv(inner, kStrip);
   const int64_t groups = job.grid.size() / (kGroup * inner);
   const int64_t per_task = std::max<int64_t>(1, kTaskElements / kGroup / inner);
   FiniteAmax amax;
   ParallelFor<FiniteState>(
-      (groups + per_task - 1) / per_task, WorthThreads(job.grid.size()),
+      CeilDiv(groups, per_task), WorthThreads(job.grid.size()),
       [&](int64_t task, FiniteState& state) {
         const int64_t end = std::min(groups, (task + 1) * per_task);
         for (int64_t g = task * per_task; g < end; ++g) {
@@ -113,7 +113,7 @@ FiniteAmax TensorAmax(const Job& job) {
   const int64_t n = job.grid.size();
   FiniteAmax amax;
   ParallelFor<FiniteState>(
-      (n + kTaskElements - 1) / kTaskElements, WorthThreads(n),
+      CeilDiv(n, kTaskElements), WorthThreads(n),
       [&](int64_t task, FiniteState& state) {
         const int64_t first = task * kTaskElements;
         state.amax.Merge(
@@ -158,7 +158,7 @@ absl::Status FindRowFactors(Job& job) {
     job.tensors.assign(grid.num_rows(), MakeFactors(job, 0.0f));
   } else {
     FiniteAmax all;
-    const int64_t strips = (inner + kStrip - 1) / kStrip;
+    const int64_t strips = CeilDiv(inner, kStrip);
     ParallelFor<FiniteState>(
         grid.outer() * strips, WorthThreads(grid.size()),
         [&](int64_t task, FiniteState& state) {
@@ -193,7 +193,7 @@ absl::Status FindRowFactors(Job& job) {
 uint32_t ParallelAmaxBits(const float* x, int64_t n) {
   uint32_t bits = 0;
   ParallelFor<MaxState>(
-      (n + kTaskElements - 1) / kTaskElements, WorthThreads(n),
+      CeilDiv(n, kTaskElements), WorthThreads(n),
       [&](int64_t task, MaxState& state) {
         const int64_t first = task * kTaskElements;
         state.bits =

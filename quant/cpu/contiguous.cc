@@ -41,23 +41,12 @@ KernelParams ParamsOf(const Job& job, int64_t block) {
   return params;
 }
 
-KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
-  KernelOutput at = job.output;
-  if (at.values != nullptr) at.values += offset;
-  if (at.codes != nullptr) at.codes += offset;
-  if (at.packed != nullptr) at.packed += offset / 2;
-  if (at.scale_codes != nullptr) at.scale_codes += block;
-  if (at.stored_scales != nullptr) at.stored_scales += block;
-  return at;
-}
-
 const float* Rotated(const Job& job, const float* x, size_t n,
                      Scratch& scratch) {
   if (!job.recipe.hadamard) return x;
-  if (scratch.x.size() < n) scratch.x.resize(n);
-  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs,
-                 scratch.x.data());
-  return scratch.x.data();
+  float* y = Grown(scratch.x, n);
+  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, y);
+  return y;
 }
 
 // Up to a chunk of blocks [first, first + count), some of them shorter than
@@ -203,9 +192,9 @@ int64_t ContiguousTasks(const Job& job) {
   const int64_t per_task = BlocksPerTask(job);
   if (RowByRow(job)) {
     const int64_t row = job.grid.block_count_cols();
-    return job.grid.outer() * ((row + per_task - 1) / per_task);
+    return job.grid.outer() * CeilDiv(row, per_task);
   }
-  return (job.grid.num_blocks() + per_task - 1) / per_task;
+  return CeilDiv(job.grid.num_blocks(), per_task);
 }
 
 void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
@@ -215,7 +204,7 @@ void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
   int64_t end = grid.num_blocks();
   if (RowByRow(job)) {
     const int64_t row_blocks = grid.block_count_cols();
-    const int64_t tasks_in_row = (row_blocks + per_task - 1) / per_task;
+    const int64_t tasks_in_row = CeilDiv(row_blocks, per_task);
     const int64_t row = task / tasks_in_row;
     first = row * row_blocks + task % tasks_in_row * per_task;
     end = (row + 1) * row_blocks;

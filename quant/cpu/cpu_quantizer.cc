@@ -36,22 +36,26 @@ absl::Status RunJob(const Job& job) {
     const int64_t size = grid.block_rows() * grid.block_cols();
     const int64_t per_task = std::max<int64_t>(1, kTaskElements / size);
     const int64_t blocks = grid.num_blocks();
-    ParallelFor<Scratch>((blocks + per_task - 1) / per_task, parallel,
-                         [&](int64_t task, Scratch& scratch) {
-                           const int64_t first = task * per_task;
-                           QuantizeSlowly(job, first,
-                                          std::min(per_task, blocks - first),
-                                          scratch);
-                         },
-                         merge);
+    ParallelFor<Scratch>(
+        CeilDiv(blocks, per_task), parallel,
+        [&](int64_t task, Scratch& scratch) {
+          const int64_t first = task * per_task;
+          QuantizeSlowly(job, first, std::min(per_task, blocks - first),
+                         scratch);
+        },
+        merge);
   } else if (TriesScales(job)) {
     const int64_t blocks = grid.num_blocks();
+    const int64_t size = grid.block_rows() * grid.block_cols();
     const int64_t unit = kUnit;
+    const int64_t per_task =
+        std::max<int64_t>(1, kTaskElements / size / unit) * unit;
     ParallelFor<Scratch>(
-        (blocks + unit - 1) / unit, parallel,
+        CeilDiv(blocks, per_task), parallel,
         [&](int64_t task, Scratch& scratch) {
-          const int64_t first = task * unit;
-          QuantizeByError(job, first, std::min(unit, blocks - first), scratch);
+          const int64_t first = task * per_task;
+          QuantizeByError(job, first, std::min(per_task, blocks - first),
+                          scratch);
         },
         merge);
   } else if (HasHugeBlocks(job)) {
@@ -197,14 +201,14 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
   status = RunJob(job);
   if (!status.ok()) return status;
   const int64_t n = x.size();
-  ParallelFor<Scratch>((n + kTaskElements - 1) / kTaskElements, WorthThreads(n),
-                       [&](int64_t task, Scratch&) {
-                         const int64_t first = task * kTaskElements;
-                         PackCodes(codes.data() + first,
-                                   std::min(kTaskElements, n - first),
-                                   packed.codes.data() + first / 2);
-                       },
-                       [](const Scratch&) {});
+  ParallelFor<Scratch>(
+      CeilDiv(n, kTaskElements), WorthThreads(n),
+      [&](int64_t task, Scratch&) {
+        const int64_t first = task * kTaskElements;
+        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
+                  packed.codes.data() + first / 2);
+      },
+      [](const Scratch&) {});
   return absl::OkStatus();
 }
 

@@ -27,12 +27,6 @@ int64_t Alignment(RandomKind kind) {
 // Room for the elements before `first` and for a last whole block.
 constexpr size_t kRandomSlack = 64;
 
-template <class T>
-T* Grow(std::vector<T>& v, size_t n) {
-  if (v.size() < n) v.resize(n);
-  return v.data();
-}
-
 }  // namespace
 
 void Refusals::Merge(const Refusals& other) {
@@ -43,6 +37,16 @@ void Refusals::Merge(const Refusals& other) {
   if (other.rotated < rotated) rotated = other.rotated;
 }
 
+KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
+  KernelOutput at = job.output;
+  if (at.values != nullptr) at.values += offset;
+  if (at.codes != nullptr) at.codes += offset;
+  if (at.packed != nullptr) at.packed += offset / 2;
+  if (at.scale_codes != nullptr) at.scale_codes += block;
+  if (at.stored_scales != nullptr) at.stored_scales += block;
+  return at;
+}
+
 RandomBits FillRandom(const Job& job, int64_t first, size_t n,
                       Scratch& scratch) {
   RandomBits random;
@@ -51,12 +55,12 @@ RandomBits FillRandom(const Job& job, int64_t first, size_t n,
   first += job.options.first_element;
   const int64_t shift = first % Alignment(kind);
   if (kind == RandomKind::kBytes) {
-    Grow(scratch.random_bytes, n + kRandomSlack);
+    Grown(scratch.random_bytes, n + kRandomSlack);
     FillRandomBytes(job.key, job.options.step, first - shift, n + shift,
                     scratch.random_bytes.data());
     random.bytes = scratch.random_bytes.data() + shift;
   } else {
-    Grow(scratch.random_words, n + kRandomSlack);
+    Grown(scratch.random_words, n + kRandomSlack);
     FillRandomWords(job.key, job.options.step, first - shift, n + shift,
                     scratch.random_words.data());
     random.words = scratch.random_words.data() + shift;
@@ -73,10 +77,10 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
   // Rows are drawn behind each other, each from where its Philox block begins,
   // and moved to their place; a row's slack is overwritten by the next one.
   if (kind == RandomKind::kBytes) {
-    Grow(scratch.random_bytes, rows * random_stride + width + kRandomSlack);
+    Grown(scratch.random_bytes, rows * random_stride + width + kRandomSlack);
     random.bytes = scratch.random_bytes.data();
   } else {
-    Grow(scratch.random_words, rows * random_stride + width + kRandomSlack);
+    Grown(scratch.random_words, rows * random_stride + width + kRandomSlack);
     random.words = scratch.random_words.data();
   }
   for (size_t r = 0; r < rows; ++r) {
@@ -100,10 +104,10 @@ RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
 
 void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
                  size_t n, Scratch& scratch) {
-  float* factors = Grow(scratch.factors, n);
-  float* value_factors = Grow(scratch.value_factors, n);
-  uint8_t* codes = Grow(scratch.scale_codes, n);
-  float* stored = Grow(scratch.stored, n);
+  float* factors = Grown(scratch.factors, n);
+  float* value_factors = Grown(scratch.value_factors, n);
+  uint8_t* codes = Grown(scratch.scale_codes, n);
+  float* stored = Grown(scratch.stored, n);
   const ScaleRule rule = job.params.rule;
   if (job.tensors.size() > 1) {
     const int64_t first_row = job.grid.block(first_block).row;

@@ -66,6 +66,19 @@ struct Scratch {
   Refusals refusals;
 };
 
+// job.output from a block and an element on.
+KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset);
+
+// v.data(), v at least n long.
+template <class T>
+T* Grown(std::vector<T>& v, size_t n) {
+  if (v.size() < n) v.resize(n);
+  return v.data();
+}
+
+// a / b rounded up; a is not negative.
+constexpr int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
 // The random bits of elements first .. first + n - 1, if the job's rounding
 // takes any, in the scratch.
 RandomBits FillRandom(const Job& job, int64_t first, size_t n,
@@ -91,7 +104,8 @@ BlockFactors NanFactors(const Job& job);
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
-// Up to kUnit blocks under a rule that compares errors, gathered to a panel.
+// Blocks under a rule that compares errors: chunks of units, or gathered to
+// panels of kUnit blocks.
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 

@@ -13,7 +13,7 @@
 #include <cstdint>
 
 #include "quant/philox.h"
-#include "quant/recipe.h"
+#include "quant/rules.h"
 #include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant::cpu {
@@ -94,13 +94,16 @@ size_t QuantizeColumns(const KernelParams& params, const float* x, size_t rows,
 
 // The rules that compare errors (four-over-six, best of 126) take a panel:
 // kUnit blocks side by side, element e of block j at x[e * kUnit + j], random
-// bits too; all values are finite. A panel of long blocks may come in parts, in
-// order:
+// bits too; all values are finite. A panel of long blocks comes in parts, in
+// order,
+// of at most kMaxPanelElements elements of each block:
 //
 //   std::fill_n(errors, Candidates(params.rule) * kUnit, 0.0f);
 //   for (each part) AddErrors(params, amax_bits, x, elements, random, errors);
 //   const PanelFactors f = ChooseScales(params, amax_bits, errors);
 //   for (each part) QuantizePanel(params, f, x, elements, random, y, codes);
+
+inline constexpr size_t kMaxPanelElements = 64;
 
 constexpr size_t Candidates(ScaleRule rule) {
   return IsFourOverSix(rule) ? 2 : kBestOf126First;
@@ -128,6 +131,19 @@ PanelFactors ChooseScales(const KernelParams& params, const uint32_t* amax_bits,
 void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
                    const float* x, size_t elements, const RandomBits& random,
                    float* values, uint8_t* codes);
+
+// The factors of kUnit blocks of kUnit elements that follow each other, a
+// chunk; their elements are for QuantizeUnits. False if a value is not finite.
+bool ChooseUnitScales(const KernelParams& params, const float* x,
+                      const RandomBits& random, PanelFactors* factors);
+
+// Whether n / range, for 2^-60 <= |n| <= 2^60 or 0, is (FMA) q + (n - q *
+// range)
+// * (1 / range), q = n * (1 / range), to the last bit: found by trying all n.
+// For the ranges of four-over-six.
+constexpr bool DividesByReciprocal(float range) {
+  return range == 1536.0f || range == 2688.0f;
+}
 
 // amax_bits[j] = max over r of the bits of |x[r * stride + j]|.
 void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,

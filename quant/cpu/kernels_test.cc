@@ -3,6 +3,7 @@
 
 #include "quant/cpu/kernels.h"
 
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -128,6 +129,21 @@ TEST_P(Streaming, WritesTheSameNarrowValues) {
       ExpectSameNarrow(rule, false, absl::StrCat(set.name, " BF16"));
     }
   }
+}
+
+// What AddErrors does instead of a division, for every mantissa.
+TEST(Kernels, DivisionByReciprocalIsExact) {
+  for (const float range : {1536.0f, 2688.0f}) {
+    ASSERT_TRUE(DividesByReciprocal(range));
+    const float inverse = 1.0f / range;
+    for (uint32_t mantissa = 0; mantissa < 1u << 23; ++mantissa) {
+      const float n = BitCast<float>(0x3F800000u | mantissa);
+      const float q = n * inverse;
+      const float exact = std::fma(std::fma(-q, range, n), inverse, q);
+      ASSERT_EQ(exact, n / range) << n;
+    }
+  }
+  EXPECT_FALSE(DividesByReciprocal(448.0f * 96.0f / 17.0f));
 }
 
 INSTANTIATE_TEST_SUITE_P(Alignments, Streaming, ::testing::Values(0, 1));

@@ -181,7 +181,9 @@ HWY_INLINE VF RoundMagnitude(VF v, VU random) {
   }
   // kStochastic: random / 2^32 < rest / step, the left side in two parts of 24
   // and 8 bits, the right side's 24 leading bits apart from what remains.
-  const VF inverse_step = hn::Div(hn::Set(d, 1.0f), step);  // .5, 1 or 2.
+  // .5, 1 or 2: of powers of two by their exponents.
+  const VF inverse_step =
+      hn::BitCast(d, hn::Sub(hn::Set(di, 254 << 23), hn::BitCast(di, step)));
   const VF scaled =
       hn::Mul(hn::Mul(rest, inverse_step), hn::Set(d, 16777216.0f));  // 2^24
   const VI whole = hn::ConvertTo(di, scaled);  // Truncates.

@@ -66,18 +66,20 @@ LongBlock FindLongFactors(const Job& job, int64_t index, const FiniteAmax& amax,
 }
 
 // What is quantised of n elements at x: themselves, or a copy that is admitted
-// and transformed.
+// and transformed. One by one only where something is not finite.
 const float* Prepared(const Job& job, const LongBlock& block, const float* x,
                       int64_t n, float* copy) {
+  constexpr uint32_t kInfinityBits = 0x7F800000u;
   if (!job.recipe.hadamard) {
-    if (!block.admit) return x;
+    if (!block.admit || AmaxBits(x, n) < kInfinityBits) return x;
     for (int64_t i = 0; i < n; ++i) copy[i] = Admitted(job, x[i]);
-  } else if (block.admit) {
+    return copy;
+  }
+  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, copy);
+  if (block.admit && AmaxBits(copy, n) >= kInfinityBits) {
     for (int64_t i = 0; i < n; i += kHadamardSize) {
       TransformGroup(job, x + i, 1, copy + i);
     }
-  } else {
-    HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, copy);
   }
   return copy;
 }
@@ -127,8 +129,7 @@ bool HasHugeBlocks(const Job& job) {
 void RunHugeBlocks(const Job& job, Refusals& refusals) {
   const BlockGrid& grid = job.grid;
   const int64_t blocks = grid.num_blocks();
-  const int64_t pieces =
-      (grid.block_cols() + kTaskElements - 1) / kTaskElements;
+  const int64_t pieces = CeilDiv(grid.block_cols(), kTaskElements);
   // Calls body(block, begin, end) for a task's elements, if there are any.
   const auto of_task = [&](int64_t task, const auto& body) {
     const int64_t begin = task % pieces * kTaskElements;

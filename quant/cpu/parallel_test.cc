@@ -53,7 +53,7 @@ TEST(ParallelFor, NoMoreThreadsThanTasks) {
   struct Nothing {};
   const int max_threads = omp_get_max_threads();
   omp_set_num_threads(8);
-  for (const int64_t tasks : {1, 2, 3, 8, 100}) {
+  for (const int64_t tasks : {1, 2, 3, 7, 8, 9, 100}) {
     int64_t states = 0;
     ParallelFor<Nothing>(
         tasks, true, [](int64_t, Nothing&) {},

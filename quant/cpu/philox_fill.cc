@@ -27,9 +27,13 @@ HWY_INLINE V64 Multiply(V64 a, uint32_t b) {
   return hn::MulEven(hn::BitCast(d, a), hn::Set(d, b));
 }
 
-// Writes Philox blocks first .. first + kBlocks - 1, words in element order.
-HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t step, uint64_t first,
-                            uint32_t* words) {
+// A vector of blocks.
+struct Blocks {
+  V64 c0, c1, c2, c3;
+};
+
+// Blocks first .. first + kBlocks - 1 before the first round.
+HWY_INLINE Blocks Counters(uint64_t step, uint64_t first) {
   const Lanes64 d;
   HWY_ALIGN uint64_t index[kBlocks];
   for (size_t i = 0; i < kBlocks; ++i) {
@@ -37,39 +41,57 @@ HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t step, uint64_t first,
     // vectors, leaves the blocks in order.
     index[i] = first + i % 2 * (kBlocks / 2) + i / 2;
   }
-  V64 c0 = hn::Load(d, index);
-  V64 c1 = hn::ShiftRight<32>(c0);
-  V64 c2 = hn::Set(d, step);
-  V64 c3 = hn::Set(d, step >> 32);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    const V64 p0 = Multiply(c0, kPhiloxMultiplier0);
-    const V64 p1 = Multiply(c2, kPhiloxMultiplier1);
-    c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, key.seed));
-    c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, key.stream));
-    c1 = p1;
-    c3 = p0;
-    key.seed += kPhiloxWeyl0;
-    key.stream += kPhiloxWeyl1;
-  }
+  const V64 c0 = hn::Load(d, index);
+  return {c0, hn::ShiftRight<32>(c0), hn::Set(d, step), hn::Set(d, step >> 32)};
+}
+
+HWY_INLINE Blocks Round(const Blocks& b, V64 seed, V64 stream) {
+  const V64 p0 = Multiply(b.c0, kPhiloxMultiplier0);
+  const V64 p1 = Multiply(b.c2, kPhiloxMultiplier1);
+  return {hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), b.c1), seed), p1,
+          hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), b.c3), stream), p0};
+}
+
+// Words in element order.
+HWY_INLINE void StoreBlocks(const Blocks& b, uint32_t* words) {
+  const Lanes64 d;
   const Words dw;
   const auto pair = [&](V64 even, V64 odd) HWY_ATTR {
     return hn::BitCast(d, hn::OddEven(hn::BitCast(dw, hn::ShiftLeft<32>(odd)),
                                       hn::BitCast(dw, even)));
   };
-  const V64 low = pair(c0, c1);
-  const V64 high = pair(c2, c3);
-  const auto store = [&](V64 v, size_t i) HWY_ATTR {
-    hn::StoreU(hn::BitCast(dw, v), dw, words + i * kLanes);
-  };
-  store(hn::InterleaveLower(d, low, high), 0);
-  store(hn::InterleaveUpper(d, low, high), 1);
+  const V64 low = pair(b.c0, b.c1);
+  const V64 high = pair(b.c2, b.c3);
+  hn::StoreU(hn::BitCast(dw, hn::InterleaveLower(d, low, high)), dw, words);
+  hn::StoreU(hn::BitCast(dw, hn::InterleaveUpper(d, low, high)), dw,
+             words + kLanes);
+}
+
+// Writes two vectors of Philox blocks, first .. first + 2 * kBlocks - 1: a
+// round waits for the one before, so that one alone leaves the processor half
+// idle.
+HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t step, uint64_t first,
+                            uint32_t* words) {
+  const Lanes64 d;
+  Blocks a = Counters(step, first);
+  Blocks b = Counters(step, first + kBlocks);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const V64 seed = hn::Set(d, key.seed);
+    const V64 stream = hn::Set(d, key.stream);
+    a = Round(a, seed, stream);
+    b = Round(b, seed, stream);
+    key.seed += kPhiloxWeyl0;
+    key.stream += kPhiloxWeyl1;
+  }
+  StoreBlocks(a, words);
+  StoreBlocks(b, words + 2 * kLanes);
 }
 
 void FillRandomBlocksImpl(PhiloxKey key, uint64_t step, uint64_t first,
                           size_t blocks, uint32_t* words) {
   const KernelScope scope;
   size_t i = 0;
-  for (; i + kBlocks <= blocks; i += kBlocks) {
+  for (; i + 2 * kBlocks <= blocks; i += 2 * kBlocks) {
     PhiloxLanes(key, step, first + i, words + 4 * i);
   }
   for (; i < blocks; ++i) {

@@ -1,6 +1,8 @@
-// AddErrors, ChooseScales and QuantizePanel of quant/cpu/kernels.h: the rules
-// that choose a block's scale by its error, a block a lane.
+// AddErrors, ChooseScales, QuantizePanel and ChooseUnitScales of
+// quant/cpu/kernels.h: the rules that choose a block's scale by its error, a
+// block a lane.
 
+#include <cstring>
 #include <type_traits>
 
 #include "quant/cpu/kernels.h"
@@ -13,141 +15,12 @@
 #include "hwy/highway.h"
 #include "quant/cpu/lane_math-inl.h"
 #include "quant/cpu/lane_scales-inl.h"
+#include "quant/cpu/panel_errors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 namespace HWY_NAMESPACE {
 namespace {
-
-// Summed over a block's elements in their order, as quant/choose_scale.h does.
-enum class Error { kTensorSquared, kSquared, kAbsolute, kLargest };
-
-// ErrorUnit of quant/scale_rules.h.
-HWY_INLINE VF ErrorUnits(VI amax_bits) {
-  const Ints di;
-  const VI exponent = hn::Min(
-      hn::Max(hn::ShiftRight<23>(amax_bits), hn::Set(di, 1)), hn::Set(di, 253));
-  return hn::BitCast(Floats(),
-                     hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), exponent)));
-}
-
-// What all candidates share: in units of the blocks' amaxes.
-struct PanelUnits {
-  VF unit;
-  VF amax;   // Of the tensor.
-  VF range;  // M * E.
-};
-
-HWY_INLINE PanelUnits UnitsOf(const KernelParams& params, VI amax_bits) {
-  const Floats d;
-  const VF unit = ErrorUnits(amax_bits);
-  return {unit,
-          hn::Min(hn::Mul(hn::Set(d, params.tensor.amax), unit),
-                  hn::Set(d, kFloatMax)),
-          hn::Set(d, params.tensor.range)};
-}
-
-// `error` and the errors of kLanes blocks under the factors f: against
-// q * (s8 * (A / (M * E))) for kTensorSquared, else ((q * s8) * A) / (M * E).
-template <Rounding kRounding, Error kError>
-HWY_INLINE VF ErrorOf(VF error, const PanelUnits& u, const LaneFactors& f,
-                      const float* x, size_t elements,
-                      const RandomBits& random) {
-  const Floats d;
-  const VF dequantize = hn::Mul(f.stored, hn::Div(u.amax, u.range));
-  for (size_t e = 0; e < elements; ++e) {
-    const VF v = hn::LoadU(d, x + e * kUnit);
-    const VF q =
-        hn::CopySign(QuantizeLanes<kRounding, false>(
-                         v, f.factor, LoadRandom<kRounding>(random, e * kUnit)),
-                     v);
-    const VF y = kError == Error::kTensorSquared
-                     ? hn::Mul(q, dequantize)
-                     : hn::Div(hn::Mul(hn::Mul(q, f.stored), u.amax), u.range);
-    const VF difference = hn::Sub(y, hn::Mul(v, u.unit));
-    if (kError == Error::kAbsolute) {
-      error = hn::Add(error, hn::Abs(difference));
-    } else if (kError == Error::kLargest) {
-      error = hn::Max(error, hn::Abs(difference));
-    } else {
-      error = hn::Add(error, hn::Mul(difference, difference));
-    }
-  }
-  return error;
-}
-
-// The candidates, in the order of `errors`: six and four, or the E4M3 codes
-// from the largest down.
-template <Error kError, class Body>
-HWY_INLINE void ForEachCandidate(const KernelParams& params, VF amax,
-                                 const Body& body) {
-  const Floats d;
-  if constexpr (kError == Error::kTensorSquared) {
-    size_t i = 0;
-    for (uint8_t code = kBestOf126First; code >= 1; --code) {
-      body(i++, FactorsOfStoredLanes(params, hn::Set(Ints(), code),
-                                     hn::Set(d, DecodeE4m3(code))));
-    }
-  } else {
-    const TensorFactors& t = params.tensor;
-    const VF base =
-        hn::Mul(hn::Div(amax, hn::Set(d, t.element_max)), hn::Set(d, t.encode));
-    const VF s6 = RoundE4m3(base);
-    const VF s4 = RoundE4m3(hn::Mul(hn::Set(d, 1.5f), base));
-    body(0, FactorsOfStoredLanes(params, E4m3Code(s6), s6));
-    body(1, FactorsOfStoredLanes(params, E4m3Code(s4), s4));
-  }
-}
-
-HWY_INLINE LaneFactors Select(VF a, VF b, const LaneFactors& if_less,
-                              const LaneFactors& otherwise) {
-  const auto less = hn::Lt(a, b);
-  return {hn::IfThenElse(hn::RebindMask(Ints(), less), if_less.code,
-                         otherwise.code),
-          hn::IfThenElse(less, if_less.stored, otherwise.stored),
-          hn::IfThenElse(less, if_less.factor, otherwise.factor),
-          hn::IfThenElse(less, if_less.dequantize, otherwise.dequantize)};
-}
-
-// Calls body(kError) as a type.
-template <class Body>
-HWY_INLINE void DispatchError(ScaleRule rule, const Body& body) {
-  switch (rule) {
-    case ScaleRule::kFourOverSixMse:
-      return body(std::integral_constant<Error, Error::kSquared>());
-    case ScaleRule::kFourOverSixMae:
-      return body(std::integral_constant<Error, Error::kAbsolute>());
-    case ScaleRule::kFourOverSixAbsMax:
-      return body(std::integral_constant<Error, Error::kLargest>());
-    default:
-      return body(std::integral_constant<Error, Error::kTensorSquared>());
-  }
-}
-
-HWY_INLINE RandomBits Advanced(const RandomBits& random, size_t n) {
-  return {random.bytes == nullptr ? nullptr : random.bytes + n,
-          random.words == nullptr ? nullptr : random.words + n};
-}
-
-template <Rounding kRounding, Error kError>
-void RunErrors(const KernelParams& params, const uint32_t* amax_bits,
-               const float* x, size_t elements, const RandomBits& random,
-               float* errors) {
-  const Floats d;
-  for (size_t j = 0; j < kUnit; j += kLanes) {
-    const VI bits = hn::BitCast(Ints(), hn::LoadU(Words(), amax_bits + j));
-    const PanelUnits units = UnitsOf(params, bits);
-    ForEachCandidate<kError>(
-        params, hn::BitCast(d, bits),
-        [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
-          float* error = errors + candidate * kUnit + j;
-          hn::StoreU(
-              ErrorOf<kRounding, kError>(hn::LoadU(d, error), units, f, x + j,
-                                         elements, Advanced(random, j)),
-              d, error);
-        });
-  }
-}
 
 // None of these rules divides.
 void AddErrorsImpl(const KernelParams& params, const uint32_t* amax_bits,
@@ -165,43 +38,28 @@ void AddErrorsImpl(const KernelParams& params, const uint32_t* amax_bits,
 }
 
 template <Error kError>
-HWY_INLINE LaneFactors Choose(const KernelParams& params, VF amax,
-                              const float* errors) {
+HWY_INLINE void StoreChosen(const KernelParams& params,
+                            const uint32_t* amax_bits, const float* errors,
+                            PanelFactors& to) {
   const Floats d;
-  LaneFactors best{};
-  VF best_error = hn::Zero(d);
-  ForEachCandidate<kError>(
-      params, amax, [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
-        const VF error = hn::LoadU(d, errors + candidate * kUnit);
-        if (candidate == 0) {
-          best = f;
-          best_error = error;
-          return;
-        }
-        best = Select(error, best_error, f, best);
-        best_error =
-            hn::IfThenElse(hn::Lt(error, best_error), error, best_error);
-      });
-  return best;
+  const hn::Rebind<uint8_t, Words> d8;
+  for (size_t j = 0; j < kUnit; j += kLanes) {
+    const VF amax = hn::BitCast(d, hn::LoadU(Words(), amax_bits + j));
+    const LaneFactors f = Choose<kError>(params, amax, errors + j);
+    hn::StoreU(f.factor, d, to.factor + j);
+    hn::StoreU(ValueFactor(params, f), d, to.value_factor + j);
+    hn::StoreU(f.stored, d, to.stored + j);
+    hn::StoreU(hn::TruncateTo(d8, hn::BitCast(Words(), f.code)), d8,
+               to.code + j);
+  }
 }
 
 void ChooseScalesImpl(const KernelParams& params, const uint32_t* amax_bits,
                       const float* errors, PanelFactors& to) {
   const KernelScope scope;
-  const Floats d;
-  const hn::Rebind<uint8_t, Words> d8;
-  for (size_t j = 0; j < kUnit; j += kLanes) {
-    const VF amax = hn::BitCast(d, hn::LoadU(Words(), amax_bits + j));
-    DispatchError(params.rule, [&](auto error) HWY_ATTR {
-      const LaneFactors f =
-          Choose<decltype(error)::value>(params, amax, errors + j);
-      hn::StoreU(f.factor, d, to.factor + j);
-      hn::StoreU(ValueFactor(params, f), d, to.value_factor + j);
-      hn::StoreU(f.stored, d, to.stored + j);
-      hn::StoreU(hn::TruncateTo(d8, hn::BitCast(Words(), f.code)), d8,
-                 to.code + j);
-    });
-  }
+  DispatchError(params.rule, [&](auto error) HWY_ATTR {
+    StoreChosen<decltype(error)::value>(params, amax_bits, errors, to);
+  });
 }
 
 template <Rounding kRounding>
@@ -237,6 +95,113 @@ void QuantizePanelImpl(const KernelParams& params, const PanelFactors& factors,
   });
 }
 
+// A vector of four elements each of rows 0, 4, 8 and 12, as far as it is long.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadEveryFourthRow(D d, const T* x) {
+  if constexpr (hn::MaxLanes(d) == 4) {
+    return hn::LoadU(d, x);
+  } else {
+    const hn::Half<D> half;
+    const T* upper = x + hn::MaxLanes(half) * kUnit;
+    return hn::Combine(d, LoadEveryFourthRow(half, upper),
+                       LoadEveryFourthRow(half, x));
+  }
+}
+
+// A panel from a chunk: the 16 x 16 transpose, 4 x 4 in each 128 bits.
+template <class T>
+HWY_INLINE void Transpose(const T* x, T* y) {
+  const hn::CappedTag<T, kUnit> d;
+  const hn::RepartitionToWide<hn::RebindToUnsigned<decltype(d)>> pairs;
+  for (size_t r = 0; r < kUnit; r += hn::MaxLanes(d)) {
+    for (size_t c = 0; c < kUnit; c += 4) {
+      const T* from = x + r * kUnit + c;
+      const auto v0 = LoadEveryFourthRow(d, from);
+      const auto v1 = LoadEveryFourthRow(d, from + kUnit);
+      const auto v2 = LoadEveryFourthRow(d, from + 2 * kUnit);
+      const auto v3 = LoadEveryFourthRow(d, from + 3 * kUnit);
+      const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, v0, v1));
+      const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, v0, v1));
+      const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, v2, v3));
+      const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, v2, v3));
+      const auto store = [&](auto v, size_t row) HWY_ATTR {
+        hn::StoreU(hn::BitCast(d, v), d, y + (c + row) * kUnit + r);
+      };
+      store(hn::InterleaveLower(pairs, low01, low23), 0);
+      store(hn::InterleaveUpper(pairs, low01, low23), 1);
+      store(hn::InterleaveLower(pairs, high01, high23), 2);
+      store(hn::InterleaveUpper(pairs, high01, high23), 3);
+    }
+  }
+}
+
+// The same for bytes: rows i and i + 8 are interleaved, four times.
+HWY_INLINE void TransposeBytes(const uint8_t* x, uint8_t* y) {
+  const hn::FixedTag<uint8_t, 16> d;
+  HWY_ALIGN uint8_t rows[2][kChunk];
+  memcpy(rows[0], x, kChunk);
+  for (size_t stage = 0; stage < 4; ++stage) {
+    const uint8_t* from = rows[stage % 2];
+    uint8_t* to = stage == 3 ? y : rows[1 - stage % 2];
+    for (size_t i = 0; i < 8; ++i) {
+      const auto a = hn::LoadU(d, from + i * kUnit);
+      const auto b = hn::LoadU(d, from + (i + 8) * kUnit);
+      hn::StoreU(hn::InterleaveLower(d, a, b), d, to + 2 * i * kUnit);
+      hn::StoreU(hn::InterleaveUpper(d, a, b), d, to + (2 * i + 1) * kUnit);
+    }
+  }
+}
+
+template <Rounding kRounding, Error kError>
+bool ChooseOfChunk(const KernelParams& params, const float* x,
+                   const RandomBits& random, PanelFactors& factors) {
+  const Ints di;
+  HWY_ALIGN float panel[kChunk];
+  Transpose(x, panel);
+  HWY_ALIGN uint32_t amax_bits[kUnit];
+  for (size_t j = 0; j < kUnit; j += kLanes) {
+    VI max = hn::Zero(di);
+    for (size_t e = 0; e < kUnit; ++e) {
+      max = hn::Max(max, AbsBits(hn::Load(Floats(), panel + e * kUnit + j)));
+    }
+    if (!hn::AllFalse(di, hn::Gt(max, hn::Set(di, 0x7F7FFFFF)))) return false;
+    hn::Store(hn::BitCast(Words(), max), Words(), amax_bits + j);
+  }
+  HWY_ALIGN uint8_t bytes[kChunk];
+  HWY_ALIGN uint32_t words[kChunk];
+  RandomBits at;
+  if constexpr (kRounding == Rounding::kStochastic8) {
+    TransposeBytes(random.bytes, bytes);
+    at.bytes = bytes;
+  }
+  if constexpr (kRounding == Rounding::kStochastic) {
+    Transpose(random.words, words);
+    at.words = words;
+  }
+  constexpr size_t kCandidates =
+      kError == Error::kTensorSquared ? kBestOf126First : 2;
+  HWY_ALIGN float errors[kCandidates * kUnit] = {};
+  RunErrors<kRounding, kError>(params, amax_bits, panel, kUnit, at, errors);
+  StoreChosen<kError>(params, amax_bits, errors, factors);
+  return true;
+}
+
+bool ChooseUnitScalesImpl(const KernelParams& params, const float* x,
+                          const RandomBits& random, PanelFactors& factors) {
+  const KernelScope scope;
+  bool finite = false;
+  DispatchElement(params, [&](auto rounding, auto divide) {
+    if constexpr (!decltype(divide)::value) {
+      DispatchError(params.rule, [&](auto error) {
+        finite =
+            ChooseOfChunk<decltype(rounding)::value, decltype(error)::value>(
+                params, x, random, factors);
+      });
+    }
+  });
+  return finite;
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace cnn_fp4::quant::cpu
@@ -248,6 +213,7 @@ namespace cnn_fp4::quant::cpu {
 HWY_EXPORT(AddErrorsImpl);
 HWY_EXPORT(ChooseScalesImpl);
 HWY_EXPORT(QuantizePanelImpl);
+HWY_EXPORT(ChooseUnitScalesImpl);
 
 void AddErrors(const KernelParams& params, const uint32_t* amax_bits,
                const float* x, size_t elements, const RandomBits& random,
@@ -268,6 +234,12 @@ void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
                    float* values, uint8_t* codes) {
   HWY_DYNAMIC_DISPATCH(QuantizePanelImpl)
   (params, factors, x, elements, random, values, codes);
+}
+
+bool ChooseUnitScales(const KernelParams& params, const float* x,
+                      const RandomBits& random, PanelFactors* factors) {
+  return HWY_DYNAMIC_DISPATCH(ChooseUnitScalesImpl)(params, x, random,
+                                                    *factors);
 }
 
 }  // namespace cnn_fp4::quant::cpu

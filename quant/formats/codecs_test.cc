@@ -76,6 +76,33 @@ TEST(E2m1, EdgesKeepTheSign) {
 }
 
 // All 256 draws at the exact quarters: the number that goes up is known.
+// up if and only if r < f * 2^32, in FP64, which holds both sides.
+TEST(E2m1, StochasticComparesExactly) {
+  int edges = 0;
+  for (uint32_t i = 0; i < 200000; ++i) {
+    // Magnitudes of all sizes, and those of few bits, where f * 2^32 is whole.
+    const uint32_t bits = i % 2 == 0
+                              ? 0x2F000000u + i * 2654435761u % 0x11C00000u
+                              : 0x3E000000u + (i * 40503u % 1024u << 14);
+    const float x = BitCast<float>(bits);
+    if (x > 6.0f) continue;
+    const uint8_t low = E2m1FloorCode(x);
+    const double bound = (double{x} - DecodeE2m1(low)) / E2m1Step(x) * 0x1p32;
+    const double near = std::floor(bound);
+    for (const double r : {near - 1.0, near, near + 1.0, 0.0, 4294967295.0,
+                           static_cast<double>(i * 2246822519u)}) {
+      if (r < 0.0 || r > 4294967295.0) continue;
+      const auto word = static_cast<uint32_t>(r);
+      ASSERT_EQ(EncodeE2m1Stochastic(x, word), low + (low < 7 && r < bound))
+          << x << " " << word;
+      ASSERT_EQ(EncodeE2m1Stochastic(-x, word),
+                8 + low + (low < 7 && r < bound));
+      edges += r == bound;
+    }
+  }
+  EXPECT_GT(edges, 1000);
+}
+
 TEST(E2m1, Stochastic8GoesUpAsOftenAsItShould) {
   for (uint8_t low = 0; low < 7; ++low) {
     const float begin = DecodeE2m1(low);

@@ -51,17 +51,20 @@ CNN_FP4_HOST_DEVICE constexpr uint8_t EncodeE2m1Stochastic8(float x,
   return static_cast<uint8_t>(E2m1FloorCode(t) | E2m1SignBit(x));
 }
 
-// Stochastic with the 32 random bits r: up when r / 2^32 is less than the
-// distance from the lower neighbour in steps. That distance is exact in FP32
-// and the comparison exact in FP64, so the probability is right to 2^-32.
+// Stochastic with the 32 random bits r: up when r < f * 2^32, where f is the
+// distance from the lower neighbour in steps. f * 2^32 is exact in FP32; it is
+// compared as its whole part, which 32 bits hold, and the rest.
 CNN_FP4_HOST_DEVICE constexpr uint8_t EncodeE2m1Stochastic(float x,
                                                            uint32_t r) {
   const float m = E2m1Abs(x);
   const uint8_t low = E2m1FloorCode(m);
   if (low == 7) return static_cast<uint8_t>(7 | E2m1SignBit(x));
-  const double fraction =
-      static_cast<double>(m - DecodeE2m1(low)) / E2m1Step(m);
-  const bool up = static_cast<double>(r) < fraction * 4294967296.0;
+  // 2^32 / step.
+  const float steps = m < 2.0f ? 0x1p33f : m < 4.0f ? 0x1p32f : 0x1p31f;
+  const float bound = (m - DecodeE2m1(low)) * steps;
+  const uint32_t whole = static_cast<uint32_t>(bound);
+  const bool up =
+      r < whole || (r == whole && bound > static_cast<float>(whole));
   return static_cast<uint8_t>((low + up) | E2m1SignBit(x));
 }
 

@@ -1,9 +1,8 @@
 #ifndef QUANT_REFERENCE_BLOCK_QUANTIZER_H_
 #define QUANT_REFERENCE_BLOCK_QUANTIZER_H_
 
-// One block, as plainly as it can be written. The reference is a loop over it;
-// the fast paths hand it the blocks that they have no kernel for, such as those
-// with a NaN under a policy that admits one.
+// One block, as plainly as it can be written: policy, transform, and the
+// definitions of quant/choose_scale.h. The reference is a loop over it.
 
 #include <cstdint>
 #include <optional>
