@@ -226,7 +226,8 @@ absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
         std::move(instances));
   };
   return DatasetPair{make(train_split, *std::move(train)),
-                     make(val_split, *std::move(val))};
+                     make(val_split, *std::move(val)),
+                     {}};
 }
 
 }  // namespace cnn_fp4::data
