@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "data/describe.h"
+#include "data/exif.h"
 #include "data/image_io.h"
 #include "glog/logging.h"
 
@@ -69,6 +70,11 @@ class FileDataset : public Dataset {
       absl::StrAppend(&text, " (", Share(counts.ignored, total),
                       " of all pixels)");
     }
+    if (counts.images_turned + counts.masks_turned > 0) {
+      absl::StrAppend(&text, ", ", counts.images_turned, " images and ",
+                      counts.masks_turned,
+                      " masks turned by their EXIF orientation");
+    }
     return text;
   }
 
@@ -97,6 +103,12 @@ class FileDataset : public Dataset {
   const SizeRange sizes_;
 };
 
+std::string TurnedBy(int orientation) {
+  return orientation == 1 ? ""
+                          : absl::StrCat(" (turned by its EXIF orientation ",
+                                         orientation, ")");
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
@@ -123,14 +135,21 @@ absl::StatusOr<MaskValues> ScanMask(const FileEntry& entry,
     MaskValues background;
     background.path = entry.image_path;
     background.counts = {{0, int64_t{size->width} * size->height}};
+    background.image_is_turned = size->orientation > 1;
     return background;
   }
   absl::StatusOr<LabelMap> labels = ReadLabels(entry.mask_path, max_pixels);
   if (!labels.ok()) return labels.status();
-  absl::Status status =
-      CheckSameSize(entry, *size, {labels->width, labels->height});
+  absl::Status status = CheckSameSize(
+      entry, *size, {labels->width, labels->height, labels->orientation});
   if (!status.ok()) return status;
-  return CountValues(entry.mask_path, *labels);
+  MaskValues mask = CountValues(entry.mask_path, *labels);
+  mask.is_turned = labels->orientation > 1;
+  mask.image_is_turned = size->orientation > 1;
+  const ImageSize back = Turned(*size, size->orientation);
+  mask.is_doubtful = mask.image_is_turned && !mask.is_turned &&
+                     back.width == size->width && back.height == size->height;
+  return mask;
 }
 
 std::vector<ImageFile> ImagesOf(const std::vector<FileEntry>& entries) {
@@ -148,8 +167,13 @@ absl::Status CheckSameSize(const FileEntry& entry, ImageSize image,
   }
   return absl::InvalidArgumentError(absl::StrCat(
       entry.mask_path, ": the mask is ", mask.width, "x", mask.height,
-      " but its image ", entry.image_path, " is ", image.width, "x",
-      image.height, "; make the mask anew at the image's size"));
+      TurnedBy(mask.orientation), " but its image ", entry.image_path, " is ",
+      image.width, "x", image.height, TurnedBy(image.orientation),
+      "; make the mask anew at the image's size",
+      image.orientation != mask.orientation
+          ? ", or take the EXIF orientation out of the file if the other was "
+            "made without it"
+          : ""));
 }
 
 }  // namespace cnn_fp4::data

@@ -36,6 +36,9 @@ void ClassCounts::Add(const MaskValues& mask, const MaskRule& rule) {
     counts = true;
   }
   ++images;
+  if (mask.image_is_turned) ++images_turned;
+  if (mask.is_turned) ++masks_turned;
+  if (mask.is_doubtful) doubtful.push_back(mask.path);
   if (counts) return;
   if (++images_ignored == 1) first_ignored = mask.path;
 }

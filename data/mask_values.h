@@ -17,6 +17,11 @@ namespace cnn_fp4::data {
 struct MaskValues {
   std::string path;                                  // Of the mask.
   std::vector<std::pair<uint16_t, int64_t>> counts;  // Ascending, none is 0.
+  bool is_turned = false;  // As EXIF says; so its image.
+  bool image_is_turned = false;
+  // The image is turned, the mask is not, and their sizes are no proof that the
+  // mask was made for the turned image.
+  bool is_doubtful = false;
 };
 
 MaskValues CountValues(const std::string& path, const LabelMap& labels);
@@ -46,6 +51,9 @@ struct ClassCounts {
   int64_t images = 0;
   int64_t images_ignored = 0;  // Without any pixel that counts.
   std::string first_ignored;   // The path of the first of them.
+  int64_t images_turned = 0;   // By EXIF, and so the masks.
+  int64_t masks_turned = 0;
+  std::vector<std::string> doubtful;  // Masks, see MaskValues.
 
   // Of an image of `mask`, whose values are all classes or ignored under
   // `rule`. The size of `pixels` is the number of classes.

@@ -87,6 +87,10 @@ absl::Status CheckContents(const SplitContents& train, const SplitContents& val,
           absl::StrCat(what, ", so there is nothing to ",
                        split == &train ? "learn" : "tell apart in scores"));
     }
+    WarnOf(split->title,
+           "masks that may lie wrong, since EXIF turns the image and not the "
+           "mask",
+           counts.doubtful, warnings);
     if (counts.images_ignored > 0) {
       warnings->push_back(absl::StrCat(
           split->title, ": ", counts.images_ignored, " of ", counts.images,

@@ -11,6 +11,8 @@
 //   val has one class only, or no annotation of a class   warning
 //   images without any pixel that counts                  warning, first named
 //   a class that train or val or both lack                warning, named
+//   images turned by EXIF whose masks are not and have   warning, first named
+//   the same size either way
 //   images that train and val share, by path or content   warning, first named
 //   images that are twice in a split, by path             warning, first named
 //   files that a reader skips, masks without image        warning, first named
