@@ -16,6 +16,7 @@
 #include "data/coco_json.h"
 #include "data/coco_mask.h"
 #include "data/describe.h"
+#include "data/exif.h"
 #include "data/file_io.h"
 #include "data/image_io.h"
 #include "glog/logging.h"
@@ -27,6 +28,10 @@ struct Classes {
   std::vector<std::string> names;          // The background first.
   std::map<int64_t, uint8_t> of_category;  // Without those left out.
 };
+
+bool SameSize(ImageSize a, ImageSize b) {
+  return a.width == b.width && a.height == b.height;
+}
 
 class CocoDataset : public Dataset {
  public:
@@ -56,10 +61,13 @@ class CocoDataset : public Dataset {
     CHECK_LT(index, size());
     const CocoImage& entry = instances_.images[index];
     const std::string path = JoinPath(image_dir_, entry.file_name);
-    absl::StatusOr<Image> image = ReadImage(path, max_pixels_);
+    absl::StatusOr<Image> image = ReadStoredImage(path, max_pixels_);
     if (!image.ok()) return image.status();
-    if (image->width != entry.size.width ||
-        image->height != entry.size.height) {
+    const ImageSize stored = {image->width, image->height};
+    const ImageSize turned = Turned(stored, image->orientation);
+    if (SameSize(turned, entry.size)) {
+      Turn(&*image);
+    } else if (!SameSize(stored, entry.size)) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": is ", image->width, "x", image->height,
                        " but its annotations say ", entry.size.width, "x",
@@ -226,7 +234,8 @@ absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
         std::move(instances));
   };
   return DatasetPair{make(train_split, *std::move(train)),
-                     make(val_split, *std::move(val))};
+                     make(val_split, *std::move(val)),
+                     {}};
 }
 
 }  // namespace cnn_fp4::data

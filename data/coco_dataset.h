@@ -10,6 +10,9 @@
 // pixels lies on top, of equals the later one: a cup in front of a table stays
 // visible, which COCO's own order does not ensure. Crowd regions are kIgnore
 // wherever no single object lies on them.
+//
+// An image is turned as its EXIF data say, unless the JSON has the width and
+// height of the image as it is stored and turning would exchange the two.
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"

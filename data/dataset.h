@@ -47,6 +47,9 @@ class Dataset {
 struct DatasetPair {
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> val;  // The same classes as train.
+  // What is suspicious but not refused, a line each (split_checks.h). The
+  // caller shows them, or takes them for errors.
+  std::vector<std::string> warnings;
 };
 
 }  // namespace cnn_fp4::data

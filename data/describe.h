@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "data/image.h"
+#include "data/mask_values.h"
 
 namespace cnn_fp4::data {
 
@@ -26,10 +27,18 @@ class SizeRange {
 };
 
 // "TITLE: 65 images, 256x256 to 360x360, 2 classes (background, nucleus)".
-// At most ten names are given.
+// At most ten of `classes`, the names or what is said of each, are given.
 std::string DescribeDataset(absl::string_view title, int64_t count,
                             const SizeRange& sizes,
-                            const std::vector<std::string>& class_names);
+                            const std::vector<std::string>& classes);
+
+// "14.27 %", or "< 0.01 %" where that is rounded from more than nothing.
+std::string Share(int64_t part, int64_t whole);
+
+// Each name with its share of the pixels that are not ignored: "nucleus 14.27
+// %".
+std::vector<std::string> WithShares(const std::vector<std::string>& class_names,
+                                    const ClassCounts& counts);
 
 }  // namespace cnn_fp4::data
 

@@ -61,7 +61,12 @@ int Main(int argc, char** argv) {
   options.data_root = base::UserPath(options.data_root);
   const absl::StatusOr<DatasetPair> pair = OpenDataset(spec, options);
   status = pair.status();
-  if (status.ok()) status = Print(*pair->train);
+  if (status.ok()) {
+    for (const std::string& warning : pair->warnings) {
+      std::printf("warning: %s\n", warning.c_str());
+    }
+    status = Print(*pair->train);
+  }
   if (status.ok()) status = Print(*pair->val);
   if (status.ok()) return 0;
   std::fprintf(stderr, "error: %s\n",

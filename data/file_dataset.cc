@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "data/describe.h"
+#include "data/exif.h"
 #include "data/image_io.h"
 #include "glog/logging.h"
 
@@ -57,8 +59,23 @@ class FileDataset : public Dataset {
   }
 
   std::string Describe() const override {
-    return DescribeDataset(options_.title, size(), sizes_,
-                           options_.class_names);
+    std::string text =
+        DescribeDataset(options_.title, size(), sizes_,
+                        WithShares(options_.class_names, options_.counts));
+    absl::StrAppend(&text, ", ", options_.rule);
+    const ClassCounts& counts = options_.counts;
+    if (counts.ignored > 0) {
+      const int64_t total = std::accumulate(
+          counts.pixels.begin(), counts.pixels.end(), counts.ignored);
+      absl::StrAppend(&text, " (", Share(counts.ignored, total),
+                      " of all pixels)");
+    }
+    if (counts.images_turned + counts.masks_turned > 0) {
+      absl::StrAppend(&text, ", ", counts.images_turned, " images and ",
+                      counts.masks_turned,
+                      " masks turned by their EXIF orientation");
+    }
+    return text;
   }
 
  private:
@@ -67,19 +84,16 @@ class FileDataset : public Dataset {
     mask->resize(labels.values.size());
     for (size_t i = 0; i < labels.values.size(); ++i) {
       const uint16_t value = labels.values[i];
-      if (entry.rule.kind == MaskRule::Kind::kBinary) {
-        (*mask)[i] = value == 0 ? 0 : entry.rule.foreground;
-      } else if (value == entry.rule.ignore_value) {
-        (*mask)[i] = kIgnore;
-      } else if (value < options_.class_names.size()) {
-        (*mask)[i] = static_cast<uint8_t>(value);
-      } else {
+      const int cls = entry.rule.ClassOf(value);
+      if (cls != kIgnore &&
+          static_cast<size_t>(cls) >= options_.class_names.size()) {
         return absl::InvalidArgumentError(absl::StrCat(
             entry.mask_path, ": value ", value, " at pixel ", i % labels.width,
             ",", i / labels.width, " is no class (there are ",
             options_.class_names.size(),
             "); correct the mask, --class_names or --ignore_index"));
       }
+      (*mask)[i] = static_cast<uint8_t>(cls);
     }
     return absl::OkStatus();
   }
@@ -89,12 +103,19 @@ class FileDataset : public Dataset {
   const SizeRange sizes_;
 };
 
+std::string TurnedBy(int orientation) {
+  return orientation == 1 ? ""
+                          : absl::StrCat(" (turned by its EXIF orientation ",
+                                         orientation, ")");
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
     std::vector<FileEntry> entries, FileDatasetOptions options) {
   CHECK(!entries.empty());
   CHECK_LE(options.class_names.size(), static_cast<size_t>(kMaxClasses));
+  CHECK_EQ(options.class_names.size(), options.counts.pixels.size());
   SizeRange sizes;
   for (const FileEntry& entry : entries) {
     absl::StatusOr<ImageSize> size =
@@ -106,6 +127,39 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
                                        sizes);
 }
 
+absl::StatusOr<MaskValues> ScanMask(const FileEntry& entry,
+                                    int64_t max_pixels) {
+  absl::StatusOr<ImageSize> size = ReadImageSize(entry.image_path, max_pixels);
+  if (!size.ok()) return size.status();
+  if (entry.mask_path.empty()) {
+    MaskValues background;
+    background.path = entry.image_path;
+    background.counts = {{0, int64_t{size->width} * size->height}};
+    background.image_is_turned = size->orientation > 1;
+    return background;
+  }
+  absl::StatusOr<LabelMap> labels = ReadLabels(entry.mask_path, max_pixels);
+  if (!labels.ok()) return labels.status();
+  absl::Status status = CheckSameSize(
+      entry, *size, {labels->width, labels->height, labels->orientation});
+  if (!status.ok()) return status;
+  MaskValues mask = CountValues(entry.mask_path, *labels);
+  mask.is_turned = labels->orientation > 1;
+  mask.image_is_turned = size->orientation > 1;
+  const ImageSize back = Turned(*size, size->orientation);
+  mask.is_doubtful = mask.image_is_turned && !mask.is_turned &&
+                     back.width == size->width && back.height == size->height;
+  return mask;
+}
+
+std::vector<ImageFile> ImagesOf(const std::vector<FileEntry>& entries) {
+  std::vector<ImageFile> images;
+  for (const FileEntry& entry : entries) {
+    images.push_back({entry.name, entry.image_path});
+  }
+  return images;
+}
+
 absl::Status CheckSameSize(const FileEntry& entry, ImageSize image,
                            ImageSize mask) {
   if (image.width == mask.width && image.height == mask.height) {
@@ -113,8 +167,13 @@ absl::Status CheckSameSize(const FileEntry& entry, ImageSize image,
   }
   return absl::InvalidArgumentError(absl::StrCat(
       entry.mask_path, ": the mask is ", mask.width, "x", mask.height,
-      " but its image ", entry.image_path, " is ", image.width, "x",
-      image.height, "; make the mask anew at the image's size"));
+      TurnedBy(mask.orientation), " but its image ", entry.image_path, " is ",
+      image.width, "x", image.height, TurnedBy(image.orientation),
+      "; make the mask anew at the image's size",
+      image.orientation != mask.orientation
+          ? ", or take the EXIF orientation out of the file if the other was "
+            "made without it"
+          : ""));
 }
 
 }  // namespace cnn_fp4::data

@@ -12,19 +12,10 @@
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
 #include "data/image.h"
+#include "data/image_overlap.h"
+#include "data/mask_values.h"
 
 namespace cnn_fp4::data {
-
-// From the values of a mask file to classes.
-struct MaskRule {
-  enum class Kind {
-    kIndices,  // A value is its class.
-    kBinary,   // 0 is the background, any other value is `foreground`.
-  };
-  Kind kind = Kind::kIndices;
-  int ignore_value = -1;  // kIndices: becomes kIgnore. -1: none.
-  uint8_t foreground = 1;
-};
 
 struct FileEntry {
   std::string name;
@@ -37,6 +28,8 @@ struct FileDatasetOptions {
   std::string title;  // Begins Describe(), e.g. "folder /data/x, train".
   std::vector<std::string> class_names;
   int64_t max_pixels = kDefaultMaxPixels;
+  ClassCounts counts;  // Of all masks, for Describe().
+  std::string rule;    // Ends Describe(): what the values of masks mean.
 };
 
 // Reads the header of every image, so that Describe() can tell their sizes and
@@ -44,6 +37,13 @@ struct FileDatasetOptions {
 // (checked).
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
     std::vector<FileEntry> entries, FileDatasetOptions options);
+
+// The values of the entry's mask, of the same size as the image (checked);
+// zeros only if it has none.
+absl::StatusOr<MaskValues> ScanMask(const FileEntry& entry, int64_t max_pixels);
+
+// Names and paths of the images.
+std::vector<ImageFile> ImagesOf(const std::vector<FileEntry>& entries);
 
 // InvalidArgument unless the mask has the size of its image.
 absl::Status CheckSameSize(const FileEntry& entry, ImageSize image,

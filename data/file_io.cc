@@ -1,6 +1,7 @@
 #include "data/file_io.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <ios>
@@ -39,7 +40,7 @@ absl::StatusOr<std::vector<std::string>> List(const std::string& directory,
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : entries) {
     std::string name = entry.path().filename().string();
-    if (!absl::StartsWith(name, ".") && keep(entry, name)) {
+    if (keep(entry, name)) {
       names.push_back(std::move(name));
     }
   }
@@ -59,7 +60,13 @@ absl::StatusOr<std::string> ReadFileBytes(const std::string& path) {
     return absl::NotFoundError(absl::StrCat(
         path, ": cannot open this file; check the path and its permissions"));
   }
-  std::string bytes(static_cast<size_t>(file.tellg()), '\0');
+  const int64_t size = file.tellg();
+  if (size > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", size, " bytes, more than the limit of ",
+                     kMaxFileBytes, "; it is no image that can be used"));
+  }
+  std::string bytes(static_cast<size_t>(size), '\0');
   file.seekg(0);
   if (!file.read(&bytes[0], static_cast<std::streamsize>(bytes.size()))) {
     return absl::DataLossError(
@@ -87,20 +94,66 @@ absl::Status CheckDirectory(const std::string& path, absl::string_view what) {
 
 absl::StatusOr<std::vector<std::string>> ListSubdirectories(
     const std::string& directory) {
-  return List(directory,
-              [](const fs::directory_entry& entry, const std::string&) {
-                std::error_code ignored;
-                return entry.is_directory(ignored);
-              });
-}
-
-absl::StatusOr<std::vector<std::string>> ListImageFiles(
-    const std::string& directory) {
   return List(
       directory, [](const fs::directory_entry& entry, const std::string& name) {
         std::error_code ignored;
-        return HasImageExtension(name) && entry.is_regular_file(ignored);
+        return !absl::StartsWith(name, ".") && entry.is_directory(ignored);
       });
+}
+
+absl::StatusOr<ImageListing> ListImageFiles(const std::string& directory) {
+  ImageListing listing;
+  const auto take = [&listing](const fs::directory_entry& entry,
+                               const std::string& name) {
+    std::error_code ignored;
+    const bool hidden = absl::StartsWith(name, ".");
+    std::string reason;
+    if (!HasImageExtension(name)) {
+      if (hidden) return false;
+      reason = entry.is_directory(ignored) ? "a directory"
+                                           : "no .png, .jpg or .jpeg";
+    } else if (entry.is_regular_file(ignored)) {
+      if (!hidden) return true;
+      reason = "hidden";
+    } else {
+      reason = entry.is_directory(ignored) ? "a directory"
+               : entry.is_symlink(ignored) && !entry.exists(ignored)
+                   ? "a broken link"
+                   : "no regular file";
+    }
+    listing.skipped.push_back(absl::StrCat(Quoted(name), " (", reason, ")"));
+    return false;
+  };
+  absl::StatusOr<std::vector<std::string>> files = List(directory, take);
+  if (!files.ok()) return files.status();
+  listing.files = *std::move(files);
+  std::sort(listing.skipped.begin(), listing.skipped.end());
+  return listing;
+}
+
+std::string Quoted(absl::string_view text) {
+  constexpr size_t kMost = 200;
+  constexpr size_t kEnds = 80;
+  std::string quoted;
+  const auto append = [&quoted](absl::string_view part) {
+    for (const char c : part) {
+      if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+        absl::StrAppend(
+            &quoted, "\\x",
+            absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+      } else {
+        quoted += c;
+      }
+    }
+  };
+  if (text.size() <= kMost) {
+    append(text);
+  } else {
+    append(text.substr(0, kEnds));
+    absl::StrAppend(&quoted, "...(", text.size(), " characters)...");
+    append(text.substr(text.size() - kEnds));
+  }
+  return quoted;
 }
 
 std::string JoinPath(absl::string_view directory, absl::string_view name) {

@@ -1,74 +1,50 @@
 #include "data/folder_dataset.h"
 
-#include <bitset>
 #include <cstdint>
-#include <limits>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "data/file_dataset.h"
 #include "data/file_io.h"
 #include "data/image_io.h"
+#include "data/image_overlap.h"
+#include "data/list_file.h"
+#include "data/mask_rule.h"
+#include "data/mask_values.h"
+#include "data/split_checks.h"
 
 namespace cnn_fp4::data {
 namespace {
 
 using Entries = std::vector<FileEntry>;
-using ValueSet = std::bitset<std::numeric_limits<uint16_t>::max() + 1>;
 
-constexpr uint16_t kBinaryForeground = 255;
+// An image of so few values may be a mask, if its mask has more than twice as
+// many; looked at in so many entries of a split.
+constexpr size_t kMaskLikeValues = 8;
+constexpr size_t kEntriesCompared = 3;
 
 absl::StatusOr<Entries> ReadList(const std::string& root,
                                  const std::string& list) {
-  absl::StatusOr<std::string> text = ReadFileBytes(list);
-  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<ListLine>> lines = ReadListFile(root, list);
+  if (!lines.ok()) return lines.status();
   Entries entries;
-  int line_number = 0;
-  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    ++line_number;
-    line = absl::StripAsciiWhitespace(line);
-    if (line.empty()) continue;
-    const std::vector<std::string> fields =
-        absl::StrContains(line, '\t')
-            ? absl::StrSplit(line, '\t', absl::SkipEmpty())
-            : absl::StrSplit(line, ' ', absl::SkipEmpty());
-    if (fields.size() != 2) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          list, ":", line_number, ": ", fields.size(),
-          " fields, expected \"image mask\"; use a tab between names with "
-          "blanks"));
-    }
-    FileEntry entry;
-    entry.name = fields[0];
-    entry.image_path = JoinPath(root, fields[0]);
-    entry.mask_path = JoinPath(root, fields[1]);
-    for (const std::string& path : {entry.image_path, entry.mask_path}) {
-      if (!IsFile(path)) {
-        return absl::NotFoundError(absl::StrCat(
-            list, ":", line_number, ": there is no file ", path,
-            "; correct the list (paths are relative to ", root, ")"));
-      }
-    }
-    entries.push_back(std::move(entry));
-  }
-  if (entries.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        list, ": empty split; add at least one \"image mask\" line"));
+  for (ListLine& line : *lines) {
+    entries.push_back({std::move(line.name), std::move(line.image_path),
+                       std::move(line.mask_path), MaskRule()});
   }
   return entries;
 }
 
 absl::StatusOr<Entries> ScanFolders(const std::string& root,
-                                    const std::string& split) {
+                                    const std::string& split,
+                                    std::vector<std::string>* warnings) {
   const std::string base = JoinPath(root, split);
   const std::string image_dir = JoinPath(base, "images");
   std::string mask_dir = JoinPath(base, "masks");
@@ -82,21 +58,32 @@ absl::StatusOr<Entries> ScanFolders(const std::string& root,
     status = CheckDirectory(mask_dir, "masks; labels/ will do as well");
   }
   if (!status.ok()) return status;
-  absl::StatusOr<std::vector<std::string>> images = ListImageFiles(image_dir);
+  absl::StatusOr<ImageListing> images = ListImageFiles(image_dir);
   if (!images.ok()) return images.status();
-  absl::StatusOr<std::vector<std::string>> masks = ListImageFiles(mask_dir);
+  absl::StatusOr<ImageListing> masks = ListImageFiles(mask_dir);
   if (!masks.ok()) return masks.status();
-  if (images->empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(image_dir,
-                     ": empty split, no .png, .jpg or .jpeg here; "
-                     "add images"));
+  if (images->files.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        image_dir, ": empty split, no .png, .jpg or .jpeg here",
+        images->skipped.empty()
+            ? ""
+            : absl::StrCat(" (skipped: ", FirstFew(images->skipped), ")"),
+        "; add images"));
   }
   std::map<std::string, std::string> mask_of_stem;
-  for (const std::string& mask : *masks) mask_of_stem[Stem(mask)] = mask;
+  for (const std::string& mask : masks->files) {
+    std::string& chosen = mask_of_stem[Stem(mask)];
+    if (!chosen.empty()) {
+      masks->skipped.push_back(
+          absl::StrCat(chosen, " (", mask, " beside it is taken)"));
+    }
+    chosen = mask;
+  }
+  WarnOf(image_dir, "files skipped", images->skipped, warnings);
+  WarnOf(mask_dir, "files skipped", masks->skipped, warnings);
   Entries entries;
   std::map<std::string, std::string> image_of_stem;
-  for (const std::string& image : *images) {
+  for (const std::string& image : images->files) {
     const auto inserted = image_of_stem.emplace(Stem(image), image);
     if (!inserted.second) {
       return absl::InvalidArgumentError(
@@ -116,84 +103,77 @@ absl::StatusOr<Entries> ScanFolders(const std::string& root,
     entry.mask_path = JoinPath(mask_dir, mask->second);
     entries.push_back(std::move(entry));
   }
+  std::vector<std::string> lonely;
+  for (const auto& [stem, mask] : mask_of_stem) {
+    if (image_of_stem.count(stem) == 0) lonely.push_back(mask);
+  }
+  WarnOf(mask_dir, "masks without an image", lonely, warnings);
   return entries;
 }
 
 absl::StatusOr<Entries> FindEntries(const std::string& root,
-                                    const std::string& split) {
+                                    const std::string& split,
+                                    std::vector<std::string>* warnings) {
   const std::string list = absl::StrCat(JoinPath(root, split), ".txt");
-  return IsFile(list) ? ReadList(root, list) : ScanFolders(root, split);
+  return IsFile(list) ? ReadList(root, list)
+                      : ScanFolders(root, split, warnings);
 }
 
-// Adds the values of all masks to `values`. A value that can be no class is
-// reported here, where the file that has it is known.
-absl::Status ScanMasks(const Entries& entries, int64_t ignore_index,
-                       int64_t max_pixels, ValueSet* values) {
+// How many colours an image has; 0 if it cannot be read.
+size_t CountColours(const std::string& path, int64_t max_pixels) {
+  const absl::StatusOr<Image> image = ReadImage(path, max_pixels);
+  if (!image.ok()) return 0;
+  std::set<uint32_t> colours;
+  for (size_t i = 0; i < image->pixels.size(); i += 3) {
+    const uint8_t* rgb = &image->pixels[i];
+    colours.insert(uint32_t{rgb[0]} << 16 | uint32_t{rgb[1]} << 8 | rgb[2]);
+  }
+  return colours.size();
+}
+
+// Whether the image of the entry could be a mask, and better than its mask of
+// `values` different ones.
+bool LooksSwapped(const FileEntry& entry, size_t values, int64_t max_pixels) {
+  if (values <= kMaskLikeValues) return false;
+  const absl::StatusOr<LabelMap> labels =
+      ReadLabels(entry.image_path, max_pixels);
+  if (!labels.ok()) return false;
+  const size_t image_values = CountValues("", *labels).counts.size();
+  return image_values <= kMaskLikeValues && values > 2 * image_values;
+}
+
+absl::Status Swapped(const FileEntry& entry) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      entry.mask_path, ": this mask looks like an image, and ",
+      entry.image_path,
+      " like a mask: the two are swapped; name the folders (or the columns of "
+      "the list) the other way round, or name all classes with --class_names "
+      "if the data are meant so"));
+}
+
+// Appends the values of all masks of a split.
+absl::Status ScanMasks(const Entries& entries, const DatasetSpec& spec,
+                       int64_t max_pixels, std::vector<MaskValues>* masks) {
+  size_t compared = 0;
   for (const FileEntry& entry : entries) {
-    absl::StatusOr<LabelMap> labels = ReadLabels(entry.mask_path, max_pixels);
-    if (!labels.ok()) return labels.status();
-    absl::StatusOr<ImageSize> size =
-        ReadImageSize(entry.image_path, max_pixels);
-    if (!size.ok()) return size.status();
-    absl::Status status =
-        CheckSameSize(entry, *size, {labels->width, labels->height});
-    if (!status.ok()) return status;
-    for (const uint16_t value : labels->values) {
-      if (value > kIgnore && value != ignore_index) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(entry.mask_path, ": value ", value,
-                         " is no class (0 to ", kMaxClasses - 1,
-                         "); store class indices, not instances or colours, "
-                         "or name it with --ignore_index"));
-      }
-      values->set(value);
+    absl::StatusOr<MaskValues> mask = ScanMask(entry, max_pixels);
+    if (!mask.ok()) {
+      // A photograph is no mask to ReadLabels: a JPEG, or coloured.
+      return absl::IsInvalidArgument(mask.status()) &&
+                     LooksSwapped(entry,
+                                  CountColours(entry.mask_path, max_pixels),
+                                  max_pixels)
+                 ? Swapped(entry)
+                 : mask.status();
     }
+    const size_t values = mask->counts.size();
+    if (spec.class_names.empty() && compared < kEntriesCompared) {
+      ++compared;
+      if (LooksSwapped(entry, values, max_pixels)) return Swapped(entry);
+    }
+    masks->push_back(*std::move(mask));
   }
   return absl::OkStatus();
-}
-
-// The rule for all masks, and the names of the classes.
-absl::StatusOr<std::pair<MaskRule, std::vector<std::string>>> FindClasses(
-    const DatasetSpec& spec, const std::string& root, ValueSet values) {
-  MaskRule rule;
-  size_t found = 0;
-  ValueSet zero_and_foreground;
-  zero_and_foreground.set(0).set(kBinaryForeground);
-  if (values == zero_and_foreground) {
-    rule.kind = MaskRule::Kind::kBinary;
-    found = 2;
-  } else {
-    rule.ignore_value = static_cast<int>(spec.ignore_index);
-    if (spec.ignore_index >= 0) values.reset(spec.ignore_index);
-    for (size_t value = 0; value <= kIgnore; ++value) {
-      if (values.test(value)) found = value + 1;
-    }
-  }
-  if (found > kMaxClasses) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        root, ": the masks use the value 255, which is no class (0 to ",
-        kMaxClasses - 1, "); pass --ignore_index=255 if it means \"ignore\""));
-  }
-  if (found < 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(root,
-                     ": all masks are background (or ignored) everywhere, "
-                     "so there is nothing to learn; check the masks"));
-  }
-  std::vector<std::string> names = spec.class_names;
-  if (!names.empty() && names.size() < found) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--class_names has ", names.size(), " names, but the masks in ", root,
-        " have ", found, " classes; name them all, the background first"));
-  }
-  if (names.empty()) {
-    names.emplace_back("background");
-    if (rule.kind == MaskRule::Kind::kBinary) names.emplace_back("foreground");
-    while (names.size() < found) {
-      names.push_back(absl::StrCat("class_", names.size()));
-    }
-  }
-  return std::make_pair(rule, std::move(names));
 }
 
 }  // namespace
@@ -207,30 +187,50 @@ absl::StatusOr<DatasetPair> OpenFolder(const DatasetSpec& spec,
   const std::string splits[] = {
       spec.train_split.empty() ? "train" : spec.train_split,
       spec.val_split.empty() ? "val" : spec.val_split};
+  DatasetPair pair;
   Entries entries[2];
-  ValueSet values;
+  std::vector<MaskValues> masks;  // Of train, then of val.
   for (int i = 0; i < 2; ++i) {
-    absl::StatusOr<Entries> found = FindEntries(root, splits[i]);
+    absl::StatusOr<Entries> found =
+        FindEntries(root, splits[i], &pair.warnings);
     if (!found.ok()) return found.status();
     entries[i] = *std::move(found);
-    status =
-        ScanMasks(entries[i], spec.ignore_index, options.max_pixels, &values);
+    status = ScanMasks(entries[i], spec, options.max_pixels, &masks);
     if (!status.ok()) return status;
   }
-  auto classes = FindClasses(spec, root, values);
-  if (!classes.ok()) return classes.status();
-  std::shared_ptr<const Dataset> datasets[2];
+  absl::StatusOr<MaskMeaning> meaning =
+      DecideMeaning(root, masks, spec.ignore_index, spec.class_names);
+  if (!meaning.ok()) return meaning.status();
+  pair.warnings.insert(pair.warnings.end(), meaning->warnings.begin(),
+                       meaning->warnings.end());
+  SplitContents contents[2];
   for (int i = 0; i < 2; ++i) {
-    for (FileEntry& entry : entries[i]) entry.rule = classes->first;
+    contents[i].title = absl::StrCat(
+        title.empty() ? absl::StrCat("folder ", root) : title, ", ", splits[i]);
+    contents[i].counts.pixels.resize(meaning->class_names.size());
+  }
+  for (size_t i = 0; i < masks.size(); ++i) {
+    contents[i < entries[0].size() ? 0 : 1].counts.Add(masks[i], meaning->rule);
+  }
+  status = CheckContents(contents[0], contents[1], meaning->class_names,
+                         /*one_class_will_do=*/false, &pair.warnings);
+  if (!status.ok()) return status;
+  for (std::string& warning :
+       FindOverlap(ImagesOf(entries[0]), ImagesOf(entries[1]))) {
+    pair.warnings.push_back(
+        absl::StrCat(title.empty() ? absl::StrCat("folder ", root) : title,
+                     ": ", std::move(warning)));
+  }
+  for (int i = 0; i < 2; ++i) {
+    for (FileEntry& entry : entries[i]) entry.rule = meaning->rule;
     absl::StatusOr<std::shared_ptr<const Dataset>> dataset = OpenFileDataset(
         std::move(entries[i]),
-        {absl::StrCat(title.empty() ? absl::StrCat("folder ", root) : title,
-                      ", ", splits[i]),
-         classes->second, options.max_pixels});
+        {contents[i].title, meaning->class_names, options.max_pixels,
+         contents[i].counts, meaning->text});
     if (!dataset.ok()) return dataset.status();
-    datasets[i] = *std::move(dataset);
+    (i == 0 ? pair.train : pair.val) = *std::move(dataset);
   }
-  return DatasetPair{datasets[0], datasets[1]};
+  return pair;
 }
 
 }  // namespace cnn_fp4::data

@@ -6,13 +6,12 @@
 //   <root>/{train,val}/images/NAME.{png,jpg,jpeg}
 //   <root>/{train,val}/{masks,labels}/NAME.png      masks/ if there are both
 //
-// or, when <root>/train.txt exists (the same for val), a list instead: a line
-// is "image mask" separated by blanks, or by a tab if names have blanks, both
-// relative to the root.
+// or, when <root>/train.txt exists (the same for val), a list instead
+// (list_file.h).
 //
-// Mask values are class indices and `ignore_index` means "do not count"; a set
-// of masks (both splits) with no values but 0 and 255 is binary, 255 being
-// class 1. The number of classes is 1 + the largest index found, or the number
+// mask_rule.h decides what the values of the masks mean, the same for all of
+// both splits, and Describe() says it; split_checks.h has what is an error and
+// what a warning. The number of classes is 1 + the largest found, or the number
 // of names given.
 
 #include <string>

@@ -64,16 +64,17 @@ class FolderTest : public ::testing::Test {
 using Mask8 = std::vector<uint8_t>;
 
 TEST_F(FolderTest, ValuesAreClassesAnd255IsIgnored) {
-  WriteBoth({0, 1, 2, 255, 0, 4});
+  WriteBoth({0, 1, 2, 255, 0, 3});
   absl::StatusOr<DatasetPair> pair = Open();
   ASSERT_TRUE(pair.ok()) << pair.status();
   EXPECT_EQ(pair->train->size(), 2);
   EXPECT_EQ(pair->train->Get(1)->name, "train/images/b.png");
-  EXPECT_EQ(pair->train->Get(0)->mask, (Mask8{0, 1, 2, kIgnore, 0, 4}));
+  EXPECT_EQ(pair->train->Get(0)->mask, (Mask8{0, 1, 2, kIgnore, 0, 3}));
   EXPECT_EQ(pair->val->Describe(),
             "folder " + root_ +
-                ", val: 2 images, 3x2, 5 classes (background, class_1, "
-                "class_2, class_3, class_4)");
+                ", val: 2 images, 3x2, 4 classes (background 40.00 %, class_1 "
+                "20.00 %, class_2 20.00 %, class_3 20.00 %), mask values are "
+                "class numbers, 255 is ignored (16.67 % of all pixels)");
 }
 
 TEST_F(FolderTest, ZeroAnd255AloneAreBinary) {
@@ -83,24 +84,16 @@ TEST_F(FolderTest, ZeroAnd255AloneAreBinary) {
             (std::vector<std::string>{"background", "foreground"}));
 }
 
-TEST_F(FolderTest, BinaryIsDecidedBySet) {
-  WriteBoth({0, 255, 0, 255, 0, 0});
-  Write("val/masks/b.png", GreyPng(3, 2, {0, 1, 255, 0, 0, 0}));
-  EXPECT_EQ(Mask(), (Mask8{0, kIgnore, 0, kIgnore, 0, 0}));
-}
-
 TEST_F(FolderTest, IgnoreIndexCanBeAnyValueOrNone) {
-  WriteBoth({0, 1, 65535, 9, 0, 0});
-  EXPECT_EQ(Open(65535)->train->Get(0)->mask, (Mask8{0, 1, kIgnore, 9, 0, 0}));
-  EXPECT_EQ(Open(9).status().message(),
-            root_ +
-                "/train/masks/a.png: value 65535 is no class (0 to 254); "
-                "store class indices, not instances or colours, or name it "
-                "with --ignore_index");
+  WriteBoth({0, 1, 65535, 2, 0, 0});
+  EXPECT_EQ(Open(65535)->train->Get(0)->mask, (Mask8{0, 1, kIgnore, 2, 0, 0}));
+  EXPECT_NE(Error(9).find("a.png: value 65535 in 1 pixel is no class"),
+            std::string::npos)
+      << Error(9);
   WriteBoth({0, 1, 255, 0, 0, 0});
   EXPECT_EQ(Error(-1),
             root_ +
-                ": the masks use the value 255, which is no class (0 to "
+                "/train/masks/a.png: value 255 in 1 pixel is no class (0 to "
                 "254); pass --ignore_index=255 if it means \"ignore\"");
   EXPECT_EQ(
       Error(-2),
@@ -112,13 +105,16 @@ TEST_F(FolderTest, ClassNames) {
   EXPECT_EQ(Open(kIgnore, {"bg", "cat", "dog", "cow"})->val->class_names(),
             (std::vector<std::string>{"bg", "cat", "dog", "cow"}));
   EXPECT_EQ(Error(kIgnore, {"bg", "cat"}),
-            "--class_names has 2 names, but the masks in " + root_ +
-                " have 3 classes; name them all, the background first");
+            root_ +
+                "/train/masks/a.png: value 2 in 1 pixel has no name: "
+                "--class_names names 2 classes (0 to 1) (and so 3 other "
+                "masks); name them all, the background first, or correct the "
+                "mask");
 }
 
 TEST_F(FolderTest, ListFilesReplaceTheFolders) {
   Write("any where/x.png", GreyPng(3, 2, 50));
-  Write("m/y.png", GreyPng(3, 2, {0, 3, 0, 0, 0, 0}));
+  Write("m/y.png", GreyPng(3, 2, {0, 1, 0, 0, 0, 0}));
   Write("any/x.png", GreyPng(3, 2, 60));
   Write("train.txt", "any where/x.png\tm/y.png\r\n\n");
   Write("val.txt", "any/x.png m/y.png\nany/x.png  m/y.png");
@@ -134,7 +130,7 @@ TEST_F(FolderTest, ListErrorsNameTheLine) {
   Write("x.png", GreyPng(3, 2, 50));
   Write("train.txt", "x.png x.png\nx.png\n");
   EXPECT_EQ(Error(), root_ +
-                         "/train.txt:2: 1 fields, expected \"image mask\"; "
+                         "/train.txt:2: 1 field, expected \"image mask\"; "
                          "use a tab between names with blanks");
   Write("train.txt", "x.png y.png\n");
   EXPECT_EQ(Error(), root_ + "/train.txt:1: there is no file " + root_ +
@@ -168,9 +164,11 @@ TEST_F(FolderTest, EmptySplit) {
   WriteBoth({0, 1, 0, 0, 0, 0});
   std::filesystem::remove_all(root_ + "/val/images");
   Write("val/images/notes.txt", "nothing");
-  EXPECT_EQ(Error(), root_ +
-                         "/val/images: empty split, no .png, .jpg or .jpeg "
-                         "here; add images");
+  EXPECT_EQ(Error(),
+            root_ +
+                "/val/images: empty split, no .png, .jpg or .jpeg "
+                "here (skipped: notes.txt (no .png, .jpg or .jpeg)); add "
+                "images");
 }
 
 TEST_F(FolderTest, ImageWithoutMask) {
@@ -220,7 +218,7 @@ TEST_F(FolderTest, NothingToLearn) {
   EXPECT_EQ(Error(), root_ +
                          ": all masks are background (or ignored) "
                          "everywhere, so there is nothing to learn; check "
-                         "the masks");
+                         "the masks and --ignore_index");
 }
 
 // A file that changed since opening.

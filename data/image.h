@@ -11,6 +11,7 @@ namespace cnn_fp4::data {
 struct ImageSize {
   int width = 0;
   int height = 0;
+  int orientation = 1;  // Of EXIF (exif.h); the two are turned by it.
 };
 
 // 8 bits a channel, rows from the top, channels innermost (HWC).
@@ -19,6 +20,7 @@ struct Image {
   int height = 0;
   int channels = 0;
   std::vector<uint8_t> pixels;  // height * width * channels.
+  int orientation = 1;          // Of EXIF, if it is still to be applied.
 };
 
 // The values as the file stores them: grey levels of 1 to 16 bits, or palette
@@ -27,6 +29,7 @@ struct LabelMap {
   int width = 0;
   int height = 0;
   std::vector<uint16_t> values;  // height * width.
+  int orientation = 1;           // Of EXIF; the values are turned by it.
 };
 
 // The mask value of pixels that neither loss nor metric counts.

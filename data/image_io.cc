@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "data/exif.h"
 #include "data/file_io.h"
 #include "data/jpeg_decoder.h"
 #include "data/png_decoder.h"
@@ -26,24 +27,48 @@ absl::StatusOr<ImageSize> ReadImageSize(const std::string& path,
                                         int64_t max_pixels) {
   absl::StatusOr<std::string> bytes = ReadFileBytes(path);
   if (!bytes.ok()) return bytes.status();
-  if (IsPng(*bytes)) return PngSize(*bytes, path, max_pixels);
-  if (IsJpeg(*bytes)) return JpegSize(*bytes, path, max_pixels);
-  return Neither(path, *bytes);
+  absl::StatusOr<ImageSize> size = Neither(path, *bytes);
+  if (IsPng(*bytes)) size = PngSize(*bytes, path, max_pixels);
+  if (IsJpeg(*bytes)) size = JpegSize(*bytes, path, max_pixels);
+  if (!size.ok()) return size.status();
+  const int orientation = StoredOrientation(*bytes);
+  ImageSize turned = Turned(*size, orientation);
+  turned.orientation = orientation;
+  return turned;
+}
+
+absl::StatusOr<Image> ReadStoredImage(const std::string& path,
+                                      int64_t max_pixels) {
+  absl::StatusOr<std::string> bytes = ReadFileBytes(path);
+  if (!bytes.ok()) return bytes.status();
+  absl::StatusOr<Image> image = Neither(path, *bytes);
+  if (IsPng(*bytes)) image = DecodePngImage(*bytes, path, max_pixels);
+  if (IsJpeg(*bytes)) image = DecodeJpeg(*bytes, path, max_pixels);
+  if (image.ok()) image->orientation = StoredOrientation(*bytes);
+  return image;
 }
 
 absl::StatusOr<Image> ReadImage(const std::string& path, int64_t max_pixels) {
-  absl::StatusOr<std::string> bytes = ReadFileBytes(path);
-  if (!bytes.ok()) return bytes.status();
-  if (IsPng(*bytes)) return DecodePngImage(*bytes, path, max_pixels);
-  if (IsJpeg(*bytes)) return DecodeJpeg(*bytes, path, max_pixels);
-  return Neither(path, *bytes);
+  absl::StatusOr<Image> image = ReadStoredImage(path, max_pixels);
+  if (image.ok()) Turn(&*image);
+  return image;
 }
 
 absl::StatusOr<LabelMap> ReadLabels(const std::string& path,
                                     int64_t max_pixels) {
   absl::StatusOr<std::string> bytes = ReadFileBytes(path);
   if (!bytes.ok()) return bytes.status();
-  if (IsPng(*bytes)) return DecodePngLabels(*bytes, path, max_pixels);
+  if (IsPng(*bytes)) {
+    absl::StatusOr<LabelMap> labels = DecodePngLabels(*bytes, path, max_pixels);
+    if (!labels.ok()) return labels.status();
+    const ImageSize stored = {labels->width, labels->height};
+    labels->orientation = StoredOrientation(*bytes);
+    Turn(labels->orientation, stored, 1, &labels->values);
+    const ImageSize turned = Turned(stored, labels->orientation);
+    labels->width = turned.width;
+    labels->height = turned.height;
+    return labels;
+  }
   if (IsJpeg(*bytes)) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,

@@ -2,8 +2,7 @@
 #define DATA_JPEG_DECODER_H_
 
 // JPEG files in memory to RGB pixels, by libjpeg-turbo: grey and colour,
-// baseline and progressive. EXIF orientation is not applied, as annotations
-// (COCO's for one) refer to the stored pixels.
+// baseline and progressive. EXIF orientation is left to image_io.h.
 
 #include <cstdint>
 #include <string>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,10 @@
 #include "absl/strings/string_view.h"
 #include "data/file_dataset.h"
 #include "data/file_io.h"
+#include "data/image_overlap.h"
+#include "data/mask_values.h"
 #include "data/rng.h"
+#include "data/split_checks.h"
 
 namespace cnn_fp4::data {
 namespace {
@@ -62,17 +66,34 @@ absl::StatusOr<std::string> FindCategory(const std::string& root,
                                     absl::StrJoin(*found, "|")));
 }
 
+// Masks in ground_truth/<defect> that no image in test/<defect> has.
+absl::Status FindLonelyMasks(const std::string& directory,
+                             const std::set<std::string>& used,
+                             std::vector<std::string>* warnings) {
+  absl::StatusOr<ImageListing> masks = ListImageFiles(directory);
+  if (!masks.ok()) return masks.status();
+  WarnOf(directory, "files skipped", masks->skipped, warnings);
+  std::vector<std::string> lonely;
+  for (const std::string& mask : masks->files) {
+    if (used.count(mask) == 0) lonely.push_back(mask);
+  }
+  WarnOf(directory, "masks without an image", lonely, warnings);
+  return absl::OkStatus();
+}
+
 // The images of one folder, e.g. "test/crack".
 absl::StatusOr<Entries> ReadGroup(const std::string& base,
                                   const std::string& part,
-                                  const std::string& defect,
-                                  uint8_t foreground) {
+                                  const std::string& defect, uint8_t foreground,
+                                  std::vector<std::string>* warnings) {
   const std::string group = JoinPath(part, defect);
   const std::string image_dir = JoinPath(base, group);
-  absl::StatusOr<std::vector<std::string>> images = ListImageFiles(image_dir);
+  absl::StatusOr<ImageListing> images = ListImageFiles(image_dir);
   if (!images.ok()) return images.status();
+  WarnOf(image_dir, "files skipped", images->skipped, warnings);
+  std::set<std::string> used;
   Entries entries;
-  for (const std::string& image : *images) {
+  for (const std::string& image : images->files) {
     FileEntry entry;
     entry.name = JoinPath(group, image);
     entry.image_path = JoinPath(image_dir, image);
@@ -88,12 +109,57 @@ absl::StatusOr<Entries> ReadGroup(const std::string& base,
             absl::StrCat(entry.image_path, ": this image has no mask ",
                          mask_base, "_mask.png; add it or remove the image"));
       }
+      used.insert(entry.mask_path.substr(entry.mask_path.rfind('/') + 1));
       entry.rule.kind = MaskRule::Kind::kBinary;
       entry.rule.foreground = foreground;
     }
     entries.push_back(std::move(entry));
   }
+  if (!used.empty()) {
+    absl::Status status = FindLonelyMasks(
+        JoinPath(base, absl::StrCat("ground_truth/", defect)), used, warnings);
+    if (!status.ok()) return status;
+  }
   return entries;
+}
+
+// The folders of test/ that have images: others (such as __MACOSX) would become
+// classes that nothing belongs to.
+absl::StatusOr<std::vector<std::string>> FindFolders(
+    const std::string& test, std::vector<std::string>* warnings) {
+  absl::StatusOr<std::vector<std::string>> folders = ListSubdirectories(test);
+  if (!folders.ok()) return folders.status();
+  std::vector<std::string> found;
+  std::vector<std::string> empty;
+  for (const std::string& folder : *folders) {
+    absl::StatusOr<ImageListing> images =
+        ListImageFiles(JoinPath(test, folder));
+    if (!images.ok()) return images.status();
+    (images->files.empty() ? empty : found).push_back(folder);
+  }
+  WarnOf(test, "folders without an image skipped", empty, warnings);
+  return found;
+}
+
+// Reads the masks of a split.
+absl::StatusOr<SplitContents> ReadContents(const std::string& title,
+                                           const Entries& entries,
+                                           size_t classes, int64_t max_pixels,
+                                           std::vector<std::string>* warnings) {
+  SplitContents contents;
+  contents.title = title;
+  contents.counts.pixels.resize(classes);
+  std::vector<std::string> empty;
+  for (const FileEntry& entry : entries) {
+    absl::StatusOr<MaskValues> mask = ScanMask(entry, max_pixels);
+    if (!mask.ok()) return mask.status();
+    contents.counts.Add(*mask, entry.rule);
+    if (!entry.mask_path.empty() && mask->counts.back().first == 0) {
+      empty.push_back(entry.mask_path);
+    }
+  }
+  WarnOf(title, "masks of a defect are all background", empty, warnings);
+  return contents;
 }
 
 // Moves a quarter of the group to `val`, the rest to `train`, each in the order
@@ -121,8 +187,9 @@ absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
 
   // The classes come from test/ whatever the subset, so that nets trained on
   // one subset fit the others.
+  DatasetPair pair;
   absl::StatusOr<std::vector<std::string>> folders =
-      ListSubdirectories(JoinPath(*base, "test"));
+      FindFolders(JoinPath(*base, "test"), &pair.warnings);
   if (!folders.ok()) return folders.status();
   std::vector<std::string> class_names = {kGood};
   std::vector<std::pair<std::string, uint8_t>> groups;
@@ -152,7 +219,8 @@ absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
   Entries train, val;
   const auto add = [&](const std::string& part, const std::string& defect,
                        uint8_t foreground) -> absl::Status {
-    absl::StatusOr<Entries> group = ReadGroup(*base, part, defect, foreground);
+    absl::StatusOr<Entries> group =
+        ReadGroup(*base, part, defect, foreground, &pair.warnings);
     if (!group.ok()) return group.status();
     Split(*std::move(group), &train, &val);
     return absl::OkStatus();
@@ -173,20 +241,34 @@ absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
         train.size() + val.size(), " images; at least 2 are needed"));
   }
 
-  DatasetPair pair;
-  const auto open = [&](Entries entries, const char* split) {
-    return OpenFileDataset(std::move(entries),
-                           {absl::StrCat("mvtec ", *base, ", subset ",
-                                         spec.mvtec_subset, ", ", split),
-                            class_names, options.max_pixels});
+  const auto title = [&](const char* split) {
+    return absl::StrCat("mvtec ", *base, ", subset ", spec.mvtec_subset, ", ",
+                        split);
   };
-  absl::StatusOr<std::shared_ptr<const Dataset>> dataset =
-      open(std::move(train), "train");
-  if (!dataset.ok()) return dataset.status();
-  pair.train = *std::move(dataset);
-  dataset = open(std::move(val), "val");
-  if (!dataset.ok()) return dataset.status();
-  pair.val = *std::move(dataset);
+  absl::StatusOr<SplitContents> contents[2] = {
+      ReadContents(title("train"), train, class_names.size(),
+                   options.max_pixels, &pair.warnings),
+      ReadContents(title("val"), val, class_names.size(), options.max_pixels,
+                   &pair.warnings)};
+  for (const auto& split : contents) {
+    if (!split.ok()) return split.status();
+  }
+  status = CheckContents(*contents[0], *contents[1], class_names,
+                         /*one_class_will_do=*/spec.mvtec_subset == "train",
+                         &pair.warnings);
+  if (!status.ok()) return status;
+  for (const std::string& warning :
+       FindOverlap(ImagesOf(train), ImagesOf(val))) {
+    pair.warnings.push_back(absl::StrCat("mvtec ", *base, ": ", warning));
+  }
+  for (int i = 0; i < 2; ++i) {
+    absl::StatusOr<std::shared_ptr<const Dataset>> dataset = OpenFileDataset(
+        std::move(i == 0 ? train : val),
+        {contents[i]->title, class_names, options.max_pixels,
+         contents[i]->counts, "any mask value but 0 is a defect"});
+    if (!dataset.ok()) return dataset.status();
+    (i == 0 ? pair.train : pair.val) = *std::move(dataset);
+  }
   return pair;
 }
 

@@ -14,7 +14,8 @@
 // every machine and whatever the seed. Scores compare with no published ones.
 //
 // Any mask value but 0 is a defect; good images have no mask and are
-// background.
+// background. Folders of test/ without an image are skipped. Every mask is read
+// at opening: split_checks.h has what is an error then and what a warning.
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"

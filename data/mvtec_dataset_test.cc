@@ -32,7 +32,9 @@ class MvtecTest : public ::testing::Test {
   void AddImages(const std::string& group, int count) {
     for (int i = 0; i < count; ++i) {
       WriteTestFile(absl::StrFormat("%s/nut/%s/%03d.png", root_, group, i),
-                    GreyPng(2, 2, i));
+                    GreyPng(2, 2,
+                            {uint16_t(i), uint16_t(group.size()),
+                             uint16_t(group.back()), 0}));
     }
   }
 
@@ -160,11 +162,44 @@ TEST_F(MvtecTest, MaskOfAnotherSize) {
                                   i, i == 0 ? "" : "_mask"),
                   GreyPng(3, 2, 255));
   }
+  EXPECT_NE(Error().find("the mask is 3x2 but its image"), std::string::npos)
+      << Error();
+}
+
+TEST_F(MvtecTest, SuspiciousDataAreWarnedOf) {
   absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
-  ASSERT_TRUE(pair.ok());
-  EXPECT_NE(pair->train->Get(0).status().message().find(
-                "the mask is 3x2 but its image"),
-            std::string::npos);
+  ASSERT_TRUE(pair.ok()) << pair.status();
+  EXPECT_TRUE(pair->warnings.empty()) << pair->warnings[0];
+  EXPECT_EQ(pair->val->Describe(),
+            absl::StrCat("mvtec ", root_,
+                         "/nut, subset test, val: 5 images, 2x2, 2 classes "
+                         "(good 85.00 %, defect 15.00 %), any mask value but 0 "
+                         "is a defect"));
+  std::filesystem::create_directories(root_ + "/nut/test/__MACOSX");
+  WriteTestFile(root_ + "/nut/ground_truth/cut/001_mask.png", GreyPng(2, 2, 0));
+  WriteTestFile(root_ + "/nut/ground_truth/cut/007_mask.png", "not read");
+  pair = OpenMvtec(spec_, options_);
+  ASSERT_TRUE(pair.ok()) << pair.status();
+  EXPECT_EQ(
+      pair->warnings,
+      (std::vector<std::string>{
+          root_ + "/nut/test: folders without an image skipped: 1 (__MACOSX)",
+          root_ + "/nut/ground_truth/cut: masks without an image: 1 "
+                  "(007_mask.png)",
+          "mvtec " + root_ +
+              "/nut, subset test, val: masks of a defect are all background: 1 "
+              "(" +
+              root_ + "/nut/ground_truth/cut/001_mask.png)"}));
+}
+
+TEST_F(MvtecTest, GoodImagesAloneTeachNothing) {
+  spec_.mvtec_subset = "train";
+  absl::StatusOr<DatasetPair> pair = OpenMvtec(spec_, options_);
+  ASSERT_TRUE(pair.ok()) << pair.status();
+  ASSERT_FALSE(pair->warnings.empty());
+  EXPECT_NE(pair->warnings[0].find("train: every pixel that counts is good"),
+            std::string::npos)
+      << pair->warnings[0];
 }
 
 TEST_F(MvtecTest, EmptySplit) {

@@ -126,7 +126,8 @@ DatasetPair OpenSynthetic(const DatasetSpec& spec, const ReadOptions& options) {
   const absl::Status status = Check(spec);
   CHECK(status.ok()) << status;
   return {std::make_shared<SyntheticDataset>(spec, options.seed, kTrain),
-          std::make_shared<SyntheticDataset>(spec, options.seed, kVal)};
+          std::make_shared<SyntheticDataset>(spec, options.seed, kVal),
+          {}};
 }
 
 }  // namespace cnn_fp4::data

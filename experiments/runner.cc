@@ -90,6 +90,9 @@ absl::Status ExperimentRun::Open() {
   Say(absl::StrCat("run    ", directory_.path()));
   Say(absl::StrCat("train  ", datasets_.train->Describe()));
   Say(absl::StrCat("val    ", datasets_.val->Describe()));
+  for (const std::string& warning : datasets_.warnings) {
+    Say(absl::StrCat("warning: ", warning));
+  }
   result_.experiment = name_;
   result_.spec = spec_;
   result_.class_names = datasets_.train->class_names();
