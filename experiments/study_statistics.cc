@@ -1,10 +1,8 @@
 #include "experiments/study_statistics.h"
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
-#include <utility>
 
 #include "glog/logging.h"
 #include "unsupported/Eigen/SpecialFunctions"
@@ -35,7 +33,8 @@ PairedDifference Compare(const Cells& first, const Cells& arm,
   std::vector<double> values;
   for (const auto& [seed, record] : arm) {
     const auto partner = first.find(seed);
-    if (partner == first.end() || !SameMachine(*record, *partner->second)) {
+    if (partner == first.end() ||
+        MachineOf(*record) != MachineOf(*partner->second)) {
       continue;
     }
     const std::optional<double> a = ValueOf(*record, key);
@@ -106,8 +105,8 @@ std::optional<Interval> ConfidenceInterval(const SampleSummary& sample) {
   return Interval{*sample.mean - half, *sample.mean + half};
 }
 
-bool SameMachine(const ArmRecord& a, const ArmRecord& b) {
-  return a.cpu == b.cpu && a.device == b.device;
+Machine MachineOf(const ArmRecord& record) {
+  return {record.cpu, record.device};
 }
 
 StudyStatistics Summarize(absl::Span<const std::string> policies,

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -29,6 +30,11 @@
 #include "train/metric.h"
 
 namespace cnn_fp4::experiments {
+
+// CPU model and device: where these are equal, equal trainings have equal bits.
+using Machine = std::pair<std::string, std::string>;
+
+Machine MachineOf(const ArmRecord& record);
 
 // Of the intervals.
 inline constexpr double kConfidence = 0.95;
@@ -96,9 +102,6 @@ struct StudyStatistics {
 // once, and no other arms (both checked).
 StudyStatistics Summarize(absl::Span<const std::string> policies,
                           absl::Span<const ArmRecord> records);
-
-// Whether the two were trained where the same bits come out.
-bool SameMachine(const ArmRecord& a, const ArmRecord& b);
 
 }  // namespace cnn_fp4::experiments
 
