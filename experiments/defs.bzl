@@ -12,6 +12,16 @@ const char kExperimentConfig[] = R"json({config})json";
 }}  // namespace cnn_fp4::experiments
 """
 
+_PINNED_STUDY_CC = """\
+#include "experiments/pinned_study.h"
+
+namespace cnn_fp4::experiments {{
+const char kStudyName[] = "{name}";
+const char kStudyExperiment[] = R"json({config})json";
+const char kStudySeeds[] = "{seeds}";
+}}  // namespace cnn_fp4::experiments
+"""
+
 _ALL_CONFIGS_CC = """\
 #include "experiments/pinned_config.h"
 
@@ -92,6 +102,54 @@ def experiment(name, overrides):
     )
     deps = [
         ":pinned_main",
+        ":%s_config" % name,
+    ]
+    cc_binary(
+        name = name,
+        tags = ["torch"],
+        visibility = ["//visibility:public"],
+        deps = deps,
+    )
+    cc_test(
+        name = name + "_smoke_test",
+        args = ["--smoke"],
+        tags = [
+            "smoke",
+            "torch",
+        ],
+        deps = deps,
+    )
+
+def study(name, arms, seeds, overrides = {}):
+    """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
+
+    Args:
+      name: Name of the study.
+      arms: Its policies; the others are compared with the first one.
+      seeds: Its seeds. Each arm is trained once with each.
+      overrides: As in experiment(), but for arms and train.seed.
+    """
+    for path in ["arms", "train.seed"]:
+        if path in _by_path(overrides):
+            fail("study %s: %s is an argument of its own" % (name, path))
+    if len(seeds) < 2:
+        fail("study %s: it needs two seeds at least" % name)
+    _write(
+        name = name + "_config_cc",
+        content = _PINNED_STUDY_CC.format(
+            config = _resolved(name, dict(overrides, arms = arms)),
+            name = name,
+            seeds = ",".join([str(seed) for seed in seeds]),
+        ),
+        out = name + "_config.cc",
+    )
+    cc_library(
+        name = name + "_config",
+        srcs = [name + "_config.cc"],
+        deps = [":pinned_study"],
+    )
+    deps = [
+        ":pinned_study_main",
         ":%s_config" % name,
     ]
     cc_binary(

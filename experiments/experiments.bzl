@@ -115,3 +115,20 @@ _OWN_DATA = {
 }
 
 EXPERIMENTS = dict(_NUCLEI, **_OWN_DATA)
+
+# Name -> arguments of study().
+STUDIES = {
+    # What of the loss comes from quantising the input image?
+    "first_convolution_s025": {
+        "arms": [
+            "fp16",
+            "nvfp4_forward_all",
+            "nvfp4_forward_all:first=fp32",
+            "mxfp4_forward_all",
+            "mxfp4_forward_all:first=fp32",
+            "nvfp4_seed",
+            "nvfp4_seed:first=fp32",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
+}

@@ -15,6 +15,13 @@ const std::map<std::string, std::string>& RenamedFlags() {
   return *names;
 }
 
+void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train) {
+  if (parsed.given.count("train.epochs") > 0 &&
+      parsed.given.count("train.steps") == 0 && train.epochs > 0) {
+    train.steps = 0;
+  }
+}
+
 Program::Program(const std::string& description) : parser_(description) {
   parser_.AddFields(base::Fields(actions_), "Instead of a run");
   parser_.AddFields(base::Fields(options_), "The run");

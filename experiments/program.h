@@ -26,6 +26,9 @@ namespace cnn_fp4::experiments {
 // the field's path: the seed project's command line lives on.
 const std::map<std::string, std::string>& RenamedFlags();
 
+// Who asks for epochs does not mean the default number of steps.
+void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train);
+
 // Exit statuses.
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;

@@ -25,8 +25,11 @@ absl::StatusOr<RunOutcome> RunExperiment(const std::string& name,
                                          const ExperimentSpec& spec,
                                          const RunOptions& options);
 
-// The experiment in miniature: synthetic images, the smallest net, two steps in
-// every arm, in a temporary directory; then what the run left there is checked.
+// The experiment in miniature: synthetic images, the smallest net, two steps.
+ExperimentSpec Miniature(ExperimentSpec spec);
+
+// Runs the experiment in miniature in a temporary directory; then what the run
+// left there is checked.
 absl::Status RunSmokeTest(const std::string& name, const ExperimentSpec& spec);
 
 }  // namespace cnn_fp4::experiments

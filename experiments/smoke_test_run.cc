@@ -21,18 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-ExperimentSpec Miniature(ExperimentSpec spec) {
-  spec.net.model_scale_factor = 0.125;
-  spec.data = data::DatasetSpec();
-  spec.data.dataset = "synthetic";
-  spec.batch.batch_size = 2;
-  spec.batch.crop = 32;
-  spec.train.steps = 2;
-  spec.train.epochs = 0;
-  spec.train.warmup_steps = 0;
-  return spec;
-}
-
 // Whether the arm has a layer in FP4, so that its weights are measured before
 // and after quantisation.
 bool Quantizes(const std::string& arm, const nn::NetSpec& net) {
@@ -108,6 +96,18 @@ absl::Status CheckRun(const RunDirectory& directory,
 }
 
 }  // namespace
+
+ExperimentSpec Miniature(ExperimentSpec spec) {
+  spec.net.model_scale_factor = 0.125;
+  spec.data = data::DatasetSpec();
+  spec.data.dataset = "synthetic";
+  spec.batch.batch_size = 2;
+  spec.batch.crop = 32;
+  spec.train.steps = 2;
+  spec.train.epochs = 0;
+  spec.train.warmup_steps = 0;
+  return spec;
+}
 
 absl::Status RunSmokeTest(const std::string& name, const ExperimentSpec& spec) {
   const ExperimentSpec miniature = Miniature(spec);

@@ -43,11 +43,7 @@ int Main(int argc, char** argv) {
     std::printf("%s", ListPolicies().c_str());
     return 0;
   }
-  // Who asks for epochs does not mean the default number of steps.
-  if (parsed->given.count("train.epochs") > 0 &&
-      parsed->given.count("train.steps") == 0 && spec.train.epochs > 0) {
-    spec.train.steps = 0;
-  }
+  LetEpochsDecide(*parsed, spec.train);
   return program.Run("train", spec);
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "base/atomic_file.h"
+#include "viz/html_table.h"
 #include "viz/html_text.h"
 
 namespace cnn_fp4::viz {
@@ -98,22 +99,7 @@ absl::StatusOr<Artefacts> FindArtefacts(const fs::path& run) {
 
 std::string ResultSection(const base::Table& table) {
   if (table.columns().empty()) return "";
-  std::string html = "<h2>Result</h2>\n<div class=\"scroll\"><table>\n<tr>";
-  const auto attribute = [&](size_t column) {
-    return table.IsNumeric(column) ? " class=\"number\"" : "";
-  };
-  for (size_t c = 0; c < table.columns().size(); ++c) {
-    absl::StrAppend(&html, "<th", attribute(c), ">",
-                    EscapeHtml(table.columns()[c]), "</th>");
-  }
-  for (const std::vector<base::Cell>& row : table.rows()) {
-    absl::StrAppend(&html, "</tr>\n<tr>");
-    for (size_t c = 0; c < row.size(); ++c) {
-      absl::StrAppend(&html, "<td", attribute(c), ">",
-                      EscapeHtml(row[c].text()), "</td>");
-    }
-  }
-  return html + "</tr>\n</table></div>\n";
+  return absl::StrCat("<h2>Result</h2>\n", HtmlTable(table));
 }
 
 std::string Figure(const std::string& title, const Artefact& artefact,

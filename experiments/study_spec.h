@@ -1,0 +1,94 @@
+#ifndef EXPERIMENTS_STUDY_SPEC_H_
+#define EXPERIMENTS_STUDY_SPEC_H_
+
+// Which trainings a study consists of, and which of them are done.
+//
+// A study is a list of arms times a list of seeds. Each of the pairs is a cell:
+// the study's experiment with this arm alone and this seed. A cell is known by
+// the digest of that experiment, which its arm.json carries; so a cell that was
+// trained elsewhere, by another study or as an arm of an experiment, is the
+// same cell.
+//
+//   const auto seeds = ParseSeeds({"5"});                    // 1, 2, 3, 4, 5
+//   const StudySpec study{experiment, *seeds};
+//   for (const Cell& cell : Cells(study)) { ... cell.spec ... }
+//
+// Limit: a digest says which data set, but not what is in the user's folder.
+// Cells of two folders are to be kept in two directories.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "experiments/arm_record.h"
+#include "experiments/experiment_spec.h"
+
+namespace cnn_fp4::experiments {
+
+struct StudySpec {
+  // Its arms are the study's; its train.seed means nothing, since each cell has
+  // a seed of its own.
+  ExperimentSpec experiment;
+  std::vector<int64_t> seeds = {1, 2, 3, 4, 5};
+};
+
+// {"5"} is 1 to 5, {"3", "5", "8"} is these three. InvalidArgument that begins
+// with "seeds" for anything else, and for a seed twice.
+absl::StatusOr<std::vector<int64_t>> ParseSeeds(
+    absl::Span<const std::string> texts);
+
+// The experiment's Check, and that of the experiment with each seed.
+absl::Status Check(const StudySpec& study);
+
+// JSON with the experiment, without a seed, and the seeds.
+std::string ToJson(const StudySpec& study);
+
+struct Cell {
+  std::string arm;      // The policy's key.
+  std::string policy;   // Its line of text.
+  ExperimentSpec spec;  // Of this arm and seed alone.
+  std::string digest;   // Of spec.
+
+  int64_t seed() const { return spec.train.seed; }
+  // "nvfp4-s2-0123abcd": its name as an experiment.
+  std::string name() const;
+};
+
+// For a study that passes its Check. Seeds are the outer loop, so that a study
+// that is stopped has whole seeds, which can be compared.
+std::vector<Cell> Cells(const StudySpec& study);
+
+// A finished arm.json.
+struct FoundRecord {
+  std::string path;
+  ArmRecord record;
+};
+
+// What lies below some directories.
+struct FoundRecords {
+  std::vector<FoundRecord> records;  // The finished ones, by path.
+  // "PATH: why" for each arm.json that cannot be read.
+  std::vector<std::string> unreadable;
+};
+
+// Follows no symbolic links below the directories. NotFound if one of them is
+// no directory, naming it.
+absl::StatusOr<FoundRecords> FindRecords(
+    absl::Span<const std::string> directories);
+
+// Whether the record is the cell's.
+bool IsOf(const ArmRecord& record, const Cell& cell);
+
+// At most one of the records for each cell, in the order of the cells. Where a
+// cell was trained on several machines, that machine's is taken which has the
+// first arm of the seed and most of its cells: pairs are formed within a
+// machine.
+std::vector<FoundRecord> ChooseRecords(absl::Span<const Cell> cells,
+                                       absl::Span<const FoundRecord> records);
+
+}  // namespace cnn_fp4::experiments
+
+#endif  // EXPERIMENTS_STUDY_SPEC_H_
