@@ -70,34 +70,22 @@ HWY_INLINE VF DivideByRange(const PanelUnits& u, VF n) {
   return hn::MulAdd(hn::NegMulAdd(q, u.range, n), u.inverse_range, q);
 }
 
-// `error` and the errors of kLanes blocks under the factors f: against
-// q * (s8 * (A / (M * E))) for kTensorSquared, else ((q * s8) * A) / (M * E).
-// `scaled` is |x| in units, kLanes apart: both sides have the sign of x, which
-// no error looks at.
+// `error` and the error of an element of kLanes blocks under the factors f:
+// against q * dequantize for kTensorSquared, else ((q * s8) * A) / (M * E).
+// `magnitude` is |v| in units: both sides have the sign of v, which no error
+// looks at.
 template <Rounding kRounding, Error kError, bool kByReciprocal>
-HWY_INLINE VF ErrorOf(VF error, const PanelUnits& u, const LaneFactors& f,
-                      const float* x, const float* scaled, size_t elements,
-                      const RandomBits& random) {
-  const Floats d;
-  const VF dequantize = hn::Mul(f.stored, hn::Div(u.amax, u.range));
-  for (size_t e = 0; e < elements; ++e) {
-    const VF v = hn::LoadU(d, x + e * kUnit);
-    const VF q = QuantizeLanes<kRounding, false>(
-        v, f.factor, LoadRandom<kRounding>(random, e * kUnit));
-    const VF y = kError == Error::kTensorSquared
-                     ? hn::Mul(q, dequantize)
-                     : DivideByRange<kByReciprocal>(
-                           u, hn::Mul(hn::Mul(q, f.stored), u.amax));
-    const VF difference = hn::Sub(y, hn::Load(d, scaled + e * kLanes));
-    if (kError == Error::kAbsolute) {
-      error = hn::Add(error, hn::Abs(difference));
-    } else if (kError == Error::kLargest) {
-      error = hn::Max(error, hn::Abs(difference));
-    } else {
-      error = hn::Add(error, hn::Mul(difference, difference));
-    }
-  }
-  return error;
+HWY_INLINE VF AddError(VF error, const PanelUnits& u, const LaneFactors& f,
+                       VF dequantize, VF v, VF magnitude, VU random) {
+  const VF q = QuantizeLanes<kRounding, false>(v, f.factor, random);
+  const VF y = kError == Error::kTensorSquared
+                   ? hn::Mul(q, dequantize)
+                   : DivideByRange<kByReciprocal>(
+                         u, hn::Mul(hn::Mul(q, f.stored), u.amax));
+  const VF difference = hn::Sub(y, magnitude);
+  if (kError == Error::kAbsolute) return hn::Add(error, hn::Abs(difference));
+  if (kError == Error::kLargest) return hn::Max(error, hn::Abs(difference));
+  return hn::Add(error, hn::Mul(difference, difference));
 }
 
 // The candidates, in the order of `errors`: six and four, or the E4M3 codes
@@ -153,35 +141,82 @@ HWY_INLINE RandomBits Advanced(const RandomBits& random, size_t n) {
           random.words == nullptr ? nullptr : random.words + n};
 }
 
+// The many candidates of the best of 126, one after the other.
+template <Rounding kRounding>
+HWY_INLINE void AddErrorsOf126(const KernelParams& params,
+                               const PanelUnits& units, VF amax, const float* x,
+                               size_t elements, const RandomBits& random,
+                               float* errors) {
+  constexpr Error kError = Error::kTensorSquared;
+  const Floats d;
+  HWY_ALIGN float magnitudes[kMaxPanelElements * kLanes];
+  for (size_t e = 0; e < elements; ++e) {
+    hn::Store(hn::Mul(hn::Abs(hn::LoadU(d, x + e * kUnit)), units.unit), d,
+              magnitudes + e * kLanes);
+  }
+  // A / (M * E).
+  const VF decode = hn::Div(units.amax, units.range);
+  ForEachCandidate<kError>(
+      params, amax, [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
+        float* to = errors + candidate * kUnit;
+        const VF dequantize = hn::Mul(f.stored, decode);
+        VF error = hn::LoadU(d, to);
+        for (size_t e = 0; e < elements; ++e) {
+          error = AddError<kRounding, kError, false>(
+              error, units, f, dequantize, hn::LoadU(d, x + e * kUnit),
+              hn::Load(d, magnitudes + e * kLanes),
+              LoadRandom<kRounding>(random, e * kUnit));
+        }
+        hn::StoreU(error, d, to);
+      });
+}
+
+// The two candidates of four-over-six side by side: each sum waits for its last
+// term alone.
+template <Rounding kRounding, Error kError, bool kByReciprocal>
+HWY_INLINE void AddErrorsOfTwo(const KernelParams& params,
+                               const PanelUnits& units, VF amax, const float* x,
+                               size_t elements, const RandomBits& random,
+                               float* errors) {
+  const Floats d;
+  LaneFactors six, four;
+  ForEachCandidate<kError>(params, amax,
+                           [&](size_t candidate, const LaneFactors& f)
+                               HWY_ATTR { (candidate == 0 ? six : four) = f; });
+  VF of_six = hn::LoadU(d, errors);
+  VF of_four = hn::LoadU(d, errors + kUnit);
+  for (size_t e = 0; e < elements; ++e) {
+    const VF v = hn::LoadU(d, x + e * kUnit);
+    const VF magnitude = hn::Mul(hn::Abs(v), units.unit);
+    const VU bits = LoadRandom<kRounding>(random, e * kUnit);
+    const VF unused = hn::Zero(d);
+    of_six = AddError<kRounding, kError, kByReciprocal>(
+        of_six, units, six, unused, v, magnitude, bits);
+    of_four = AddError<kRounding, kError, kByReciprocal>(
+        of_four, units, four, unused, v, magnitude, bits);
+  }
+  hn::StoreU(of_six, d, errors);
+  hn::StoreU(of_four, d, errors + kUnit);
+}
+
 template <Rounding kRounding, Error kError>
 void RunErrors(const KernelParams& params, const uint32_t* amax_bits,
                const float* x, size_t elements, const RandomBits& random,
                float* errors) {
-  const Floats d;
-  HWY_ALIGN float scaled[kMaxPanelElements * kLanes];
   for (size_t j = 0; j < kUnit; j += kLanes) {
     const VI bits = hn::BitCast(Ints(), hn::LoadU(Words(), amax_bits + j));
     const PanelUnits units = UnitsOf(params, bits);
-    for (size_t e = 0; e < elements; ++e) {
-      hn::Store(hn::Mul(hn::Abs(hn::LoadU(d, x + e * kUnit + j)), units.unit),
-                d, scaled + e * kLanes);
-    }
+    const VF amax = hn::BitCast(Floats(), bits);
     const RandomBits at = Advanced(random, j);
-    const auto add = [&](auto by_reciprocal) HWY_ATTR {
-      ForEachCandidate<kError>(
-          params, hn::BitCast(d, bits),
-          [&](size_t candidate, const LaneFactors& f) HWY_ATTR {
-            float* error = errors + candidate * kUnit + j;
-            hn::StoreU(
-                ErrorOf<kRounding, kError, decltype(by_reciprocal)::value>(
-                    hn::LoadU(d, error), units, f, x + j, scaled, elements, at),
-                d, error);
-          });
-    };
-    if (kError != Error::kTensorSquared && units.by_reciprocal) {
-      add(std::true_type());
+    if constexpr (kError == Error::kTensorSquared) {
+      AddErrorsOf126<kRounding>(params, units, amax, x + j, elements, at,
+                                errors + j);
+    } else if (units.by_reciprocal) {
+      AddErrorsOfTwo<kRounding, kError, true>(params, units, amax, x + j,
+                                              elements, at, errors + j);
     } else {
-      add(std::false_type());
+      AddErrorsOfTwo<kRounding, kError, false>(params, units, amax, x + j,
+                                               elements, at, errors + j);
     }
   }
 }
