@@ -31,12 +31,11 @@ std::string ListPolicies() {
       "BF16.\n";
   for (const nn::NamedPolicy& policy : nn::Policies()) {
     absl::StrAppend(&text, "\n", policy.name);
-    if (!policy.aliases.empty()) {
-      absl::StrAppend(&text, " (also ", absl::StrJoin(policy.aliases, ", "),
-                      ")");
-    }
     absl::StrAppend(&text, "\n  ", policy.what, "\n");
     AppendFormats("convolutions", policy.precision, &text);
+    if (!policy.overrides.empty()) {
+      absl::StrAppend(&text, "  but ", policy.overrides, "\n");
+    }
     if (!(policy.output == policy.precision)) {
       AppendFormats("output layer", policy.output, &text);
     }

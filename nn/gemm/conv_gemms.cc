@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -41,6 +42,48 @@ at::Tensor Gradient(int which, const at::Tensor& dy, const at::Tensor& x,
   return which == 0 ? std::get<0>(gradients) : std::get<1>(gradients);
 }
 
+// Each kernel column has a copy of the unfolded operand, as channels of its
+// own, so that one convolution with a kernel of kh x 1 is left. A transposed
+// convolution's wgrad is that of a plain one with x and dy exchanged.
+at::Tensor WgradOfWindows(const GemmOperand& other, const GemmOperand& windows,
+                          const at::Tensor& w, const ConvGeometry& g) {
+  const int64_t rows = w.size(0), channels = w.size(1);
+  const int64_t kh = w.size(2), kw = w.size(3);
+  ConvGeometry column;
+  column.stride = {g.stride[0], 1};
+  column.padding = {g.padding[0], 0};
+  column.dilation = {g.dilation[0], 1};
+  column.groups = g.groups;
+  const at::Tensor columns =
+      Gradient(1, other.values, windows.values,
+               at::empty({rows, kw * channels, kh, 1}, w.options()), column);
+  return columns.view({rows, kw, channels, kh})
+      .permute({0, 2, 3, 1})
+      .contiguous();
+}
+
+// [C, k]: the positions of each channel, padded with zeros.
+at::Tensor Rows(const GemmOperand& operand, int64_t k) {
+  const at::Tensor rows = operand.form == OperandForm::kMatrix
+                              ? operand.values
+                              : operand.values.transpose(0, 1).flatten(1);
+  return rows.size(1) == k ? rows
+                           : at::constant_pad_nd(rows, {0, k - rows.size(1)});
+}
+
+at::Tensor WgradOfMatrices(const GemmOperand& other,
+                           const GemmOperand& unfolded, const at::Tensor& w,
+                           const ConvGeometry& g) {
+  // Blocks of different sizes are padded to different lengths.
+  const int64_t k =
+      other.form == OperandForm::kMatrix
+          ? std::max(other.values.size(1), unfolded.values.size(1))
+          : unfolded.values.size(1);
+  const at::Tensor a = Rows(other, k).view({g.groups, -1, k});
+  const at::Tensor b = Rows(unfolded, k).view({g.groups, -1, k});
+  return at::bmm(a, b.transpose(1, 2)).view(w.sizes());
+}
+
 class AtenFp32 : public ConvGemms {
  public:
   std::string name() const override { return "aten_fp32"; }
@@ -68,7 +111,20 @@ class AtenFp32 : public ConvGemms {
 
   at::Tensor Wgrad(const GemmOperand& dy, const GemmOperand& x,
                    const at::Tensor& w, const ConvGeometry& g) const override {
-    at::Tensor dw = Gradient(1, dy.values, x.values, w, g);
+    const GemmOperand& unfolded = g.transposed ? dy : x;
+    const GemmOperand& other = g.transposed ? x : dy;
+    at::Tensor dw;
+    switch (unfolded.form) {
+      case OperandForm::kTensor:
+        dw = Gradient(1, dy.values, x.values, w, g);
+        break;
+      case OperandForm::kWindows:
+        dw = WgradOfWindows(other, unfolded, w, g);
+        break;
+      case OperandForm::kMatrix:
+        dw = WgradOfMatrices(other, unfolded, w, g);
+        break;
+    }
     ApplyScales(dy, x, dw);
     return dw;
   }

@@ -38,7 +38,8 @@ class ConvGemms {
                            const at::Tensor& x,
                            const ConvGeometry& geometry) const = 0;
 
-  // dw, in the shape of `w`, whose values are not read.
+  // dw, in the shape of `w`, whose values are not read. The operands are in
+  // the forms that MakeWgradOperand gives them (wgrad_operand.h).
   virtual at::Tensor Wgrad(const GemmOperand& dy, const GemmOperand& x,
                            const at::Tensor& w,
                            const ConvGeometry& geometry) const = 0;

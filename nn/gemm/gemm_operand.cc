@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "glog/logging.h"
 #include "quant/float16.h"
 #include "quant/quantizer.h"
 
@@ -20,17 +21,6 @@ absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
                         cpu_contiguous.numel());
 }
 
-// N and C change places, so that the positions of a channel are contiguous.
-at::Tensor ChannelsFirst(const at::Tensor& tensor) {
-  return tensor.transpose(0, 1).contiguous();
-}
-
-// Whether the blocks run over the positions of a channel.
-bool OverPositions(Operand operand, const OperandFormat& format) {
-  return format.blocking == Blocking::kReductionAxis &&
-         (operand == Operand::kWgradDy || operand == Operand::kWgradX);
-}
-
 // What both ways of quantising an operand begin with.
 struct Layout {
   quant::BlockGrid grid;
@@ -43,9 +33,7 @@ absl::StatusOr<Layout> LayOut(const at::Tensor& tensor, Operand operand,
   const absl::StatusOr<quant::BlockGrid> grid =
       OperandGrid(tensor.sizes(), operand, geometry, format);
   if (!grid.ok()) return grid.status();
-  const at::Tensor cpu = tensor.detach().cpu();
-  return Layout{*grid, OverPositions(operand, format) ? ChannelsFirst(cpu)
-                                                      : cpu.contiguous()};
+  return Layout{*grid, tensor.detach().cpu().contiguous()};
 }
 
 absl::StatusOr<GemmOperand> Quantized(
@@ -71,7 +59,6 @@ absl::StatusOr<GemmOperand> Quantized(
                                    MutableValues(values), options);
   }
   if (!scale.ok()) return scale.status();
-  if (OverPositions(operand, format)) values = ChannelsFirst(values);
   const at::Device device = tensor.device();
   return GemmOperand{
       values.to(device),
@@ -99,8 +86,7 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
   switch (operand) {
     case Operand::kWgradDy:
     case Operand::kWgradX:
-      return quant::BlockGrid::Along(
-          {shape[1], shape[1] == 0 ? 0 : size / shape[1]}, 1, recipe);
+      LOG(FATAL) << "MakeWgradOperand quantises along the positions";
     case Operand::kFpropX:
     case Operand::kDgradDy:
       return quant::BlockGrid::Along(

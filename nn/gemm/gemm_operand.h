@@ -27,26 +27,35 @@
 
 namespace cnn_fp4::nn {
 
+// How the values of an operand lie. Operands of wgrad that are quantised along
+// the positions may have another shape than their source (wgrad_operand.h).
+enum class OperandForm {
+  kTensor,   // The shape of the source.
+  kWindows,  // [N, groups * kw * C / groups, H, Q]: one copy a kernel column.
+  kMatrix,   // [channels or channels * kh * kw, K]: a row of the GEMM each.
+};
+
 struct GemmOperand {
-  at::Tensor values;  // FP32, shape and device of the source.
+  at::Tensor values;  // FP32, device of the source.
   // FP32, 0-d, on the same device: what the operand stands for is
   // values * scale. Undefined: 1.
   at::Tensor scale;
+  OperandForm form = OperandForm::kTensor;
 };
 
 // A quantised operand, taken apart: for those who look at what was multiplied.
 struct QuantizedOperand {
-  // The source in the order of the packed elements: [C, N, H, W] for operands
-  // of wgrad, else as it was. On the CPU.
+  // The source in the order of the packed elements, on the CPU: as it was, or,
+  // for operands of wgrad, windows or a matrix.
   at::Tensor source;
   quant::PackedTensor packed;
 };
 
 // Where the blocks of `format`, a recipe, lie in the operand: for
-// kReductionAxis along the axis that the operand's GEMM sums over.
-//   fprop, dgrad   channels, within a group; 2-D tiles over both channel axes
-//   wgrad          N, H and W in that order: the grid is that of the tensor
-//                  permuted to C, N, H, W and seen as C x NHW
+// kReductionAxis along the axis that the GEMM of fprop or dgrad sums over: the
+// channels within a group; 2-D tiles lie over both channel axes. Not for
+// operands of wgrad along their reduction axis, which is none of the tensor's
+// (wgrad_operand.h).
 absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
                                              Operand operand,
                                              const ConvGeometry& geometry,

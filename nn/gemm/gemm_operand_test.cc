@@ -49,7 +49,6 @@ struct Case {
   Position shape;
   OperandFormat format;
   Position (*block)(const Position& at, const Position& shape, int64_t size);
-  bool channels_first = false;  // Packed as C, N, H, W.
 };
 
 OperandFormat Format(const std::string& recipe,
@@ -86,9 +85,6 @@ Position AlongDimension0OfTwoGroups(const Position& at, const Position&,
 Position TilesOfTwoGroups(const Position& at, const Position&, int64_t b) {
   return {at[0] / kInGroup, at[0] % kInGroup / b, at[1] / b, at[2], at[3]};
 }
-Position OverPositions(const Position& at, const Position& shape, int64_t b) {
-  return {at[1], ((at[0] * shape[2] + at[2]) * shape[3] + at[3]) / b};
-}
 Position AlongWidth(const Position& at, const Position&, int64_t b) {
   return {at[0], at[1], at[2], at[3] / b};
 }
@@ -119,9 +115,6 @@ std::vector<Case> Cases() {
             {"fprop_w", O::kFpropW, g, w, f, up ? dimension0 : AlongChannels});
         cases.push_back(
             {"dgrad_w", O::kDgradW, g, w, f, up ? AlongChannels : dimension0});
-        cases.push_back(
-            {"wgrad_dy", O::kWgradDy, g, x, f, OverPositions, true});
-        cases.push_back({"wgrad_x", O::kWgradX, g, x, f, OverPositions, true});
       }
     }
   }
@@ -175,14 +168,11 @@ Identified MakeIdentified(const Case& c) {
     made.tensor_scale = 0.25;
   }
   std::vector<Position> order;
-  const auto add = [&order, &s](int64_t n, int64_t channel) {
-    for (int64_t h = 0; h < s[2]; ++h) {
-      for (int64_t w = 0; w < s[3]; ++w) order.push_back({n, channel, h, w});
-    }
-  };
-  for (int64_t i = 0; i < s[c.channels_first ? 1 : 0]; ++i) {
-    for (int64_t j = 0; j < s[c.channels_first ? 0 : 1]; ++j) {
-      c.channels_first ? add(j, i) : add(i, j);
+  for (int64_t n = 0; n < s[0]; ++n) {
+    for (int64_t c = 0; c < s[1]; ++c) {
+      for (int64_t h = 0; h < s[2]; ++h) {
+        for (int64_t w = 0; w < s[3]; ++w) order.push_back({n, c, h, w});
+      }
     }
   }
   std::map<Position, int64_t> elements;  // How many, by block.
@@ -235,9 +225,7 @@ TEST(GemmOperand, BlocksThatIdentifyThemselvesLieWhereTheGemmNeedsThem) {
     ASSERT_TRUE(apart.has_value());
     EXPECT_THAT(apart->packed.scales, ElementsAreArray(source.scales));
     EXPECT_THAT(Codes(apart->packed), ElementsAreArray(source.codes));
-    const at::Tensor packed_order =
-        c.channels_first ? source.tensor.permute({1, 0, 2, 3}) : source.tensor;
-    EXPECT_TRUE(at::equal(apart->source, packed_order));
+    EXPECT_TRUE(at::equal(apart->source, source.tensor));
     EXPECT_TRUE(apart->source.is_contiguous());
   }
 }
@@ -277,15 +265,12 @@ TEST(OperandGrid, IsThatOfTheReductionAxis) {
   const ConvGeometry plain = Geometry(false, 2), up = Geometry(true, 2);
   const Position x = {3, 40, 5, 7}, w = {40, 18, 2, 3};
   const Position channels = {6, 1, 1, 20, 35, 1, 16, 420};
-  const Position positions = {40, 1, 1, 105, 1, 1, 16, 280};
   const Position dimension0 = {2, 1, 1, 20, 108, 1, 16, 432};
   const Position dimension1 = {40, 1, 1, 18, 6, 1, 16, 480};
   const Position squares = {2, 20, 1, 18, 6, 16, 16, 48};
   for (const ConvGeometry& g : {plain, up}) {
     EXPECT_EQ(Grid(x, O::kFpropX, g, nvfp4), channels);
     EXPECT_EQ(Grid(x, O::kDgradDy, g, nvfp4), channels);
-    EXPECT_EQ(Grid(x, O::kWgradX, g, nvfp4), positions);
-    EXPECT_EQ(Grid(x, O::kWgradDy, g, nvfp4), positions);
     EXPECT_EQ(Grid(w, O::kFpropW, g, tiles), squares);
     EXPECT_EQ(Grid(w, O::kDgradW, g, tiles), squares);
   }
@@ -328,7 +313,6 @@ TEST(GemmOperand, TakenApartOrNotItIsTheSame) {
             static_cast<float>(E2m1(quant::CodeAt(packed, element)) * scale);
       }
     }
-    if (c.channels_first) values = values.permute({1, 0, 2, 3});
     EXPECT_TRUE(at::equal(values, with->values));
     EXPECT_EQ(with->scale.item<float>(), packed.tensor_scales[0]);
 
@@ -358,7 +342,8 @@ TEST(GemmOperand, QuantisedValuesAreExactInHalfAndBfloat16) {
 TEST(GemmOperand, ANonFiniteElementIsRefusedByItsIndex) {
   at::Tensor x = at::zeros({2, 3, 4, 5});
   x[1][2][3][4] = kInfinity;
-  for (const Operand operand : kOperands) {
+  for (const Operand operand : {Operand::kFpropX, Operand::kFpropW,
+                                Operand::kDgradDy, Operand::kDgradW}) {
     const auto made = MakeGemmOperand(x, operand, {}, Format("mxfp4"));
     EXPECT_EQ(made.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(made.status().message(), HasSubstr("119"));

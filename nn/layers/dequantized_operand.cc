@@ -6,57 +6,93 @@
 
 namespace cnn_fp4::nn {
 
+namespace {
+
+at::Tensor Rounded(const at::Tensor& t, PlainFormat format) {
+  return t
+      .to(format == PlainFormat::kFloat16    ? at::kHalf
+          : format == PlainFormat::kBfloat16 ? at::kBFloat16
+                                             : at::kFloat)
+      .to(at::kDouble);
+}
+
+// `rows`, contiguous, with the blocks of `grid`, in FP64.
+at::Tensor Dequantized(const at::Tensor& rows, const quant::Recipe& recipe,
+                       const absl::StatusOr<quant::BlockGrid>& grid) {
+  at::Tensor values = at::empty_like(rows);
+  const absl::StatusOr<float> scale = quant::QuantizeOperand(
+      recipe, *grid,
+      {rows.data_ptr<float>(), static_cast<size_t>(rows.numel())},
+      {values.data_ptr<float>(), static_cast<size_t>(values.numel())});
+  TORCH_CHECK(scale.ok(), scale.status().message());
+  return values.to(at::kDouble) * *scale;
+}
+
+}  // namespace
+
 at::Tensor DequantizedOperand(const at::Tensor& tensor, Operand operand,
                               const ConvGeometry& geometry,
                               const OperandFormat& format) {
   const at::Tensor t = tensor.detach();
   const quant::Recipe* const recipe = format.recipe();
   if (recipe == nullptr) {
-    const auto plain = std::get<PlainFormat>(format.format);
-    return t
-        .to(plain == PlainFormat::kFloat16    ? at::kHalf
-            : plain == PlainFormat::kBfloat16 ? at::kBFloat16
-                                              : at::kFloat)
-        .to(at::kDouble);
+    return Rounded(t, std::get<PlainFormat>(format.format));
   }
   const int64_t groups = geometry.groups;
+  if (recipe->block_rows > 1) {
+    // Square tiles of both channel axes, at each kernel position by itself.
+    const at::Tensor planes = t.unflatten(0, {groups, t.size(0) / groups})
+                                  .permute({3, 4, 0, 1, 2})
+                                  .contiguous();
+    return Dequantized(planes, *recipe,
+                       quant::BlockGrid::Tiles(planes.sizes(), 3, 4, *recipe))
+        .permute({2, 3, 4, 0, 1})
+        .reshape(t.sizes());
+  }
   at::Tensor view = t;
   int axis = 3;
   if (format.blocking == Blocking::kFlattened) {
     view = t.flatten();
     axis = 0;
   } else if (format.blocking == Blocking::kReductionAxis) {
-    switch (operand) {
-      case Operand::kFpropX:
-      case Operand::kDgradDy:
-        view = t.unflatten(1, {groups, t.size(1) / groups});
-        axis = 2;
-        break;
-      case Operand::kFpropW:
-      case Operand::kDgradW:
-        view = t.unflatten(0, {groups, t.size(0) / groups});
-        axis = (operand == Operand::kFpropW) == geometry.transposed ? 1 : 2;
-        break;
-      case Operand::kWgradDy:
-      case Operand::kWgradX:
-        view = t.transpose(0, 1).flatten(1);
-        axis = 1;
-        break;
+    if (operand == Operand::kFpropX || operand == Operand::kDgradDy) {
+      view = t.unflatten(1, {groups, t.size(1) / groups});
+      axis = 2;
+    } else {
+      view = t.unflatten(0, {groups, t.size(0) / groups});
+      axis = (operand == Operand::kFpropW) == geometry.transposed ? 1 : 2;
     }
   }
   const at::Tensor rows = view.movedim(axis, -1).contiguous();
-  at::Tensor values = at::empty_like(rows);
-  const absl::StatusOr<float> scale = quant::QuantizeOperand(
-      *recipe, *quant::BlockGrid::Along(rows.sizes(), -1, *recipe),
-      {rows.data_ptr<float>(), static_cast<size_t>(rows.numel())},
-      {values.data_ptr<float>(), static_cast<size_t>(values.numel())});
-  TORCH_CHECK(scale.ok(), scale.status().message());
-  const at::Tensor back =
-      (values.to(at::kDouble) * *scale).movedim(-1, axis).contiguous();
-  if (view.dim() == 2) {  // Operands of wgrad: C, N, H, W flattened.
-    return back.view(t.transpose(0, 1).sizes()).transpose(0, 1);
+  return Dequantized(rows, *recipe,
+                     quant::BlockGrid::Along(rows.sizes(), -1, *recipe))
+      .movedim(-1, axis)
+      .contiguous()
+      .view(t.sizes());
+}
+
+at::Tensor DequantizedRows(const at::Tensor& tensor, bool unfolded,
+                           at::IntArrayRef kernel, const ConvGeometry& geometry,
+                           const OperandFormat& format) {
+  const auto rows = [&](const at::Tensor& t) {
+    const at::Tensor channels =
+        unfolded ? at::im2col(t, kernel, geometry.dilation, geometry.padding,
+                              geometry.stride)
+                 : t.flatten(2);
+    return channels.transpose(0, 1).flatten(1);
+  };
+  const at::Tensor t = tensor.detach();
+  const quant::Recipe* const recipe = format.recipe();
+  if (recipe == nullptr) {
+    return Rounded(rows(t), std::get<PlainFormat>(format.format));
   }
-  return back.view(t.sizes());
+  const at::Tensor matrix = rows(t);
+  const int64_t block = recipe->block_cols;
+  const at::Tensor padded =
+      at::constant_pad_nd(matrix, {0, (block - matrix.size(1) % block) % block})
+          .contiguous();
+  return Dequantized(padded, *recipe,
+                     quant::BlockGrid::Along(padded.sizes(), 1, *recipe));
 }
 
 }  // namespace cnn_fp4::nn

@@ -11,12 +11,18 @@
 
 namespace cnn_fp4::nn {
 
-// `tensor` as `operand` in `format`, in FP64. The blocks are found by moving
-// the axis that the GEMM sums over to the end. No square tiles. Throws
+// `tensor` as `operand` of fprop or dgrad in `format`, in FP64. The blocks are
+// found by moving the axis that the GEMM sums over to the end. Throws
 // c10::Error where the quantiser refuses.
 at::Tensor DequantizedOperand(const at::Tensor& tensor, Operand operand,
                               const ConvGeometry& geometry,
                               const OperandFormat& format);
+
+// An operand of wgrad as a matrix [rows of the GEMM, K], in FP64, rotated where
+// the recipe rotates. `unfolded`: im2col is taken of it.
+at::Tensor DequantizedRows(const at::Tensor& tensor, bool unfolded,
+                           at::IntArrayRef kernel, const ConvGeometry& geometry,
+                           const OperandFormat& format);
 
 }  // namespace cnn_fp4::nn
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/fnv1a.h"
+#include "nn/gemm/wgrad_operand.h"
 
 namespace cnn_fp4::nn {
 namespace {
@@ -31,6 +32,11 @@ std::string StreamName(const ConvSpec& spec, Operand operand) {
 quant::QuantizeOptions Options(const ConvSpec& spec, Operand operand,
                                const OperandFormat& format) {
   quant::QuantizeOptions options;
+  // A gradient that is not finite makes the trainer skip the step; what is not
+  // finite in the forward pass is an error.
+  if (operand == Operand::kDgradDy || operand == Operand::kWgradDy) {
+    options.nonfinite = quant::NonFinitePolicy::kPropagate;
+  }
   if (format.recipe() == nullptr ||
       !quant::IsStochastic(format.recipe()->rounding)) {
     return options;
@@ -41,17 +47,24 @@ quant::QuantizeOptions Options(const ConvSpec& spec, Operand operand,
   return options;
 }
 
+// `plan`: of operands of wgrad, else null.
 GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
-                        const at::Tensor& source, const OperandFormat& format) {
+                        const at::Tensor& source, const OperandFormat& format,
+                        const WgradPlan* plan = nullptr) {
   const std::vector<GemmObserver*>& observers = spec.context->observers;
   const GemmSite site = {spec.layer, operand, format};
   for (GemmObserver* const observer : observers) {
     observer->OnSource(site, source);
   }
   std::optional<QuantizedOperand> taken_apart;
-  absl::StatusOr<GemmOperand> made = MakeGemmOperand(
-      source, operand, spec.geometry, format, Options(spec, operand, format),
-      observers.empty() ? nullptr : &taken_apart);
+  std::optional<QuantizedOperand>* const apart =
+      observers.empty() ? nullptr : &taken_apart;
+  const quant::QuantizeOptions options = Options(spec, operand, format);
+  absl::StatusOr<GemmOperand> made =
+      plan == nullptr
+          ? MakeGemmOperand(source, operand, spec.geometry, format, options,
+                            apart)
+          : MakeWgradOperand(source, operand, *plan, format, options, apart);
   TORCH_CHECK(made.ok(), "layer ", spec.layer, ", operand ",
               OperandName(operand), ": ", made.status().message());
   for (GemmObserver* const observer : observers) {
@@ -113,11 +126,16 @@ class ConvolutionFunction
           RoundTo(gemms.Dgrad(a, b, x.values, spec.geometry), precision.result);
     }
     if (ctx->needs_input_grad(1)) {
+      const absl::StatusOr<WgradPlan> plan = PlanWgrad(
+          x.values.sizes(), dy.sizes(), {w.values.size(2), w.values.size(3)},
+          spec.geometry, precision.wgrad_dy, precision.Get(Operand::kWgradX));
+      TORCH_CHECK(plan.ok(), "layer ", spec.layer, ": ",
+                  plan.status().message());
       const GemmOperand a =
-          MakeOperand(spec, Operand::kWgradDy, dy, precision.wgrad_dy);
+          MakeOperand(spec, Operand::kWgradDy, dy, precision.wgrad_dy, &*plan);
       const GemmOperand b = precision.wgrad_x
                                 ? MakeOperand(spec, Operand::kWgradX, x.values,
-                                              *precision.wgrad_x)
+                                              *precision.wgrad_x, &*plan)
                                 : x;
       dw =
           RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);

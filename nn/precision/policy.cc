@@ -26,20 +26,15 @@ constexpr int64_t kMinChannelsOfAnFp4Group = 16;
 const NamedPolicy* FindNamed(absl::string_view name) {
   for (const NamedPolicy& policy : Policies()) {
     if (policy.name == name) return &policy;
-    for (const std::string& alias : policy.aliases) {
-      if (alias == name) return &policy;
-    }
   }
   return nullptr;
 }
 
 std::string KnownPolicies() {
-  std::vector<std::string> names;
-  for (const NamedPolicy& policy : Policies()) {
-    names.push_back(policy.name);
-    names.insert(names.end(), policy.aliases.begin(), policy.aliases.end());
-  }
-  return absl::StrJoin(names, ", ");
+  return absl::StrJoin(Policies(), ", ",
+                       [](std::string* out, const NamedPolicy& policy) {
+                         absl::StrAppend(out, policy.name);
+                       });
 }
 
 std::string KnownOperands() {
@@ -49,11 +44,12 @@ std::string KnownOperands() {
 }
 
 absl::Status CheckRecipe(const quant::Recipe& recipe, Operand operand) {
-  if (recipe.hadamard) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "recipe ", recipe.name,
-        " rotates its blocks, which only cancels where both operands of a GEMM "
-        "are rotated along one axis; no policy does so yet"));
+  if (recipe.hadamard && operand != Operand::kWgradDy &&
+      operand != Operand::kWgradX) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe ", recipe.name,
+                     " rotates its blocks, which only the operands of wgrad "
+                     "(wgrad_dy and wgrad_x, both) can have"));
   }
   if (recipe.tensor_scale == quant::TensorScale::kPerRow) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -129,6 +125,23 @@ absl::Status CheckGroups(const LayerInfo& layer,
                    "=bf16) or name it to have it in FP4 all the same"));
 }
 
+// A rotation cancels only where both operands of the GEMM have it.
+absl::Status CheckRotation(const LayerInfo& layer,
+                           const ConvPrecision& precision) {
+  const auto rotated = [&](Operand operand) {
+    const OperandFormat* const format = precision.Get(operand);
+    return format != nullptr && format->recipe() != nullptr &&
+           format->recipe()->hadamard;
+  };
+  const bool dy = rotated(Operand::kWgradDy);
+  if (dy == rotated(Operand::kWgradX)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "in layer ", layer.name, " ", dy ? "wgrad_dy" : "wgrad_x",
+      " is rotated and ", dy ? "wgrad_x" : "wgrad_dy",
+      " is not, so the rotation does not cancel; give both a recipe with +rht "
+      "or none"));
+}
+
 std::string Describe(const LayerInfo& layer) {
   return absl::StrCat(
       layer.name, " ", layer.kernel, "x", layer.kernel,
@@ -154,41 +167,58 @@ absl::StatusOr<Policy> Policy::Parse(absl::string_view text) {
     return absl::InvalidArgumentError(absl::StrCat(
         "unknown policy '", parts[0], "'; known: ", KnownPolicies()));
   }
+  if (!policy.base_->overrides.empty()) {
+    for (const absl::string_view part :
+         absl::StrSplit(policy.base_->overrides, ':')) {
+      absl::StatusOr<Override> override = ParseOverride(part);
+      if (!override.ok()) return error(override.status().message());
+      override->of_name = true;
+      policy.overrides_.push_back(*std::move(override));
+    }
+  }
   for (size_t i = 1; i < parts.size(); ++i) {
-    const std::pair<absl::string_view, absl::string_view> sides =
-        absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
-    const std::pair<absl::string_view, absl::string_view> target =
-        absl::StrSplit(sides.first, absl::MaxSplits('/', 1));
-    Override override;
-    override.pattern = std::string(target.first);
-    if (override.pattern.empty() || sides.second.empty() ||
-        target.first.find_first_not_of(kPatternCharacters) !=
-            absl::string_view::npos) {
-      return error(absl::StrCat("'", parts[i],
-                                "' is not PATTERN[/OPERAND]=FORMAT, as in "
-                                "first=bf16 or enc1.conv1/fprop_x=bf16"));
-    }
-    if (!absl::StrContains(sides.first, '/')) {
-      const auto precision = ParseLayerFormat(sides.second);
-      if (!precision.ok()) return error(precision.status().message());
-      override.precision = *precision;
-    } else {
-      override.operand = FindOperand(target.second);
-      if (!override.operand.has_value()) {
-        return error(absl::StrCat("unknown operand '", target.second,
-                                  "'; known: ", KnownOperands()));
-      }
-      const auto format = ParseOperandFormat(sides.second, *override.operand);
-      if (!format.ok()) return error(format.status().message());
-      override.format = *format;
-    }
-    policy.overrides_.push_back(std::move(override));
+    absl::StatusOr<Override> override = ParseOverride(parts[i]);
+    if (!override.ok()) return error(override.status().message());
+    policy.overrides_.push_back(*std::move(override));
   }
   return policy;
 }
 
+absl::StatusOr<Policy::Override> Policy::ParseOverride(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> sides =
+      absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const std::pair<absl::string_view, absl::string_view> target =
+      absl::StrSplit(sides.first, absl::MaxSplits('/', 1));
+  Override override;
+  override.pattern = std::string(target.first);
+  if (override.pattern.empty() || sides.second.empty() ||
+      target.first.find_first_not_of(kPatternCharacters) !=
+          absl::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", text,
+                     "' is not PATTERN[/OPERAND]=FORMAT, as in first=bf16 or "
+                     "enc1.conv1/fprop_x=bf16"));
+  }
+  if (!absl::StrContains(sides.first, '/')) {
+    absl::StatusOr<ConvPrecision> precision = ParseLayerFormat(sides.second);
+    if (!precision.ok()) return precision.status();
+    override.precision = *std::move(precision);
+    return override;
+  }
+  override.operand = FindOperand(target.second);
+  if (!override.operand.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unknown operand '", target.second, "'; known: ", KnownOperands()));
+  }
+  absl::StatusOr<OperandFormat> format =
+      ParseOperandFormat(sides.second, *override.operand);
+  if (!format.ok()) return format.status();
+  override.format = *std::move(format);
+  return override;
+}
+
 std::string Policy::Key() const {
-  if (overrides_.empty()) return text_;
+  if (!absl::StrContains(text_, ':')) return text_;
   std::string slug;
   for (const char c : text_) {
     const char lower = absl::ascii_tolower(c);
@@ -224,7 +254,7 @@ absl::StatusOr<std::vector<ConvPrecision>> Policy::Resolve(
         precisions[i].result = result;
       }
     }
-    if (met) continue;
+    if (met || override.of_name) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "policy '", text_, "': the pattern '", override.pattern,
         "' meets no layer; the layers are ",
@@ -234,9 +264,9 @@ absl::StatusOr<std::vector<ConvPrecision>> Policy::Resolve(
                       })));
   }
   for (size_t i = 0; i < layers.size(); ++i) {
-    if (named[i]) continue;
-    if (absl::Status status = CheckGroups(layers[i], precisions[i]);
-        !status.ok()) {
+    absl::Status status = CheckRotation(layers[i], precisions[i]);
+    if (!named[i]) status.Update(CheckGroups(layers[i], precisions[i]));
+    if (!status.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("policy '", text_, "': ", status.message()));
     }

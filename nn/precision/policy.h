@@ -6,12 +6,14 @@
 //
 //   NAME[:PATTERN[/OPERAND]=FORMAT]...
 //
-//   nvfp4_forward_all                     a named policy, everywhere
-//   nvfp4_forward_all:first=bf16          ... but the first convolution in BF16
-//   nvfp4_forward_all:*.up=fp32:enc1.conv1/fprop_x=bf16
+//   nvfp4_all                             a named policy, everywhere
+//   nvfp4_all:first=bf16                  ... but the first convolution in BF16
+//   nvfp4_all:*.up=fp32:enc1.conv1/fprop_x=bf16
 //
 // NAME is a named policy (Policies() lists them). It alone gives the format of
-// the results, the loss scaling and the rule of the output layer.
+// the results, the loss scaling and the rule of the output layer. Some names
+// bring exceptions with them, as if they were the first ones of the line:
+// `nvfp4` is `nvfp4_all:first=bf16`.
 // PATTERN is a glob over the layers' paths in the net (`*` is any text, dots
 // included, `?` any character), or `first` and `last`: the layers that the net
 // declares as reading its input and as the last ones before its output layer.
@@ -20,9 +22,10 @@
 // OPERAND is fprop_x, fprop_w, dgrad_dy, dgrad_w, wgrad_dy or wgrad_x; without
 // it the whole layer is meant.
 // FORMAT is fp32, fp16 or bf16 (operands are rounded to it); for a whole layer
-// also the name of a policy (its rule for an ordinary layer), for one operand
-// also a recipe of quant::FindRecipe, with blocks along the axis that the GEMM
-// sums over.
+// also the name of a policy (its rule for an ordinary layer, without its
+// exceptions), for one operand also a recipe of quant::FindRecipe, with blocks
+// along the axis that the GEMM sums over. Only wgrad can have rotated operands
+// (recipes with +rht), and only both of them.
 
 #include <optional>
 #include <string>
@@ -43,8 +46,8 @@ struct NamedPolicy {
   ConvPrecision output;     // Of the output layer.
   // Whether the loss is scaled, so that gradients survive in FP16.
   bool loss_scaling = false;
-  // Other names by which it is found.
-  std::vector<std::string> aliases;
+  // Exceptions: "first=bf16". A net without such a layer is not refused.
+  std::string overrides;
 };
 
 // All named policies, in the order of the documentation, which they are.
@@ -65,19 +68,23 @@ class Policy {
   const NamedPolicy& base() const { return *base_; }
 
   // The precision of each of a net's layers, in the order of `layers`.
-  // InvalidArgument, listing the layers, for a pattern that meets none, and for
-  // FP4 in a layer with fewer than 16 channels a group that no pattern names in
-  // full.
+  // InvalidArgument, listing the layers, for a pattern that meets none; for FP4
+  // in a layer with fewer than 16 channels a group that no pattern names in
+  // full; for a layer in which one operand of wgrad is rotated alone.
   absl::StatusOr<std::vector<ConvPrecision>> Resolve(
       absl::Span<const LayerInfo> layers) const;
 
  private:
   struct Override {
+    bool of_name = false;  // Brought by the name, not written in the line.
     std::string pattern;
     std::optional<Operand> operand;  // Unset: the whole layer.
     ConvPrecision precision;         // Of the whole layer.
     OperandFormat format;            // Of the operand.
   };
+
+  // Parses PATTERN[/OPERAND]=FORMAT; the message says what is wrong with it.
+  static absl::StatusOr<Override> ParseOverride(absl::string_view text);
 
   std::string text_;
   const NamedPolicy* base_ = nullptr;  // In Policies().

@@ -53,69 +53,174 @@ TEST(Policy, ANamedPolicyIsEverywhereButInTheOutputLayer) {
               ElementsAre("fp16", "fp16", "fp16", "fp16", "fp16"));
   EXPECT_EQ(Resolve("fp16")[4].result, PlainFormat::kFloat16);
   EXPECT_TRUE(Policy::Parse("fp16")->base().loss_scaling);
-  EXPECT_FALSE(Policy::Parse("nvfp4")->base().loss_scaling);
+  EXPECT_FALSE(Policy::Parse("nvfp4_forward_all")->base().loss_scaling);
+}
+
+// The recipe's name or the plain format; "-" for the operand of fprop again.
+std::string Short(const OperandFormat* format) {
+  if (format == nullptr) return "-";
+  const quant::Recipe* const recipe = format->recipe();
+  return recipe != nullptr
+             ? recipe->name
+             : std::string(ToString(std::get<PlainFormat>(format->format)));
 }
 
 // Literal, so that a policy that comes to mean something else fails here.
 TEST(Policy, TheNamedOnesSpelledOut) {
   struct Expected {
     const char* name;
-    const char* x;
-    const char* w;
+    // fprop x, w; dgrad dy, w; wgrad dy, x.
+    std::vector<std::string> operands;
+    const char* overrides;
+    const char* result;
   };
-  const std::string nvfp4 =
-      "nvfp4{element=e2m1 rounding=nearest scale=e4m3:transformer_engine "
-      "tensor_scale=per_tensor block=1x16 scale_max=448 hadamard=no} along the "
-      "reduction axis";
-  const std::string mxfp4 =
-      "mxfp4{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
-      "tensor_scale=none block=1x32 scale_max=448 hadamard=no} along the "
-      "reduction axis";
-  const std::string pow2 =
-      "pow2_1x16{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
-      "tensor_scale=none block=1x16 scale_max=448 hadamard=no} ";
-  const std::string pow2_w = pow2 + "of the flattened tensor";
-  const std::string pow2_x = pow2 + "along the last dimension";
+  const std::vector<std::string> forward = {"nvfp4", "nvfp4", "fp32",
+                                            "-",     "fp32",  "-"};
   const std::vector<Expected> all = {
-      {"fp32", "fp32", "fp32"},
-      {"fp16", "fp16", "fp16"},
-      {"nvfp4_seed", pow2_x.c_str(), pow2_w.c_str()},
-      {"nvfp4_forward_all", nvfp4.c_str(), nvfp4.c_str()},
-      {"mxfp4_forward_all", mxfp4.c_str(), mxfp4.c_str()}};
+      {"fp32", {"fp32", "fp32", "fp32", "-", "fp32", "-"}, "", "fp32"},
+      {"fp16", {"fp16", "fp16", "fp16", "-", "fp16", "-"}, "", "fp16"},
+      {"bf16", {"bf16", "bf16", "bf16", "-", "bf16", "-"}, "", "bf16"},
+      {"nvfp4",
+       {"nvfp4", "nvfp4_2d", "nvfp4+sr", "-", "nvfp4+sr+rht", "nvfp4+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_all",
+       {"nvfp4", "nvfp4_2d", "nvfp4+sr", "-", "nvfp4+sr+rht", "nvfp4+rht"},
+       "",
+       "fp32"},
+      {"nvfp4_no_rht",
+       {"nvfp4", "nvfp4_2d", "nvfp4+sr", "-", "nvfp4+sr", "nvfp4"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_no_sr",
+       {"nvfp4", "nvfp4_2d", "nvfp4", "-", "nvfp4+rht", "nvfp4+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_1d_weights",
+       {"nvfp4", "nvfp4", "nvfp4+sr", "nvfp4", "nvfp4+sr+rht", "nvfp4+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_four_over_six",
+       {"nvfp4_four_over_six", "nvfp4_four_over_six_2d", "nvfp4+sr", "-",
+        "nvfp4+sr+rht", "nvfp4_four_over_six+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_forward", forward, "first=bf16", "fp32"},
+      {"nvfp4_forward_all", forward, "", "fp32"},
+      {"nvfp4_seed",
+       {"pow2_1x16", "pow2_1x16", "fp32", "-", "fp32", "-"},
+       "",
+       "fp32"},
+      {"mxfp4",
+       {"mxfp4", "mxfp4", "mxfp4", "mxfp4", "mxfp4", "mxfp4"},
+       "first=bf16",
+       "fp32"},
+      {"mxfp4_sr",
+       {"mxfp4", "mxfp4", "mxfp4+sr", "mxfp4", "mxfp4+sr", "mxfp4"},
+       "first=bf16",
+       "fp32"},
+      {"mxfp4_forward_all",
+       {"mxfp4", "mxfp4", "fp32", "-", "fp32", "-"},
+       "",
+       "fp32"},
+      {"pow2_full",
+       {"pow2_1x16", "pow2_1x16", "pow2_1x16", "pow2_1x16", "pow2_1x16",
+        "pow2_1x16"},
+       "first=bf16",
+       "fp32"}};
   ASSERT_EQ(all.size(), Policies().size());
   for (size_t i = 0; i < all.size(); ++i) {
     const NamedPolicy& policy = Policies()[i];
+    SCOPED_TRACE(policy.name);
     EXPECT_EQ(policy.name, all[i].name);
-    EXPECT_EQ(ToString(policy.precision.fprop_x), all[i].x);
-    EXPECT_EQ(ToString(policy.precision.fprop_w), all[i].w);
-    const std::string dy = policy.name == "fp16" ? "fp16" : "fp32";
-    EXPECT_EQ(ToString(policy.precision.dgrad_dy), dy);
-    EXPECT_EQ(ToString(policy.precision.wgrad_dy), dy);
-    EXPECT_FALSE(policy.precision.dgrad_w.has_value());
-    EXPECT_FALSE(policy.precision.wgrad_x.has_value());
-    EXPECT_EQ(ToString(policy.precision.result), dy);
-    EXPECT_EQ(ToString(policy.output.fprop_x), dy);
+    EXPECT_EQ(policy.overrides, all[i].overrides);
+    EXPECT_EQ(ToString(policy.precision.result), all[i].result);
+    const bool plain = !policy.precision.quantized();
+    EXPECT_EQ(ToString(policy.output.fprop_x), plain ? policy.name : "fp32");
+    EXPECT_EQ(ToString(policy.output.wgrad_dy), plain ? policy.name : "fp32");
+    std::vector<std::string> operands;
+    for (const Operand operand : kOperands) {
+      const OperandFormat* const format = policy.precision.Get(operand);
+      operands.push_back(Short(format));
+      if (format == nullptr || policy.name == "nvfp4_seed") continue;
+      EXPECT_EQ(format->blocking, Blocking::kReductionAxis);
+    }
+    EXPECT_EQ(operands, all[i].operands);
   }
 }
 
-TEST(Policy, OldNamesAreAliases) {
-  EXPECT_EQ(&Policy::Parse("nvfp4")->base(),
-            &Policy::Parse("nvfp4_forward_all")->base());
-  EXPECT_EQ(&Policy::Parse("mxfp4")->base(),
-            &Policy::Parse("mxfp4_forward_all")->base());
+TEST(Policy, RecipesOfPoliciesSpelledOut) {
+  const auto precision = [](const std::string& name) {
+    return Policy::Parse(name)->base().precision;
+  };
+  const std::string along = " along the reduction axis";
+  EXPECT_EQ(ToString(precision("nvfp4").fprop_x),
+            "nvfp4{element=e2m1 rounding=nearest "
+            "scale=e4m3:transformer_engine tensor_scale=per_tensor block=1x16 "
+            "scale_max=448 hadamard=no}" +
+                along);
+  EXPECT_EQ(ToString(precision("nvfp4").wgrad_dy),
+            "nvfp4+sr+rht{element=e2m1 rounding=sr "
+            "scale=e4m3:transformer_engine tensor_scale=per_tensor block=1x16 "
+            "scale_max=448 hadamard=yes}" +
+                along);
+  EXPECT_EQ(ToString(precision("nvfp4_four_over_six").fprop_w),
+            "nvfp4_four_over_six_2d{element=e2m1 rounding=nearest "
+            "scale=e4m3:four_over_six_mse tensor_scale=per_tensor block=16x16 "
+            "scale_max=256 hadamard=no}" +
+                along);
+  EXPECT_EQ(ToString(precision("mxfp4").fprop_x),
+            "mxfp4{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
+            "tensor_scale=none block=1x32 scale_max=448 hadamard=no}" +
+                along);
+  const std::string pow2 =
+      "pow2_1x16{element=e2m1 rounding=nearest scale=e8m0:pow2_rceil "
+      "tensor_scale=none block=1x16 scale_max=448 hadamard=no} ";
+  EXPECT_EQ(ToString(precision("nvfp4_seed").fprop_x),
+            pow2 + "along the last dimension");
+  EXPECT_EQ(ToString(precision("nvfp4_seed").fprop_w),
+            pow2 + "of the flattened tensor");
+}
+
+TEST(Policy, ANameBringsItsExceptions) {
+  EXPECT_THAT(FpropX("nvfp4"),
+              ElementsAre("bf16", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  EXPECT_EQ(*SpellOut(*Policy::Parse("nvfp4"), Layers()),
+            *SpellOut(*Policy::Parse("nvfp4_all:first=bf16"), Layers()));
   EXPECT_EQ(Policy::Parse("nvfp4")->Key(), "nvfp4");
+  // What is written comes later, so it wins.
+  EXPECT_THAT(FpropX("nvfp4:first=fp32"),
+              ElementsAre("fp32", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  // A net without a first layer has nothing to except; a pattern that somebody
+  // wrote is refused.
+  const std::vector<LayerInfo> none = {
+      {"conv", LayerRole::kOrdinary, 16, 16, 3}};
+  EXPECT_TRUE(Policy::Parse("nvfp4")->Resolve(none).ok());
+  EXPECT_FALSE(Policy::Parse("nvfp4_all:first=bf16")->Resolve(none).ok());
+  // As a layer's format it is the rule of an ordinary layer.
+  EXPECT_THAT(FpropX("fp32:first=nvfp4"),
+              ElementsAre("nvfp4", "fp32", "fp32", "fp32", "fp32"));
+}
+
+TEST(Policy, OneOperandOfWgradIsNotRotatedAlone) {
+  EXPECT_THAT(Error("nvfp4_all:enc1.conv2/wgrad_x=nvfp4"),
+              HasSubstr("in layer enc1.conv2 wgrad_dy is rotated and wgrad_x "
+                        "is not"));
+  EXPECT_THAT(Error("fp32:enc1.conv2/wgrad_x=nvfp4+rht"),
+              HasSubstr("wgrad_x is rotated and wgrad_dy is not"));
+  EXPECT_EQ(Error("fp32:*/wgrad_x=nvfp4+rht:*/wgrad_dy=mxfp4+rht"), "");
 }
 
 TEST(Policy, PatternsMeetLayersAndTheLastOneWins) {
-  EXPECT_THAT(FpropX("nvfp4:first=bf16"),
+  EXPECT_THAT(FpropX("nvfp4_forward_all:first=bf16"),
               ElementsAre("bf16", "nvfp4", "nvfp4", "nvfp4", "fp32"));
-  EXPECT_THAT(FpropX("nvfp4:last=fp16"),
+  EXPECT_THAT(FpropX("nvfp4_forward_all:last=fp16"),
               ElementsAre("nvfp4", "nvfp4", "nvfp4", "fp16", "fp32"));
-  EXPECT_THAT(FpropX("nvfp4:*.up=mxfp4"),
+  EXPECT_THAT(FpropX("nvfp4_forward_all:*.up=mxfp4"),
               ElementsAre("nvfp4", "nvfp4", "mxfp4", "nvfp4", "fp32"));
-  EXPECT_THAT(FpropX("nvfp4:enc1.*=fp32:enc1.conv2=fp16"),
+  EXPECT_THAT(FpropX("nvfp4_forward_all:enc1.*=fp32:enc1.conv2=fp16"),
               ElementsAre("fp32", "fp16", "nvfp4", "nvfp4", "fp32"));
-  EXPECT_THAT(FpropX("nvfp4:enc1.conv2=fp16:enc1.*=fp32"),
+  EXPECT_THAT(FpropX("nvfp4_forward_all:enc1.conv2=fp16:enc1.*=fp32"),
               ElementsAre("fp32", "fp32", "nvfp4", "nvfp4", "fp32"));
   EXPECT_THAT(FpropX("fp32:*conv?=nvfp4"),
               ElementsAre("nvfp4", "nvfp4", "fp32", "nvfp4", "fp32"));
@@ -129,36 +234,49 @@ TEST(Policy, TheOutputLayerIsMetByItsNameOnly) {
 }
 
 TEST(Policy, AnOperandHasAFormatOfItsOwn) {
-  const auto precisions =
-      Resolve("nvfp4:enc1.conv1/fprop_x=bf16:enc1.conv1/dgrad_dy=mxfp4+sr");
+  const auto precisions = Resolve(
+      "nvfp4_forward_all:enc1.conv1/fprop_x=bf16:enc1.conv1/dgrad_dy=mxfp4+sr");
   const ConvPrecision& first = precisions[0];
   EXPECT_EQ(ToString(first.fprop_x), "bf16");
   EXPECT_EQ(first.fprop_w.recipe()->name, "nvfp4");
   EXPECT_EQ(first.dgrad_dy.recipe()->name, "mxfp4+sr");
   EXPECT_EQ(ToString(first.wgrad_dy), "fp32");
   EXPECT_FALSE(first.dgrad_w.has_value());
-  EXPECT_EQ(Resolve("nvfp4:first/dgrad_w=nvfp4_2d")[0].dgrad_w->recipe()->name,
+  EXPECT_EQ(Resolve("nvfp4_forward_all:first/dgrad_w=nvfp4_2d")[0]
+                .dgrad_w->recipe()
+                ->name,
             "nvfp4_2d");
 }
 
 TEST(Policy, TheNameAloneGivesTheFormatOfTheResults) {
   EXPECT_EQ(Resolve("fp16:first=nvfp4")[0].result, PlainFormat::kFloat16);
-  EXPECT_EQ(Resolve("nvfp4:first=fp16")[0].result, PlainFormat::kFloat32);
+  EXPECT_EQ(Resolve("nvfp4_forward_all:first=fp16")[0].result,
+            PlainFormat::kFloat32);
 }
 
 TEST(Policy, ErrorsSayWhatIsKnown) {
   EXPECT_THAT(Error("fp3"), HasSubstr("nvfp4_seed"));
-  EXPECT_THAT(Error("nvfp4:frist=bf16"), HasSubstr("enc1.conv1, enc1.conv2"));
-  EXPECT_THAT(Error("nvfp4:first"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
-  EXPECT_THAT(Error("nvfp4:=bf16"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
-  EXPECT_THAT(Error("nvfp4:first="), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
-  EXPECT_THAT(Error("nvfp4:[ab]=bf16"), HasSubstr("PATTERN[/OPERAND]=FORMAT"));
-  EXPECT_THAT(Error("nvfp4:first=fp8"), HasSubstr("fp32, fp16, bf16"));
-  EXPECT_THAT(Error("nvfp4:first/x=bf16"), HasSubstr("wgrad_dy"));
-  EXPECT_THAT(Error("nvfp4:first/fprop_x=fp8"), HasSubstr("pow2_1x16"));
-  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4+rht"), HasSubstr("rotates"));
-  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4_2d"), HasSubstr("fprop_w"));
-  EXPECT_THAT(Error("nvfp4:first/fprop_x=nvfp4_rowscaled"), HasSubstr("row"));
+  EXPECT_THAT(Error("nvfp4_forward_all:frist=bf16"),
+              HasSubstr("enc1.conv1, enc1.conv2"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first"),
+              HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4_forward_all:=bf16"),
+              HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first="),
+              HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4_forward_all:[ab]=bf16"),
+              HasSubstr("PATTERN[/OPERAND]=FORMAT"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first=fp8"),
+              HasSubstr("fp32, fp16, bf16"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/x=bf16"), HasSubstr("wgrad_dy"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=fp8"),
+              HasSubstr("pow2_1x16"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=nvfp4+rht"),
+              HasSubstr("rotates"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=nvfp4_2d"),
+              HasSubstr("fprop_w"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=nvfp4_rowscaled"),
+              HasSubstr("row"));
 }
 
 TEST(Policy, SmallGroupsAreInFp4OnlyWhenNamed) {
@@ -168,22 +286,25 @@ TEST(Policy, SmallGroupsAreInFp4OnlyWhenNamed) {
   const auto error = [&](const std::string& text) {
     return std::string(Policy::Parse(text)->Resolve(layers).status().message());
   };
-  EXPECT_THAT(error("nvfp4"), HasSubstr("layer depthwise has groups of 1"));
-  EXPECT_THAT(error("nvfp4:d*=mxfp4"), HasSubstr("depthwise"));
-  EXPECT_EQ(error("nvfp4:depthwise=nvfp4"), "");
-  EXPECT_EQ(error("nvfp4:depthwise=bf16"), "");
+  EXPECT_THAT(error("nvfp4_forward_all"),
+              HasSubstr("layer depthwise has groups of 1"));
+  EXPECT_THAT(error("nvfp4_forward_all:d*=mxfp4"), HasSubstr("depthwise"));
+  EXPECT_EQ(error("nvfp4_forward_all:depthwise=nvfp4"), "");
+  EXPECT_EQ(error("nvfp4_forward_all:depthwise=bf16"), "");
   EXPECT_EQ(error("fp16"), "");
 }
 
 TEST(Policy, KeysAreFitForDirectories) {
   EXPECT_EQ(Policy::Parse("nvfp4_seed")->Key(), "nvfp4_seed");
-  const std::string key = Policy::Parse("nvfp4:*.up=fp32")->Key();
-  EXPECT_THAT(key, ::testing::MatchesRegex("nvfp4--\\.up-fp32-[0-9a-f]{4}"));
-  EXPECT_NE(key, Policy::Parse("nvfp4:?.up=fp32")->Key());
+  const std::string key = Policy::Parse("nvfp4_forward_all:*.up=fp32")->Key();
+  EXPECT_THAT(key, ::testing::MatchesRegex(
+                       "nvfp4_forward_all--\\.up-fp32-[0-9a-f]{4}"));
+  EXPECT_NE(key, Policy::Parse("nvfp4_forward_all:?.up=fp32")->Key());
 }
 
 TEST(SpellOut, CoversEveryOperandOfEveryLayer) {
-  const auto text = SpellOut(*Policy::Parse("nvfp4:first=bf16"), Layers());
+  const auto text =
+      SpellOut(*Policy::Parse("nvfp4_forward_all:first=bf16"), Layers());
   ASSERT_TRUE(text.ok()) << text.status();
   const auto json = nlohmann::json::parse(*text);
   EXPECT_EQ(json["loss_scaling"], false);
@@ -201,9 +322,7 @@ TEST(SpellOut, CoversEveryOperandOfEveryLayer) {
               HasSubstr("block=1x16 scale_max=448"));
   EXPECT_EQ(json["precisions"][2]["layers"].dump(),
             "[\"out 1x1 convolution, 16 to classes channels, stride 1\"]");
-  // The name is no part of it: an alias is the same policy.
-  EXPECT_EQ(*SpellOut(*Policy::Parse("mxfp4"), Layers()),
-            *SpellOut(*Policy::Parse("mxfp4_forward_all"), Layers()));
+  // The name is no part of it.
   EXPECT_THAT(*text, Not(HasSubstr("forward_all")));
 }
 

@@ -1,0 +1,213 @@
+#include "nn/gemm/wgrad_operand.h"
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "quant/quantizer.h"
+
+namespace cnn_fp4::nn {
+namespace {
+
+using Pair = ConvGeometry::Pair;
+
+bool IsUnfolded(Operand operand, const ConvGeometry& geometry) {
+  return operand ==
+         (geometry.transposed ? Operand::kWgradDy : Operand::kWgradX);
+}
+
+// The recipe of a format whose blocks lie along the positions, or null.
+const quant::Recipe* AlongPositions(const OperandFormat* format) {
+  return format != nullptr && format->blocking == Blocking::kReductionAxis
+             ? format->recipe()
+             : nullptr;
+}
+
+bool Rotated(const OperandFormat* format) {
+  const quant::Recipe* const recipe =
+      format == nullptr ? nullptr : format->recipe();
+  return recipe != nullptr && recipe->hadamard;
+}
+
+// Whether no block of `recipe` leaves a run of `length` elements.
+bool BlocksFit(const quant::Recipe& recipe, int64_t length) {
+  return recipe.block_cols > 0 && length % recipe.block_cols == 0;
+}
+
+bool IsPointwise(const WgradPlan& plan) {
+  const ConvGeometry& g = plan.geometry;
+  return plan.kernel == Pair{1, 1} && g.stride == Pair{1, 1} &&
+         g.padding == Pair{0, 0} && g.output_padding == Pair{0, 0};
+}
+
+// Whether a plain convolution of `height` rows has the plan's positions and
+// reads every row: the amax of a row that none of its sums holds must not
+// count.
+bool EveryRowIsUsed(const WgradPlan& plan, int64_t height) {
+  const ConvGeometry& g = plan.geometry;
+  const int64_t rows = plan.positions[0];
+  const int64_t reach = g.dilation[0] * (plan.kernel[0] - 1) + 1;
+  if ((height + 2 * g.padding[0] - reach) / g.stride[0] + 1 != rows) {
+    return false;
+  }
+  std::vector<bool> used(height, false);
+  for (int64_t k = 0; k < plan.kernel[0]; ++k) {
+    for (int64_t p = 0; p < rows; ++p) {
+      const int64_t h = p * g.stride[0] + k * g.dilation[0] - g.padding[0];
+      if (h >= 0 && h < height) used[h] = true;
+    }
+  }
+  for (const bool one : used) {
+    if (!one) return false;
+  }
+  return true;
+}
+
+// What kernel row or column `k` sees along `dim` of the padded tensor.
+at::Tensor Shifted(const at::Tensor& padded, const WgradPlan& plan, int dim,
+                   int64_t k) {
+  const int side = dim - 2;
+  const int64_t begin = k * plan.geometry.dilation[side];
+  const int64_t stride = plan.geometry.stride[side];
+  return padded.slice(dim, begin,
+                      begin + (plan.positions[side] - 1) * stride + 1, stride);
+}
+
+at::Tensor Windows(const at::Tensor& source, const WgradPlan& plan) {
+  const ConvGeometry& g = plan.geometry;
+  const at::Tensor padded =
+      at::constant_pad_nd(source, {g.padding[1], g.padding[1]});
+  std::vector<at::Tensor> windows;
+  for (int64_t k = 0; k < plan.kernel[1]; ++k) {
+    windows.push_back(Shifted(padded, plan, 3, k)
+                          .unflatten(1, {g.groups, source.size(1) / g.groups}));
+  }
+  return at::stack(windows, 2).flatten(1, 3);
+}
+
+at::Tensor Im2col(const at::Tensor& source, const WgradPlan& plan) {
+  const ConvGeometry& g = plan.geometry;
+  const at::Tensor padded = at::constant_pad_nd(
+      source, {g.padding[1], g.padding[1], g.padding[0], g.padding[0]});
+  std::vector<at::Tensor> shifted;
+  for (int64_t i = 0; i < plan.kernel[0]; ++i) {
+    for (int64_t j = 0; j < plan.kernel[1]; ++j) {
+      shifted.push_back(Shifted(Shifted(padded, plan, 2, i), plan, 3, j));
+    }
+  }
+  // [N, C, kh * kw, P, Q] to [C * kh * kw, N * P * Q].
+  return at::stack(shifted, 2)
+      .permute({1, 2, 0, 3, 4})
+      .flatten(0, 1)
+      .flatten(1);
+}
+
+at::Tensor PaddedToBlocks(const at::Tensor& matrix,
+                          const quant::Recipe& recipe) {
+  const int64_t block = recipe.block_cols;
+  const int64_t rest = block == 0 ? 0 : matrix.size(1) % block;
+  return rest == 0 ? matrix : at::constant_pad_nd(matrix, {0, block - rest});
+}
+
+// `rows`, dense, each of its last `length` elements cut into blocks of their
+// own, quantised as it lies.
+absl::StatusOr<GemmOperand> QuantizeRows(
+    const at::Tensor& rows, int64_t length, OperandForm form,
+    const quant::Recipe& recipe, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart) {
+  const int64_t size = rows.numel();
+  const absl::StatusOr<quant::BlockGrid> grid = quant::BlockGrid::Along(
+      {length == 0 ? 0 : size / length, length}, 1, recipe);
+  if (!grid.ok()) return grid.status();
+  const at::Tensor source = rows.cpu().contiguous();
+  at::Tensor values = at::empty_like(source);
+  const absl::Span<const float> in(source.const_data_ptr<float>(), size);
+  const absl::Span<float> out(values.mutable_data_ptr<float>(), size);
+  absl::StatusOr<float> scale;
+  if (taken_apart == nullptr) {
+    scale = quant::QuantizeOperand(recipe, *grid, in, out, options);
+  } else {
+    absl::StatusOr<quant::PackedTensor> packed =
+        quant::Quantize(recipe, *grid, in, options);
+    if (!packed.ok()) return packed.status();
+    scale = quant::OperandValues(*packed, out);
+    *taken_apart = QuantizedOperand{source, *std::move(packed)};
+  }
+  if (!scale.ok()) return scale.status();
+  const at::Device device = rows.device();
+  return GemmOperand{
+      values.to(device),
+      at::scalar_tensor(*scale, at::TensorOptions(at::kFloat).device(device)),
+      form};
+}
+
+}  // namespace
+
+absl::StatusOr<WgradPlan> PlanWgrad(absl::Span<const int64_t> x,
+                                    absl::Span<const int64_t> dy,
+                                    ConvGeometry::Pair kernel,
+                                    const ConvGeometry& geometry,
+                                    const OperandFormat& dy_format,
+                                    const OperandFormat* x_format) {
+  if (Rotated(&dy_format) != Rotated(x_format)) {
+    return absl::InvalidArgumentError(
+        "one operand of wgrad is rotated and the other is not, so the rotation "
+        "does not cancel");
+  }
+  const bool transposed = geometry.transposed;
+  const absl::Span<const int64_t> unfolded = transposed ? dy : x;
+  const absl::Span<const int64_t> other = transposed ? x : dy;
+  WgradPlan plan{geometry, kernel, {other[2], other[3]}};
+  const quant::Recipe* const recipe =
+      AlongPositions(transposed ? &dy_format : x_format);
+  if (recipe == nullptr) return plan;
+  const int64_t positions = plan.positions[0] * plan.positions[1];
+  if (IsPointwise(plan) && BlocksFit(*recipe, positions)) return plan;
+  plan.unfolded = BlocksFit(*recipe, plan.positions[1]) &&
+                          !quant::IsStochastic(recipe->rounding) &&
+                          EveryRowIsUsed(plan, unfolded[2])
+                      ? OperandForm::kWindows
+                      : OperandForm::kMatrix;
+  return plan;
+}
+
+absl::StatusOr<GemmOperand> MakeWgradOperand(
+    const at::Tensor& tensor, Operand operand, const WgradPlan& plan,
+    const OperandFormat& format, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart) {
+  const quant::Recipe* const recipe = AlongPositions(&format);
+  if (recipe == nullptr) {
+    return MakeGemmOperand(tensor, operand, plan.geometry, format, options,
+                           taken_apart);
+  }
+  if (taken_apart != nullptr) taken_apart->reset();
+  const at::Tensor source = tensor.detach();
+  const bool unfolded = IsUnfolded(operand, plan.geometry);
+  if (unfolded && plan.unfolded == OperandForm::kWindows) {
+    return QuantizeRows(Windows(source, plan), plan.positions[1],
+                        OperandForm::kWindows, *recipe, options, taken_apart);
+  }
+  const bool im2col = unfolded && plan.unfolded == OperandForm::kMatrix;
+  const int64_t positions = plan.positions[0] * plan.positions[1];
+  if (!im2col && BlocksFit(*recipe, positions)) {
+    return QuantizeRows(source, positions, OperandForm::kTensor, *recipe,
+                        options, taken_apart);
+  }
+  const at::Tensor rows =
+      im2col ? Im2col(source, plan) : source.transpose(0, 1).flatten(1);
+  const at::Tensor matrix = PaddedToBlocks(rows, *recipe);
+  absl::StatusOr<GemmOperand> made =
+      QuantizeRows(matrix, matrix.size(1), OperandForm::kMatrix, *recipe,
+                   options, taken_apart);
+  if (!made.ok() || plan.unfolded == OperandForm::kMatrix) return made;
+  made->values = made->values.narrow(1, 0, rows.size(1))
+                     .view(source.transpose(0, 1).sizes())
+                     .transpose(0, 1)
+                     .contiguous();
+  made->form = OperandForm::kTensor;
+  return made;
+}
+
+}  // namespace cnn_fp4::nn
