@@ -61,7 +61,8 @@ shows '"epochs": 5,' "${free}" --print_config --steps=0 --epochs=5
   echo "FAILED: --models nvfp4 fp16 is not --models=nvfp4,fp16"
   failed=1
 }
-shows "nvfp4_forward_all (also nvfp4)" "${free}" --list_policies
+shows "but first=bf16" "${free}" --list_policies
+shows "wgrad_dy  nvfp4+sr+rht{" "${free}" --list_policies
 shows "fprop_x   nvfp4{" "${free}" --list_policies
 
 # What a pinned program does not choose.

@@ -131,4 +131,25 @@ STUDIES = {
         ],
         "seeds": [1, 2, 3, 4, 5],
     },
+    # What does each part of a recipe for training fully in FP4 cost or gain?
+    "recipe_ablation_s025": {
+        "arms": [
+            "fp16",
+            "nvfp4",
+            "nvfp4_all",
+            "nvfp4_no_rht",
+            "nvfp4_no_sr",
+            "nvfp4_1d_weights",
+            "nvfp4_four_over_six",
+            "nvfp4_forward",
+            "nvfp4_forward_all",
+            "nvfp4_seed",
+            "mxfp4",
+            "mxfp4_sr",
+            "mxfp4_forward_all",
+            "pow2_full",
+            "bf16",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
 }

@@ -27,13 +27,15 @@ code() {
 
 # What is wrong in the tree $1, one line each.
 violations() {
-  local nets policies
+  local nets policies recipes
   nets="$(sed -nE 's/^    \{"([a-z0-9_]+)", [A-Za-z]+\},$/\1/p' \
     "$1/nn/models/net_spec.cc" | paste -sd '|')"
-  # Names that are no plain format: those are data everywhere.
+  # Names of plain formats and of recipes, too, are data everywhere.
+  recipes="$(grep -ohE '"[a-z0-9_]+"' "$1/quant/recipe_registry.cc" \
+    2>/dev/null | tr -d '"' | paste -sd '|')"
   policies="$(grep -oE '(Plain|Fp4Policy)\("[a-z0-9_]+"' \
     "$1/nn/precision/policy_registry.cc" | cut -d'"' -f2 |
-    { grep -vxE 'fp32|fp16|bf16' || true; } | paste -sd '|')"
+    { grep -vxE "fp32|fp16|bf16|${recipes:-fp32}" || true; } | paste -sd '|')"
   [[ -n "${nets}" && -n "${policies}" ]] || echo "no registries in $1"
   sources "$1" nn/models |
     code "$1" '#include "nn/models/' |
