@@ -127,7 +127,7 @@ constexpr double kMomentTolerance =
     1e4 * std::numeric_limits<double>::epsilon();
 
 TEST(LayerProbe, AgreesWithAnIndependentComputation) {
-  const TestNet test = MakeTestNet("nvfp4");
+  const TestNet test = MakeTestNet("nvfp4_forward_all");
   const Numbers numbers = ByKey(Probe(test));
   for (const nn::NamedLayer& layer : nn::QuantLayers(*test.net)) {
     if (layer.info.role == nn::LayerRole::kOutput) continue;
@@ -163,7 +163,7 @@ TEST(LayerProbe, AgreesWithAnIndependentComputation) {
 }
 
 TEST(LayerProbe, MeasuresEveryPointOfThePipelineInTheOrderOfTheNet) {
-  const TestNet test = MakeTestNet("nvfp4");
+  const TestNet test = MakeTestNet("nvfp4_forward_all");
   std::map<TensorKind, std::vector<std::string>> measured;
   for (const telemetry::LayerStats& stats : Probe(test)) {
     EXPECT_EQ(stats.step, 7);
@@ -176,7 +176,7 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineInTheOrderOfTheNet) {
 }
 
 TEST(LayerProbe, ChangesNothingThatIsComputed) {
-  const TestNet test = MakeTestNet("nvfp4");
+  const TestNet test = MakeTestNet("nvfp4_forward_all");
   const at::Tensor unwatched = test.net->forward(Images()).dense;
   LayerProbe probe(*test.net, *test.context);
   probe.Begin(1);
@@ -203,7 +203,7 @@ TEST(LayerProbe, FollowsThePolicyOfEachLayer) {
 }
 
 TEST(LayerProbe, AnOverflowedGradientIsCountedAndNoError) {
-  const TestNet test = MakeTestNet("nvfp4");
+  const TestNet test = MakeTestNet("nvfp4_forward_all");
   LayerProbe probe(*test.net, *test.context);
   probe.Begin(1);
   test.net->forward(at::randn({1, 3, 16, 16})).dense.square().mean().backward();
