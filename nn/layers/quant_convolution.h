@@ -10,7 +10,8 @@
 //   bias   db = sum of dy over N, H, W
 //
 // R is the rounding of ConvPrecision::result, each Q that of its operand.
-// Accumulation is in FP32.
+// Accumulation is in FP32. Operands of wgrad are quantised along the positions,
+// as rows of im2col (nn/gemm/wgrad_operand.h).
 //
 // The surrogate. A quantiser is a staircase whose derivative is zero almost
 // everywhere; the backward pass differentiates another function in its place.
@@ -50,7 +51,8 @@ struct ConvSpec {
 
 // Shapes: nn/gemm/conv_geometry.h; bias: [Cout], or undefined. Throws
 // c10::Error that names the layer, the operand and the index when an FP4
-// operand is not finite.
+// operand made of x or w is not finite. A dy that is not finite propagates: the
+// block that holds it becomes NaN, and the trainer skips the step.
 at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias,
                             const std::shared_ptr<const ConvSpec>& spec);

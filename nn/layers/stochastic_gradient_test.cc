@@ -42,8 +42,8 @@ GemmOperand Expectation(const QuantizedOperand& quantized,
                                     {source.data_ptr<float>(), size})
                     .ok());
   }
-  const at::Tensor codes = (source / (scales * *tensor_scale))
-                               .clamp(-kLargestE2m1, kLargestE2m1);
+  const at::Tensor codes =
+      (source / (scales * *tensor_scale)).clamp(-kLargestE2m1, kLargestE2m1);
   return {codes * scales, operand.scale, operand.form};
 }
 
