@@ -51,6 +51,7 @@ void BM_TrainingStep(benchmark::State& state, const std::string& policy,
 STEP_BENCHMARK(fp32, s025, 0.25);
 STEP_BENCHMARK(fp16, s025, 0.25);
 STEP_BENCHMARK(nvfp4, s025, 0.25);
+STEP_BENCHMARK(nvfp4_forward, s025, 0.25);
 STEP_BENCHMARK(nvfp4_seed, s025, 0.25);
 STEP_BENCHMARK(mxfp4, s025, 0.25);
 
