@@ -100,6 +100,7 @@ std::vector<std::string> PolicyTexts() {
   std::vector<std::string> texts = {
       "nvfp4_forward_all:layer/dgrad_dy=nvfp4:layer/dgrad_w=nvfp4:"
       "layer/wgrad_dy=nvfp4:layer/wgrad_x=nvfp4",
+      "nvfp4_forward_all:layer/wgrad_dy=mxfp4",
       "fp16:layer/fprop_x=mxfp4:layer/dgrad_w=nvfp4:layer/wgrad_dy=bf16",
       "fp32:layer/dgrad_dy=mxfp4:layer/wgrad_x=nvfp4_mse",
       "mxfp4_forward_all:layer/fprop_w=fp32:layer/dgrad_w=fp16:"
