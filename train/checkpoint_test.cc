@@ -55,6 +55,9 @@ class CheckpointTest : public ::testing::Test {
             absl::StrReplaceAll(
                 ::testing::UnitTest::GetInstance()->current_test_info()->name(),
                 {{"/", "_"}})) {
+    // MKL reads its reproducible mode when it is first used, so every test of
+    // this process sets it, not only those that compare bits.
+    nn::InitRuntime(1);
     fs::remove_all(directory_);
     fs::create_directories(directory_);
   }
