@@ -31,7 +31,7 @@ constexpr char kDescription[] =
     "With --policy it answers what another number format would do to the\n"
     "trained net (post-training quantisation):\n\n"
     "  bazel run //experiments:evaluate -- --checkpoint=... \\\n"
-    "    --policy=nvfp4:first=bf16\n";
+    "    --policy=nvfp4\n";
 
 struct EvaluateOptions {
   std::string checkpoint;

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "nn/precision/policy.h"
 
 namespace cnn_fp4::experiments {
@@ -27,7 +26,8 @@ void AppendFormats(const char* layers, const nn::ConvPrecision& precision,
 std::string ListPolicies() {
   std::string text =
       "An arm is NAME[:PATTERN[/OPERAND]=FORMAT]..., where NAME is one of the\n"
-      "policies below. For example, nvfp4:first=bf16 has the first layer in "
+      "policies below. For example, nvfp4_all:first=bf16 has the first layer "
+      "in\n"
       "BF16.\n";
   for (const nn::NamedPolicy& policy : nn::Policies()) {
     absl::StrAppend(&text, "\n", policy.name);
