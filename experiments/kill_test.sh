@@ -5,6 +5,7 @@
 #   bazel test //experiments:kill_test
 #   bazel run //experiments:kill_test -- 100    # as many kills as you like
 set -uo pipefail
+source "${PWD}/experiments/killing.sh"
 
 readonly kills="${1:-5}"
 readonly train="${PWD}/experiments/train"
@@ -28,12 +29,6 @@ numbers() {  # numbers OUTPUT_DIR
     sed -E 's/"time":[0-9.]+,//'
 }
 
-fail() {
-  echo "FAILED: $*"
-  tail -n 20 "${work}/log"
-  exit 1
-}
-
 started="$(date +%s%N)"
 run "${work}/whole" || fail "the run that nothing interrupts"
 readonly duration=$((($(date +%s%N) - started) / 1000000))
@@ -45,13 +40,7 @@ readonly lines="$(grep -c '"train/loss"' "${work}/expected")"
 begun=0
 for ((i = 1; i <= kills; ++i)); do
   out="${work}/killed-${i}"
-  delay=$((RANDOM * duration / 32768))
-  run "${out}" &
-  pid=$!
-  sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
-  # The function runs in a shell of its own; the training is its child.
-  pkill -KILL -P "${pid}"
-  wait "${pid}" 2>/dev/null
+  run_and_kill "${out}"
   if [[ ! -e "${out}/train/latest/run.json" ]]; then
     echo "kill ${i} after ${delay} ms: the run had not begun"
     continue

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/finished_record.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -14,12 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 FoundRecord Found(const Cell& cell, double iou) {
-  ArmRecord record;
-  record.arm = cell.arm;
-  record.policy = cell.policy;
-  record.seed = cell.seed();
-  record.digest = cell.digest;
-  record.finished = true;
+  ArmRecord record = FinishedRecord(cell);
   record.metrics = {{"loss", "val loss", "", 1 - iou, false},
                     {"mean_iou", "mIoU", "", iou, true, true}};
   record.train_seconds = 10;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/atomic_file.h"
+#include "experiments/finished_record.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -85,12 +86,7 @@ TEST(StudySpec, EverySeedIsChecked) {
 
 FoundRecord Found(const Cell& cell, const std::string& cpu,
                   const std::string& path) {
-  ArmRecord record;
-  record.arm = cell.arm;
-  record.policy = cell.policy;
-  record.seed = cell.seed();
-  record.digest = cell.digest;
-  record.finished = true;
+  ArmRecord record = FinishedRecord(cell);
   record.cpu = cpu;
   record.device = "cpu";
   return {path, record};

@@ -3,6 +3,7 @@
 # command ends with the numbers of one that was not; what is done is not trained
 # again; a pinned study chooses neither its arms nor its seeds.
 set -uo pipefail
+source "${PWD}/experiments/killing.sh"
 
 readonly study="${PWD}/experiments/study"
 readonly pinned="${PWD}/experiments/first_convolution_s025"
@@ -24,12 +25,6 @@ numbers() {  # numbers OUTPUT_DIR
   grep '^| ' "$1/study.md" | sed -E 's/[^|]*± [^|]*\|$/|/'
 }
 
-fail() {
-  echo "FAILED: $*"
-  tail -n 20 "${work}/log"
-  exit 1
-}
-
 expect_refused() {  # expect_refused TEXT COMMAND...
   local text="$1"
   shift
@@ -49,13 +44,7 @@ grep -q '^4 of 4 cells are done' "${work}/whole/study.md" ||
 
 for ((i = 1; i <= 3; ++i)); do
   out="${work}/killed-${i}"
-  delay=$((RANDOM * duration / 32768))
-  run "${out}" &
-  pid=$!
-  sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
-  # The function runs in a shell of its own; the study is its child.
-  pkill -KILL -P "${pid}"
-  wait "${pid}" 2>/dev/null
+  run_and_kill "${out}"
   done_before="$(find "${out}" -name arm.json 2>/dev/null | wc -l)"
   run "${out}" || fail "going on after kill ${i} (${delay} ms)"
   numbers "${out}" >"${work}/actual"

@@ -21,48 +21,18 @@ absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
                         cpu_contiguous.numel());
 }
 
-// What both ways of quantising an operand begin with.
-struct Layout {
-  quant::BlockGrid grid;
-  at::Tensor source;
-};
-
-absl::StatusOr<Layout> LayOut(const at::Tensor& tensor, Operand operand,
-                              const ConvGeometry& geometry,
-                              const OperandFormat& format) {
-  const absl::StatusOr<quant::BlockGrid> grid =
-      OperandGrid(tensor.sizes(), operand, geometry, format);
-  if (!grid.ok()) return grid.status();
-  return Layout{*grid, tensor.detach().cpu().contiguous()};
+at::Tensor DenseOnCpu(const at::Tensor& tensor) {
+  return tensor.detach().cpu().contiguous();
 }
 
-absl::StatusOr<GemmOperand> Quantized(
-    const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
-    const OperandFormat& format, const quant::QuantizeOptions& options,
-    std::optional<QuantizedOperand>* taken_apart) {
-  at::Tensor values;
-  absl::StatusOr<float> scale;
-  if (taken_apart != nullptr) {
-    absl::StatusOr<QuantizedOperand> quantized =
-        QuantizeOperandTensor(tensor, operand, geometry, format, options);
-    if (!quantized.ok()) return quantized.status();
-    values = at::empty_like(quantized->source);
-    scale = quant::OperandValues(quantized->packed, MutableValues(values));
-    *taken_apart = *std::move(quantized);
-  } else {
-    const absl::StatusOr<Layout> layout =
-        LayOut(tensor, operand, geometry, format);
-    if (!layout.ok()) return layout.status();
-    values = at::empty_like(layout->source);
-    scale = quant::QuantizeOperand(*format.recipe(), layout->grid,
-                                   Values(layout->source),
-                                   MutableValues(values), options);
-  }
-  if (!scale.ok()) return scale.status();
-  const at::Device device = tensor.device();
-  return GemmOperand{
-      values.to(device),
-      at::scalar_tensor(*scale, at::TensorOptions(at::kFloat).device(device))};
+absl::StatusOr<QuantizedOperand> TakeApart(
+    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const quant::BlockGrid& grid, const quant::QuantizeOptions& options) {
+  const at::Tensor source = DenseOnCpu(tensor);
+  absl::StatusOr<quant::PackedTensor> packed =
+      quant::Quantize(recipe, grid, Values(source), options);
+  if (!packed.ok()) return packed.status();
+  return QuantizedOperand{source, *std::move(packed)};
 }
 
 }  // namespace
@@ -107,26 +77,54 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
       weight, input_channels == geometry.transposed ? 1 : 2, recipe);
 }
 
+absl::StatusOr<GemmOperand> QuantizeOnGrid(
+    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart) {
+  at::Tensor values;
+  absl::StatusOr<float> scale;
+  if (taken_apart != nullptr) {
+    absl::StatusOr<QuantizedOperand> quantized =
+        TakeApart(tensor, recipe, grid, options);
+    if (!quantized.ok()) return quantized.status();
+    values = at::empty_like(quantized->source);
+    scale = quant::OperandValues(quantized->packed, MutableValues(values));
+    *taken_apart = *std::move(quantized);
+  } else {
+    const at::Tensor source = DenseOnCpu(tensor);
+    values = at::empty_like(source);
+    scale = quant::QuantizeOperand(recipe, grid, Values(source),
+                                   MutableValues(values), options);
+  }
+  if (!scale.ok()) return scale.status();
+  const at::Device device = tensor.device();
+  return GemmOperand{
+      values.to(device),
+      at::scalar_tensor(*scale, at::TensorOptions(at::kFloat).device(device))};
+}
+
 absl::StatusOr<GemmOperand> MakeGemmOperand(
     const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
     const OperandFormat& format, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
   if (taken_apart != nullptr) taken_apart->reset();
-  if (format.recipe() != nullptr) {
-    return Quantized(tensor, operand, geometry, format, options, taken_apart);
+  if (format.recipe() == nullptr) {
+    return GemmOperand{RoundTo(tensor, std::get<PlainFormat>(format.format)),
+                       {}};
   }
-  return GemmOperand{RoundTo(tensor, std::get<PlainFormat>(format.format)), {}};
+  const absl::StatusOr<quant::BlockGrid> grid =
+      OperandGrid(tensor.sizes(), operand, geometry, format);
+  if (!grid.ok()) return grid.status();
+  return QuantizeOnGrid(tensor, *format.recipe(), *grid, options, taken_apart);
 }
 
 absl::StatusOr<QuantizedOperand> QuantizeOperandTensor(
     const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
     const OperandFormat& format, const quant::QuantizeOptions& options) {
-  absl::StatusOr<Layout> layout = LayOut(tensor, operand, geometry, format);
-  if (!layout.ok()) return layout.status();
-  absl::StatusOr<quant::PackedTensor> packed = quant::Quantize(
-      *format.recipe(), layout->grid, Values(layout->source), options);
-  if (!packed.ok()) return packed.status();
-  return QuantizedOperand{layout->source, *std::move(packed)};
+  const absl::StatusOr<quant::BlockGrid> grid =
+      OperandGrid(tensor.sizes(), operand, geometry, format);
+  if (!grid.ok()) return grid.status();
+  return TakeApart(tensor, *format.recipe(), *grid, options);
 }
 
 at::Tensor RoundTo(const at::Tensor& tensor, PlainFormat format) {

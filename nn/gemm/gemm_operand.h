@@ -61,6 +61,15 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
                                              const ConvGeometry& geometry,
                                              const OperandFormat& format);
 
+// `tensor` (FP32, any device), taken as dense and row-major, with the blocks of
+// `grid`: what the operands of all three GEMMs are made by. With `taken_apart`
+// the quantised operand is returned there, too, from the same one quantisation.
+// Errors: the quantiser's.
+absl::StatusOr<GemmOperand> QuantizeOnGrid(
+    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
+    std::optional<QuantizedOperand>* taken_apart);
+
 // `tensor` (FP32, any device; quantisation itself runs on the CPU) as `operand`
 // in `format`. With `taken_apart`, a quantised operand is returned there, too,
 // from the same one quantisation; it is reset for a plain format.

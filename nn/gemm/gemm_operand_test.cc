@@ -169,9 +169,9 @@ Identified MakeIdentified(const Case& c) {
   }
   std::vector<Position> order;
   for (int64_t n = 0; n < s[0]; ++n) {
-    for (int64_t c = 0; c < s[1]; ++c) {
+    for (int64_t channel = 0; channel < s[1]; ++channel) {
       for (int64_t h = 0; h < s[2]; ++h) {
-        for (int64_t w = 0; w < s[3]; ++w) order.push_back({n, c, h, w});
+        for (int64_t w = 0; w < s[3]; ++w) order.push_back({n, channel, h, w});
       }
     }
   }

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "quant/quantizer.h"
+#include "quant/block_grid.h"
 
 namespace cnn_fp4::nn {
 namespace {
@@ -23,12 +22,6 @@ const quant::Recipe* AlongPositions(const OperandFormat* format) {
   return format != nullptr && format->blocking == Blocking::kReductionAxis
              ? format->recipe()
              : nullptr;
-}
-
-bool Rotated(const OperandFormat* format) {
-  const quant::Recipe* const recipe =
-      format == nullptr ? nullptr : format->recipe();
-  return recipe != nullptr && recipe->hadamard;
 }
 
 // Whether no block of `recipe` leaves a run of `length` elements.
@@ -75,10 +68,15 @@ at::Tensor Shifted(const at::Tensor& padded, const WgradPlan& plan, int dim,
                       begin + (plan.positions[side] - 1) * stride + 1, stride);
 }
 
+// Without padding the tensor itself, not the copy that constant_pad_nd makes.
+at::Tensor Padded(const at::Tensor& tensor, int64_t height, int64_t width) {
+  if (height == 0 && width == 0) return tensor;
+  return at::constant_pad_nd(tensor, {width, width, height, height});
+}
+
 at::Tensor Windows(const at::Tensor& source, const WgradPlan& plan) {
   const ConvGeometry& g = plan.geometry;
-  const at::Tensor padded =
-      at::constant_pad_nd(source, {g.padding[1], g.padding[1]});
+  const at::Tensor padded = Padded(source, 0, g.padding[1]);
   std::vector<at::Tensor> windows;
   for (int64_t k = 0; k < plan.kernel[1]; ++k) {
     windows.push_back(Shifted(padded, plan, 3, k)
@@ -89,8 +87,7 @@ at::Tensor Windows(const at::Tensor& source, const WgradPlan& plan) {
 
 at::Tensor Im2col(const at::Tensor& source, const WgradPlan& plan) {
   const ConvGeometry& g = plan.geometry;
-  const at::Tensor padded = at::constant_pad_nd(
-      source, {g.padding[1], g.padding[1], g.padding[0], g.padding[0]});
+  const at::Tensor padded = Padded(source, g.padding[0], g.padding[1]);
   std::vector<at::Tensor> shifted;
   for (int64_t i = 0; i < plan.kernel[0]; ++i) {
     for (int64_t j = 0; j < plan.kernel[1]; ++j) {
@@ -121,26 +118,10 @@ absl::StatusOr<GemmOperand> QuantizeRows(
   const absl::StatusOr<quant::BlockGrid> grid = quant::BlockGrid::Along(
       {length == 0 ? 0 : size / length, length}, 1, recipe);
   if (!grid.ok()) return grid.status();
-  const at::Tensor source = rows.cpu().contiguous();
-  at::Tensor values = at::empty_like(source);
-  const absl::Span<const float> in(source.const_data_ptr<float>(), size);
-  const absl::Span<float> out(values.mutable_data_ptr<float>(), size);
-  absl::StatusOr<float> scale;
-  if (taken_apart == nullptr) {
-    scale = quant::QuantizeOperand(recipe, *grid, in, out, options);
-  } else {
-    absl::StatusOr<quant::PackedTensor> packed =
-        quant::Quantize(recipe, *grid, in, options);
-    if (!packed.ok()) return packed.status();
-    scale = quant::OperandValues(*packed, out);
-    *taken_apart = QuantizedOperand{source, *std::move(packed)};
-  }
-  if (!scale.ok()) return scale.status();
-  const at::Device device = rows.device();
-  return GemmOperand{
-      values.to(device),
-      at::scalar_tensor(*scale, at::TensorOptions(at::kFloat).device(device)),
-      form};
+  absl::StatusOr<GemmOperand> made =
+      QuantizeOnGrid(rows, recipe, *grid, options, taken_apart);
+  if (made.ok()) made->form = form;
+  return made;
 }
 
 }  // namespace
@@ -151,7 +132,8 @@ absl::StatusOr<WgradPlan> PlanWgrad(absl::Span<const int64_t> x,
                                     const ConvGeometry& geometry,
                                     const OperandFormat& dy_format,
                                     const OperandFormat* x_format) {
-  if (Rotated(&dy_format) != Rotated(x_format)) {
+  const bool x_rotated = x_format != nullptr && x_format->rotated();
+  if (dy_format.rotated() != x_rotated) {
     return absl::InvalidArgumentError(
         "one operand of wgrad is rotated and the other is not, so the rotation "
         "does not cancel");

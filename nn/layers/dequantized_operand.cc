@@ -71,22 +71,24 @@ at::Tensor DequantizedOperand(const at::Tensor& tensor, Operand operand,
       .view(t.sizes());
 }
 
+at::Tensor RowsOfGemm(const at::Tensor& tensor, bool unfolded,
+                      at::IntArrayRef kernel, const ConvGeometry& geometry) {
+  const at::Tensor channels =
+      unfolded ? at::im2col(tensor, kernel, geometry.dilation, geometry.padding,
+                            geometry.stride)
+               : tensor.flatten(2);
+  return channels.transpose(0, 1).flatten(1);
+}
+
 at::Tensor DequantizedRows(const at::Tensor& tensor, bool unfolded,
                            at::IntArrayRef kernel, const ConvGeometry& geometry,
                            const OperandFormat& format) {
-  const auto rows = [&](const at::Tensor& t) {
-    const at::Tensor channels =
-        unfolded ? at::im2col(t, kernel, geometry.dilation, geometry.padding,
-                              geometry.stride)
-                 : t.flatten(2);
-    return channels.transpose(0, 1).flatten(1);
-  };
-  const at::Tensor t = tensor.detach();
+  const at::Tensor matrix =
+      RowsOfGemm(tensor.detach(), unfolded, kernel, geometry);
   const quant::Recipe* const recipe = format.recipe();
   if (recipe == nullptr) {
-    return Rounded(rows(t), std::get<PlainFormat>(format.format));
+    return Rounded(matrix, std::get<PlainFormat>(format.format));
   }
-  const at::Tensor matrix = rows(t);
   const int64_t block = recipe->block_cols;
   const at::Tensor padded =
       at::constant_pad_nd(matrix, {0, (block - matrix.size(1) % block) % block})

@@ -18,8 +18,13 @@ at::Tensor DequantizedOperand(const at::Tensor& tensor, Operand operand,
                               const ConvGeometry& geometry,
                               const OperandFormat& format);
 
-// An operand of wgrad as a matrix [rows of the GEMM, K], in FP64, rotated where
-// the recipe rotates. `unfolded`: im2col is taken of it.
+// An operand of wgrad as a matrix [rows of the GEMM, K], as it is. `unfolded`:
+// im2col is taken of it.
+at::Tensor RowsOfGemm(const at::Tensor& tensor, bool unfolded,
+                      at::IntArrayRef kernel, const ConvGeometry& geometry);
+
+// The same in `format`, with the blocks of a recipe along K, in FP64, rotated
+// where the recipe rotates.
 at::Tensor DequantizedRows(const at::Tensor& tensor, bool unfolded,
                            at::IntArrayRef kernel, const ConvGeometry& geometry,
                            const OperandFormat& format);

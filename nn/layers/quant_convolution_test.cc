@@ -153,34 +153,20 @@ at::Tensor OperandOf(const Tensors& t, const Case& c,
   return {};
 }
 
-// The operands of wgrad as matrices: the one that is not unfolded first. Blocks
-// that do not lie along the positions are those of the tensors.
+// The operands of wgrad as matrices: the one that is not unfolded first.
 std::pair<at::Tensor, at::Tensor> RowsOfWgrad(const Tensors& t, const Case& c,
                                               const ConvPrecision& precision) {
-  const OperandFormat fp64;
-  const auto rows = [&](at::Tensor tensor, Operand operand) {
-    const bool unfolded =
-        (operand == Operand::kWgradX) != c.geometry.transposed;
-    const OperandFormat* format = precision.Get(operand);
-    if (format == nullptr) {  // The operand of fprop.
-      tensor = DequantizedOperand(tensor, Operand::kFpropX, c.geometry,
-                                  precision.fprop_x);
-      format = &fp64;
-    }
-    if (tensor.scalar_type() == at::kDouble) {
-      // Already what it stands for; FP32 would round it.
-      const at::Tensor channels =
-          unfolded ? at::im2col(tensor, {c.w[2], c.w[3]}, c.geometry.dilation,
-                                c.geometry.padding, c.geometry.stride)
-                   : tensor.flatten(2);
-      return at::Tensor(channels.transpose(0, 1).flatten(1));
-    }
-    return DequantizedRows(tensor, unfolded, {c.w[2], c.w[3]}, c.geometry,
-                           *format);
-  };
-  const at::Tensor dy = rows(t.dy, Operand::kWgradDy);
-  const at::Tensor x = rows(t.x.detach(), Operand::kWgradX);
-  return c.geometry.transposed ? std::make_pair(x, dy) : std::make_pair(dy, x);
+  const at::IntArrayRef kernel(&c.w[2], 2);
+  const bool transposed = c.geometry.transposed;
+  const at::Tensor dy =
+      DequantizedRows(t.dy, transposed, kernel, c.geometry, precision.wgrad_dy);
+  const at::Tensor x =
+      precision.wgrad_x
+          ? DequantizedRows(t.x, !transposed, kernel, c.geometry,
+                            *precision.wgrad_x)
+          : RowsOfGemm(OperandOf(t, c, precision, Operand::kFpropX),
+                       !transposed, kernel, c.geometry);
+  return transposed ? std::make_pair(x, dy) : std::make_pair(dy, x);
 }
 
 at::Tensor ProductOfRows(const Case& c, const at::Tensor& a,

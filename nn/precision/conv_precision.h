@@ -40,6 +40,8 @@ struct OperandFormat {
   const quant::Recipe* recipe() const {
     return std::get_if<quant::Recipe>(&format);
   }
+  // Whether the recipe rotates its blocks (a random Hadamard transform).
+  bool rotated() const { return recipe() != nullptr && recipe()->hadamard; }
   friend bool operator==(const OperandFormat& a, const OperandFormat& b) {
     return a.format == b.format && a.blocking == b.blocking;
   }

@@ -130,8 +130,7 @@ absl::Status CheckRotation(const LayerInfo& layer,
                            const ConvPrecision& precision) {
   const auto rotated = [&](Operand operand) {
     const OperandFormat* const format = precision.Get(operand);
-    return format != nullptr && format->recipe() != nullptr &&
-           format->recipe()->hadamard;
+    return format != nullptr && format->rotated();
   };
   const bool dy = rotated(Operand::kWgradDy);
   if (dy == rotated(Operand::kWgradX)) return absl::OkStatus();
