@@ -19,6 +19,7 @@
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prefetch.h"
+#include "quant/device_quantizer.h"
 #include "quant/formats/float16.h"
 #include "quant/guarded_call.h"
 #include "quant/quantize_checks.h"
@@ -292,6 +293,23 @@ absl::Status FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
   return status;
 }
 
+// The implementation for a call whose views are not both the CPU's.
+absl::StatusOr<const DeviceQuantizer*> DeviceOf(Device x, Device y) {
+  if (x != y) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the input lies on ", NameOf(x), ", the output on ",
+                     NameOf(y), ": both must lie on one device"));
+  }
+  const DeviceQuantizer* const quantizer = FindDeviceQuantizer(x);
+  if (quantizer == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat("no quantiser for ", NameOf(x),
+                     " tensors is linked: add //quant/cuda to the binary's "
+                     "deps, or copy the tensor to the CPU"));
+  }
+  return quantizer;
+}
+
 absl::StatusOr<float> AmaxOf(const TensorView& x) {
   if (x.dtype == DType::kFloat32) return Amax(Float32Of(x));
   const std::optional<float> amax = NarrowAmax(x);
@@ -362,8 +380,36 @@ absl::StatusOr<float> Amax(const TensorView& x) {
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           const TensorView& x, const MutableTensorView& y,
                           const QuantizeOptions& options) {
+  if (x.device != Device::kCpu || y.device != Device::kCpu) {
+    const absl::StatusOr<const DeviceQuantizer*> device =
+        DeviceOf(x.device, y.device);
+    if (!device.ok()) return device.status();
+    return (*device)->FakeQuantize(recipe, grid, x, y, options);
+  }
   return Guarded(
       [&] { return FakeQuantizeViews(recipe, grid, x, y, options); });
+}
+
+absl::Status QuantizeOperand(const Recipe& recipe, const BlockGrid& grid,
+                             const TensorView& x, const MutableTensorView& y,
+                             float* tensor_scale,
+                             const QuantizeOptions& options) {
+  if (x.device != Device::kCpu || y.device != Device::kCpu) {
+    const absl::StatusOr<const DeviceQuantizer*> device =
+        DeviceOf(x.device, y.device);
+    if (!device.ok()) return device.status();
+    return (*device)->QuantizeOperand(recipe, grid, x, y, tensor_scale,
+                                      options);
+  }
+  if (x.dtype != DType::kFloat32 || y.dtype != DType::kFloat32) {
+    return absl::UnimplementedError(
+        "operands of another type than FP32 are made on a device only");
+  }
+  const absl::StatusOr<float> scale =
+      QuantizeOperand(recipe, grid, Float32Of(x), Float32Of(y), options);
+  if (!scale.ok()) return scale.status();
+  *tensor_scale = *scale;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,

@@ -65,15 +65,24 @@ CNN_FP4_HOST_DEVICE constexpr PhiloxBlock PhiloxAt(uint64_t index,
       key);
 }
 
+// Word i % 4 of a block, by choices: an index that is known at run time only
+// would put the block into memory on a GPU.
+CNN_FP4_HOST_DEVICE constexpr uint32_t WordOf(const PhiloxBlock& block,
+                                              uint64_t i) {
+  const uint32_t low = (i & 1) != 0 ? block.words[1] : block.words[0];
+  const uint32_t high = (i & 1) != 0 ? block.words[3] : block.words[2];
+  return (i & 2) != 0 ? high : low;
+}
+
 // The 8 and the 32 random bits of element `index` at a step.
 CNN_FP4_HOST_DEVICE constexpr uint8_t RandomByte(uint64_t index, PhiloxKey key,
                                                  uint64_t step = 0) {
-  const uint32_t word = PhiloxAt(index / 16, key, step).words[index / 4 % 4];
+  const uint32_t word = WordOf(PhiloxAt(index / 16, key, step), index / 4);
   return static_cast<uint8_t>(word >> (8 * (index % 4)));
 }
 CNN_FP4_HOST_DEVICE constexpr uint32_t RandomWord(uint64_t index, PhiloxKey key,
                                                   uint64_t step = 0) {
-  return PhiloxAt(index / 4, key, step).words[index % 4];
+  return WordOf(PhiloxAt(index / 4, key, step), index);
 }
 
 }  // namespace cnn_fp4::quant

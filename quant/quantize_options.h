@@ -21,6 +21,24 @@ enum class NonFinitePolicy {
                // blocks, and the tensor's amax, are as if it were not there.
 };
 
+// What only calls on a device's memory look at; every pointer is that device's.
+struct DeviceOptions {
+  // A cudaStream_t: what is asked for runs in its order, and no call waits for
+  // it. Null: the legacy default stream.
+  void* stream = nullptr;
+  // QuantizeOptions::tensor_amax and row_amaxes, without a way to the host.
+  const float* amax = nullptr;
+  // QuantizeOptions::block_scales.
+  const float* block_scales = nullptr;
+  // Added to QuantizeOptions::step when the kernel runs, so that a captured
+  // graph draws new bits at each replay.
+  const uint64_t* step_counter = nullptr;
+  // Set to 1 where the input holds a NaN or an infinity and is not saturated.
+  // No call on a device can refuse a value without waiting for it:
+  // NonFinitePolicy::kRefuse is kPropagate and this flag there.
+  uint32_t* nonfinite = nullptr;
+};
+
 struct QuantizeOptions {
   NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;
   // The tensor's amax when the caller knows it (static calibration): saves a
@@ -47,6 +65,7 @@ struct QuantizeOptions {
   int64_t first_element = 0;
   // Signs of the Hadamard transform, for recipes that have one.
   uint16_t hadamard_signs = kDefaultHadamardSigns;
+  DeviceOptions device;
 };
 
 }  // namespace cnn_fp4::quant

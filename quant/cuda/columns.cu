@@ -1,0 +1,87 @@
+// Way::kColumns.
+
+#include "quant/cuda/dispatch.h"
+#include "quant/cuda/kernels.h"
+#include "quant/cuda/launch.cuh"
+
+namespace cnn_fp4::quant::cuda {
+namespace {
+
+// A thread needs many registers.
+constexpr int kColumnThreads = 128;
+
+template <int kCount>
+__host__ __device__ int64_t Tasks(const Grid& g) {
+  return g.outer * g.col_blocks() * (g.inner / kCount);
+}
+
+template <class Compiled, class In, class Out, int kCount, int kLength>
+__global__ void __launch_bounds__(kColumnThreads)
+    ColumnsKernel(const __grid_constant__ QuantizeArgs a) {
+  const TensorFactors t = a.FactorsOfRow(0);
+  const uint64_t step = a.StepNow();
+  if (GlobalThread() == 0) StoreTensorScale(a, 0);
+  const int64_t tasks = Tasks<kCount>(a.grid);
+  for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
+    Columns<kCount, kLength> c;
+    LoadColumns<In>(a, task, c);
+    QuantizeColumns<Compiled, Out>(a, t, step, c);
+  }
+}
+
+template <class In, int kCount, int kLength>
+__global__ void __launch_bounds__(kColumnThreads)
+    AmaxColumnsKernel(const __grid_constant__ QuantizeArgs a) {
+  uint32_t amax = 0;
+  const int64_t tasks = Tasks<kCount>(a.grid);
+  for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
+    Columns<kCount, kLength> c;
+    LoadColumns<In>(a, task, c);
+    amax = AmaxOfColumns(amax, c);
+  }
+  StoreLargest(amax, a.amax_bits);
+}
+
+template <int kCount, int kLength>
+const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
+                         void* stream) {
+  const char* error = nullptr;
+  const int64_t tasks = Tasks<kCount>(args.grid);
+  if (kernel == Kernel::kAmaxColumns) {
+    WithInput(args.in, [&](auto in) {
+      error = LaunchOver<kColumnThreads>(AmaxColumnsKernel<decltype(in), kCount, kLength>,
+                         tasks, args, stream);
+    });
+    return error;
+  }
+  WithTypes(args, [&](auto in, auto out) {
+    using In = decltype(in);
+    using Out = decltype(out);
+    if constexpr (kHasColumnKernel<In, Out>) {
+      error =
+          IsStochastic(args.rounding)
+              ? LaunchOver<kColumnThreads>(ColumnsKernel<StochasticOnly, In, Out, kCount,
+                                         kLength>,
+                           tasks, args, stream)
+              : LaunchOver<kColumnThreads>(
+                    ColumnsKernel<NearestOnly, In, Out, kCount, kLength>,
+                    tasks, args, stream);
+    } else {
+      error = "no kernel for these element types";
+    }
+  });
+  return error;
+}
+
+}  // namespace
+
+const char* LaunchColumns(Kernel kernel, const QuantizeArgs& args,
+                          void* stream) {
+  return args.grid.block_cols <= kShortColumn
+             ? LaunchLength<kShortColumnCount, kShortColumn>(kernel, args,
+                                                             stream)
+             : LaunchLength<kLongColumnCount, kLongColumn>(kernel, args,
+                                                           stream);
+}
+
+}  // namespace cnn_fp4::quant::cuda

@@ -1,0 +1,337 @@
+#include "quant/cuda/device_cases.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gtest/gtest.h"
+#include "quant/formats/float16.h"
+#include "quant/quantizer.h"
+#include "quant/reference/reference_quantizer.h"
+
+namespace cnn_fp4::quant::cuda {
+namespace {
+
+const char* NameOfType(DType type) {
+  switch (type) {
+    case DType::kFloat32:
+      return "fp32";
+    case DType::kFloat16:
+      return "fp16";
+    case DType::kBfloat16:
+      return "bf16";
+  }
+  return "?";
+}
+
+// A tensor of the device with room for `misaligned` elements before it.
+class DeviceTensor {
+ public:
+  DeviceTensor(DeviceMemory& memory, int64_t bytes, int64_t offset)
+      : memory_(memory),
+        base_(static_cast<char*>(memory.Allocate(bytes + offset + 1))),
+        data_(base_ + offset) {}
+  ~DeviceTensor() { memory_.Free(base_); }
+  DeviceTensor(const DeviceTensor&) = delete;
+  DeviceTensor& operator=(const DeviceTensor&) = delete;
+
+  void* data() const { return data_; }
+  template <class T>
+  T* As() const {
+    return reinterpret_cast<T*>(data_);
+  }
+
+ private:
+  DeviceMemory& memory_;
+  char* const base_;
+  char* const data_;
+};
+
+std::vector<uint8_t> ToBytes(DType type, const std::vector<float>& x) {
+  std::vector<uint8_t> bytes(x.size() * SizeOf(type));
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (type == DType::kFloat32) {
+      memcpy(&bytes[4 * i], &x[i], 4);
+    } else {
+      const uint16_t narrow =
+          type == DType::kFloat16 ? EncodeHalf(x[i]) : EncodeBfloat16(x[i]);
+      memcpy(&bytes[2 * i], &narrow, 2);
+    }
+  }
+  return bytes;
+}
+
+std::vector<float> FromBytes(DType type, const std::vector<uint8_t>& bytes) {
+  std::vector<float> x(bytes.size() / SizeOf(type));
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (type == DType::kFloat32) {
+      memcpy(&x[i], &bytes[4 * i], 4);
+    } else {
+      uint16_t narrow;
+      memcpy(&narrow, &bytes[2 * i], 2);
+      x[i] = type == DType::kFloat16 ? DecodeHalf(narrow)
+                                     : DecodeBfloat16(narrow);
+    }
+  }
+  return x;
+}
+
+// What `values` become in `type`: rounded, and limited where asked.
+std::vector<float> Rounded(DType type, bool limit, std::vector<float> values) {
+  const float largest = type == DType::kFloat16   ? 65504.0f
+                        : type == DType::kBfloat16 ? 0x1.FEp127f
+                                                   : INFINITY;
+  for (float& v : values) {
+    if (limit) v = std::fmin(std::fmax(v, -largest), largest);
+  }
+  return FromBytes(type, ToBytes(type, values));
+}
+
+// Blocks of several magnitudes, zeros, ties of E2M1, the odd NaN.
+std::vector<float> Values(int64_t size, bool nonfinite) {
+  std::mt19937 random(20261127);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(size);
+  float magnitude = 1.0f;
+  for (int64_t i = 0; i < size; ++i) {
+    if (i % 16 == 0) {
+      magnitude = std::ldexp(1.0f, static_cast<int>(random() % 12) - 6);
+      if (random() % 16 == 0) magnitude = 0.0f;
+    }
+    x[i] = magnitude * normal(random);
+    if (random() % 8 == 0) {
+      x[i] = magnitude * 0.25f * static_cast<float>(random() % 25) / 6.0f;
+    }
+    if (random() % 64 == 0) x[i] = -0.0f;
+    if (nonfinite && random() % 97 == 0) {
+      const float odd[] = {NAN, INFINITY, -INFINITY};
+      x[i] = odd[random() % 3];
+    }
+  }
+  return x;
+}
+
+BlockGrid GridOf(const DeviceCase& c, const Recipe& recipe) {
+  const absl::StatusOr<BlockGrid> grid =
+      c.tile_rows < 0
+          ? BlockGrid::Along(c.shape, c.axis, recipe)
+          : BlockGrid::Tiles(c.shape, c.tile_rows, c.axis, recipe);
+  EXPECT_TRUE(grid.ok()) << grid.status();
+  return *grid;
+}
+
+void ExpectSame(const std::vector<float>& expected,
+                const std::vector<float>& actual, const char* what) {
+  ASSERT_EQ(expected.size(), actual.size()) << what;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::isnan(expected[i]) && std::isnan(actual[i])) continue;
+    ASSERT_EQ(BitCast<uint32_t>(expected[i]), BitCast<uint32_t>(actual[i]))
+        << what << ", element " << i << ": expected " << expected[i] << ", got "
+        << actual[i];
+  }
+}
+
+// One case under one policy.
+class Comparison {
+ public:
+  Comparison(const DeviceCase& c, const DeviceQuantizer& device,
+             DeviceMemory& memory, const QuantizeOptions& options)
+      : case_(c),
+        device_(device),
+        memory_(memory),
+        options_(options),
+        recipe_(*FindRecipe(c.recipe)),
+        grid_(GridOf(c, recipe_)),
+        size_(grid_.size()),
+        limit_(options.nonfinite == NonFinitePolicy::kSaturate),
+        x_(memory, size_ * SizeOf(c.in), c.misaligned * SizeOf(c.in)) {
+    const std::vector<uint8_t> bytes =
+        ToBytes(c.in, Values(size_, c.nonfinite));
+    memory.ToDevice(bytes.data(), x_.data(), bytes.size());
+    const absl::StatusOr<reference::Result> expected = reference::Quantize(
+        recipe_, grid_, FromBytes(c.in, bytes), options_);
+    EXPECT_TRUE(expected.ok()) << expected.status();
+    if (expected.ok()) expected_ = *expected;
+  }
+
+  void Run() {
+    ASSERT_NO_FATAL_FAILURE(CompareValues());
+    ASSERT_NO_FATAL_FAILURE(CompareOperand());
+    ASSERT_NO_FATAL_FAILURE(ComparePacked());
+  }
+
+ private:
+  TensorView Source() const {
+    return {case_.in, x_.data(), size_, Device::kCuda};
+  }
+
+  std::vector<float> Fetch(const DeviceTensor& y) const {
+    std::vector<uint8_t> bytes(size_ * SizeOf(case_.out));
+    memory_.ToHost(y.data(), bytes.data(), bytes.size());
+    return FromBytes(case_.out, bytes);
+  }
+
+  DeviceTensor Output() const {
+    return {memory_, size_ * SizeOf(case_.out),
+            case_.misaligned * SizeOf(case_.out)};
+  }
+
+  void CompareValues() {
+    const DeviceTensor y = Output();
+    const absl::Status status = device_.FakeQuantize(
+        recipe_, grid_, Source(),
+        {case_.out, y.data(), size_, Device::kCuda}, options_);
+    ASSERT_TRUE(status.ok()) << status;
+    ExpectSame(Rounded(case_.out, limit_, expected_.values), Fetch(y),
+               "values");
+  }
+
+  void CompareOperand() {
+    if (recipe_.tensor_scale == TensorScale::kPerRow) return;
+    const DeviceTensor y = Output();
+    const DeviceTensor scale(memory_, sizeof(float), 0);
+    const absl::Status status = device_.QuantizeOperand(
+        recipe_, grid_, Source(), {case_.out, y.data(), size_, Device::kCuda},
+        scale.As<float>(), options_);
+    ASSERT_TRUE(status.ok()) << status;
+    ExpectSame(Rounded(case_.out, limit_, expected_.operand), Fetch(y),
+               "operand");
+    std::vector<float> actual(1);
+    memory_.ToHost(scale.data(), actual.data(), sizeof(float));
+    ExpectSame(expected_.packed.tensor_scales, actual, "scale of the operand");
+  }
+
+  void ComparePacked() {
+    const PackedTensor& packed = expected_.packed;
+    const bool is_float32 = recipe_.scale_format == ScaleFormat::kFloat32;
+    const int64_t blocks = grid_.num_blocks();
+    const DeviceTensor codes(memory_, packed.codes.size(), case_.misaligned);
+    const DeviceTensor scales(memory_, blocks * 4, 0);
+    const DeviceTensor tensor_scales(memory_, packed.tensor_scales.size() * 4,
+                                     0);
+    QuantizedView view;
+    view.codes = codes.As<uint8_t>();
+    (is_float32 ? view.scales : view.scales) =
+        is_float32 ? nullptr : scales.As<uint8_t>();
+    view.scales_float32 = is_float32 ? scales.As<float>() : nullptr;
+    view.tensor_scales = tensor_scales.As<float>();
+    view.device = Device::kCuda;
+    absl::Status status =
+        device_.Quantize(recipe_, grid_, Source(), view, options_);
+    ASSERT_TRUE(status.ok()) << status;
+    std::vector<uint8_t> bytes(packed.codes.size());
+    memory_.ToHost(codes.data(), bytes.data(), bytes.size());
+    ASSERT_EQ(packed.codes, bytes) << "codes";
+    if (is_float32) {
+      std::vector<float> actual(blocks);
+      memory_.ToHost(scales.data(), actual.data(), blocks * sizeof(float));
+      ASSERT_NO_FATAL_FAILURE(
+          ExpectSame(packed.scales_float32, actual, "scales"));
+    } else {
+      bytes.resize(blocks);
+      memory_.ToHost(scales.data(), bytes.data(), blocks);
+      ASSERT_EQ(packed.scales, bytes) << "scales";
+    }
+    std::vector<float> factors(packed.tensor_scales.size());
+    memory_.ToHost(tensor_scales.data(), factors.data(), factors.size() * 4);
+    ASSERT_NO_FATAL_FAILURE(
+        ExpectSame(packed.tensor_scales, factors, "tensor scales"));
+
+    const DeviceTensor y = Output();
+    status = device_.Dequantize(recipe_, grid_, view,
+                                {case_.out, y.data(), size_, Device::kCuda},
+                                options_);
+    ASSERT_TRUE(status.ok()) << status;
+    ExpectSame(Rounded(case_.out, /*limit=*/false, expected_.values), Fetch(y),
+               "de-quantised");
+  }
+
+  const DeviceCase& case_;
+  const DeviceQuantizer& device_;
+  DeviceMemory& memory_;
+  const QuantizeOptions options_;
+  const Recipe recipe_;
+  const BlockGrid grid_;
+  const int64_t size_;
+  const bool limit_;
+  const DeviceTensor x_;
+  reference::Result expected_;
+};
+
+}  // namespace
+
+std::string ToString(const DeviceCase& c) {
+  return absl::StrCat(c.recipe, " [", absl::StrJoin(c.shape, ","), "] axis ",
+                      c.axis, c.tile_rows < 0 ? "" : " tiles", " ",
+                      NameOfType(c.in), "->", NameOfType(c.out),
+                      c.nonfinite ? " nonfinite" : "",
+                      c.misaligned > 0 ? " misaligned" : "");
+}
+
+std::vector<DeviceCase> AllDeviceCases() {
+  constexpr DType kTypes[] = {DType::kFloat32, DType::kFloat16,
+                              DType::kBfloat16};
+  std::vector<DeviceCase> cases;
+  // Every recipe with every modifier, along memory, across, and where nothing
+  // fits.
+  for (const NamedRecipe& named : RecipeRegistry()) {
+    for (const char* modifier :
+         {"", "+ties_away", "+ties_to_zero", "+sr8", "+sr", "+sr_unbiased",
+          "+rht", "+sr+rht"}) {
+      const std::string recipe = named.recipe.name + modifier;
+      const absl::StatusOr<Recipe> found = FindRecipe(recipe);
+      if (!found.ok()) continue;
+      if (found->block_rows > 1) {
+        cases.push_back({recipe, {48, 32}, 1});
+        cases.push_back({recipe, {2, 16, 3, 32}, 3, 1});
+        cases.push_back({recipe, {32, 24, 3, 3}, 1, 0});
+        cases.push_back({recipe, {33, 17}, 1});
+        continue;
+      }
+      cases.push_back({recipe, {6, 64}, 1});
+      cases.push_back({recipe, {2, 32, 4, 6}, 1});
+      if (found->hadamard) continue;
+      cases.push_back({recipe, {3, 37, 5}, 1});
+      cases.push_back({recipe, {4, 21}, 1});
+      cases.push_back({recipe, {2, 3, 8}, 1});
+    }
+  }
+  // Every pair of types, on the ways of training's recipes.
+  for (const char* recipe :
+       {"nvfp4", "nvfp4+sr", "nvfp4+sr+rht", "mxfp4", "mxfp4+sr8", "pow2_1x16",
+        "nvfp4_modelopt", "mxfp4+block=64", "nvfp4_2d", "nvfp4_2d+sr"}) {
+    for (const DType in : kTypes) {
+      for (const DType out : kTypes) {
+        for (const bool nonfinite : {false, true}) {
+          cases.push_back({recipe, {64, 64}, 1, -1, in, out, nonfinite});
+          if (FindRecipe(recipe)->block_rows > 1) continue;
+          cases.push_back({recipe, {2, 64, 8, 4}, 1, -1, in, out, nonfinite});
+        }
+      }
+    }
+    cases.push_back({recipe, {64, 64}, 1, -1, DType::kFloat32, DType::kFloat32,
+                     false, 1});
+    cases.push_back({recipe, {64, 64}, 1, -1, DType::kBfloat16,
+                     DType::kBfloat16, false, 3});
+  }
+  return cases;
+}
+
+void RunDeviceCase(const DeviceCase& c, const DeviceQuantizer& device,
+                   DeviceMemory& memory) {
+  for (const NonFinitePolicy policy :
+       {NonFinitePolicy::kPropagate, NonFinitePolicy::kSaturate}) {
+    QuantizeOptions options;
+    options.nonfinite = policy;
+    options.seed = 7;
+    options.stream = 11;
+    options.step = (uint64_t{1} << 40) + 5;
+    Comparison comparison(c, device, memory, options);
+    ASSERT_NO_FATAL_FAILURE(comparison.Run());
+  }
+}
+
+}  // namespace cnn_fp4::quant::cuda

@@ -1,0 +1,59 @@
+#ifndef QUANT_CUDA_DISPATCH_H_
+#define QUANT_CUDA_DISPATCH_H_
+
+// From the element types of a call, known at run time, to the ones that kernels
+// are compiled for.
+
+#include <type_traits>
+#include <utility>
+
+#include "quant/cuda/elements.h"
+#include "quant/cuda/quantize_args.h"
+
+namespace cnn_fp4::quant::cuda {
+
+// Calls f(In()).
+template <class F>
+void WithInput(DType in, F&& f) {
+  switch (in) {
+    case DType::kFloat32:
+      return f(Float32());
+    case DType::kFloat16:
+      return f(Float16());
+    case DType::kBfloat16:
+      return f(Bfloat16());
+  }
+}
+
+// Calls f(In(), Out()).
+template <class F>
+void WithTypes(const QuantizeArgs& a, F&& f) {
+  WithInput(a.in, [&](auto in) {
+    if (a.values == nullptr) return f(in, Packed());
+    WithInput(a.out, [&](auto out) { f(in, out); });
+  });
+}
+
+// Whether WithTypes' types have a kernel on the ways that are compiled for
+// them: FP16 to BF16 and back have not, they take Way::kUnits.
+template <class In, class Out>
+inline constexpr bool kHasKernel =
+    !(std::is_same<In, Float16>::value && std::is_same<Out, Bfloat16>::value) &&
+    !(std::is_same<In, Bfloat16>::value && std::is_same<Out, Float16>::value);
+
+// The pairs that kColumns has: the same type, or what training asks for.
+template <class In, class Out>
+inline constexpr bool kHasColumnKernel =
+    std::is_same<In, Out>::value || std::is_same<Out, Packed>::value ||
+    (std::is_same<In, Float32>::value && std::is_same<Out, Bfloat16>::value);
+
+// Lengths of blocks that kColumns is compiled for, and how many neighbours a
+// thread takes: together the elements that fit its registers.
+inline constexpr int kShortColumn = 16;
+inline constexpr int kShortColumnCount = 4;
+inline constexpr int kLongColumn = 32;
+inline constexpr int kLongColumnCount = 2;
+
+}  // namespace cnn_fp4::quant::cuda
+
+#endif  // QUANT_CUDA_DISPATCH_H_

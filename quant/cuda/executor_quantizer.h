@@ -1,0 +1,60 @@
+#ifndef QUANT_CUDA_EXECUTOR_QUANTIZER_H_
+#define QUANT_CUDA_EXECUTOR_QUANTIZER_H_
+
+// quant::DeviceQuantizer over an executor: checks a call, chooses the way and
+// runs its passes. The same code drives a GPU and, in tests, the CPU.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "quant/cuda/executor.h"
+#include "quant/cuda/quantize_args.h"
+#include "quant/device_quantizer.h"
+
+namespace cnn_fp4::quant::cuda {
+
+// The fastest way for a call: by recipe, grid, element types and the alignment
+// of its pointers.
+Way ChooseWay(const QuantizeArgs& args);
+
+// "rows", "columns", "tiles", "units".
+std::string ToString(Way way);
+
+class ExecutorQuantizer : public DeviceQuantizer {
+ public:
+  // Makes the executor of a stream.
+  using MakeExecutor = std::function<std::unique_ptr<Executor>(void* stream)>;
+
+  ExecutorQuantizer(Device device, MakeExecutor make_executor);
+
+  absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                            const TensorView& x, const MutableTensorView& y,
+                            const QuantizeOptions& options) const override;
+  absl::Status QuantizeOperand(const Recipe& recipe, const BlockGrid& grid,
+                               const TensorView& x, const MutableTensorView& y,
+                               float* tensor_scale,
+                               const QuantizeOptions& options) const override;
+  absl::Status Quantize(const Recipe& recipe, const BlockGrid& grid,
+                        const TensorView& x, const QuantizedView& out,
+                        const QuantizeOptions& options) const override;
+  absl::Status Dequantize(const Recipe& recipe, const BlockGrid& grid,
+                          const QuantizedView& x, const MutableTensorView& y,
+                          const QuantizeOptions& options) const override;
+  absl::Status ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                         const TensorView& x, float* amax,
+                         const QuantizeOptions& options) const override;
+
+ private:
+  // What the functions that quantise share; `args` says what is written where.
+  absl::Status Run(const Recipe& recipe, const BlockGrid& grid,
+                   const TensorView& x, const QuantizeOptions& options,
+                   QuantizeArgs args) const;
+
+  const Device device_;
+  const MakeExecutor make_executor_;
+};
+
+}  // namespace cnn_fp4::quant::cuda
+
+#endif  // QUANT_CUDA_EXECUTOR_QUANTIZER_H_

@@ -1,0 +1,122 @@
+#ifndef QUANT_CUDA_LAUNCH_CUH_
+#define QUANT_CUDA_LAUNCH_CUH_
+
+// What the kernels share: the lanes of a warp, the size of a launch.
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "quant/cuda/tile.h"
+
+namespace cnn_fp4::quant::cuda {
+
+inline constexpr int kThreads = 256;
+inline constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+
+__device__ inline int64_t GlobalThread() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ inline int64_t TotalThreads() {
+  return static_cast<int64_t>(gridDim.x) * blockDim.x;
+}
+__device__ inline int LaneIndex() { return threadIdx.x % kWarp; }
+
+// One lane, with kUnroll vectors that lie a warp apart: as many loads are on
+// their way at once.
+template <class In, int kUnroll>
+class DeviceLanes {
+ public:
+  __device__ DeviceLanes(int64_t first, int64_t count)
+      : first_(first), count_(count) {}
+
+  template <class F>
+  __device__ void Each(const F& f) {
+    CNN_FP4_UNROLL
+    for (int u = 0; u < kUnroll; ++u) {
+      const int64_t vector = first_ + u * kWarp;
+      if (vector < count_) f(vector, states_[u]);
+    }
+  }
+  __device__ void ReduceMax(int lanes) {
+    for (int distance = 1; distance < lanes; distance *= 2) {
+      CNN_FP4_UNROLL
+      for (int u = 0; u < kUnroll; ++u) {
+        const uint32_t other =
+            __shfl_xor_sync(kAllLanes, states_[u].amax, distance);
+        states_[u].amax = max(states_[u].amax, other);
+      }
+    }
+  }
+  __device__ void ReduceMaxAll() {
+    uint32_t amax = 0;
+    CNN_FP4_UNROLL
+    for (int u = 0; u < kUnroll; ++u) amax = max(amax, states_[u].amax);
+    amax = __reduce_max_sync(kAllLanes, amax);
+    CNN_FP4_UNROLL
+    for (int u = 0; u < kUnroll; ++u) states_[u].amax = amax;
+  }
+  __device__ void Butterfly(int distance) {
+    const bool high = (LaneIndex() & distance) != 0;
+    CNN_FP4_UNROLL
+    for (int u = 0; u < kUnroll; ++u) {
+      CNN_FP4_UNROLL
+      for (int i = 0; i < In::kVector; ++i) {
+        const float own = states_[u].v[i];
+        const float other = __shfl_xor_sync(kAllLanes, own, distance);
+        // (low + high, low - high), each as it is written there.
+        states_[u].v[i] = high ? other - own : own + other;
+      }
+    }
+  }
+  __device__ static int Log2(int power) { return 31 - __clz(power); }
+
+ private:
+  const int64_t first_;
+  const int64_t count_;
+  LaneState<In> states_[kUnroll];
+};
+
+// The largest of the threads' magnitudes goes to *at.
+__device__ inline void StoreLargest(uint32_t amax, uint32_t* at) {
+  amax = __reduce_max_sync(kAllLanes, amax);
+  if (LaneIndex() == 0 && amax != 0) atomicMax(at, amax);
+}
+
+// As many thread blocks as the device holds at once, at most those that
+// `threads` threads make. The kernels stride over the rest.
+template <int kBlock = kThreads, class Kernel>
+int ThreadBlocks(Kernel kernel, int64_t threads) {
+  // Devices of one machine are alike.
+  static const int resident = [kernel] {
+    int device = 0;
+    int processors = 0;
+    int a_processor = 0;
+    if (cudaGetDevice(&device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
+                               device) != cudaSuccess ||
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+            &a_processor, kernel, kBlock, 0) != cudaSuccess) {
+      return 1;
+    }
+    return processors * a_processor;
+  }();
+  const int64_t needed = (threads + kBlock - 1) / kBlock;
+  return static_cast<int>(
+      std::max<int64_t>(1, std::min<int64_t>(needed, resident)));
+}
+
+// Launches kernel<<<...>>>(args) with a thread for each of `threads` tasks.
+template <int kBlock = kThreads, class Kernel>
+const char* LaunchOver(Kernel kernel, int64_t threads, const QuantizeArgs& args,
+                       void* stream) {
+  kernel<<<ThreadBlocks<kBlock>(kernel, threads), kBlock, 0,
+           static_cast<cudaStream_t>(stream)>>>(args);
+  const cudaError_t error = cudaGetLastError();
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+}  // namespace cnn_fp4::quant::cuda
+
+#endif  // QUANT_CUDA_LAUNCH_CUH_

@@ -1,0 +1,151 @@
+#ifndef QUANT_CUDA_QUANTIZE_ARGS_H_
+#define QUANT_CUDA_QUANTIZE_ARGS_H_
+
+// What a kernel is told: quant::Recipe, quant::BlockGrid and
+// quant::QuantizeOptions as plain numbers and pointers to the device's memory,
+// for a compiler that knows no Abseil. cuda_quantizer.cc fills it.
+
+#include <cstdint>
+
+#include "quant/dtype.h"
+#include "quant/formats/host_device.h"
+#include "quant/hadamard.h"
+#include "quant/philox.h"
+#include "quant/rules.h"
+#include "quant/scale_rules.h"
+
+namespace cnn_fp4::quant::cuda {
+
+// quant::BlockGrid, whose header says what the extents mean.
+struct Grid {
+  int64_t outer = 0;
+  int64_t rows = 1;
+  int64_t middle = 1;
+  int64_t cols = 0;
+  int64_t inner = 1;
+  int64_t block_rows = 1;
+  int64_t block_cols = 1;
+
+  CNN_FP4_HOST_DEVICE constexpr int64_t row_blocks() const {
+    return (rows + block_rows - 1) / block_rows;
+  }
+  CNN_FP4_HOST_DEVICE constexpr int64_t col_blocks() const {
+    return (cols + block_cols - 1) / block_cols;
+  }
+  CNN_FP4_HOST_DEVICE constexpr int64_t size() const {
+    return outer * rows * middle * cols * inner;
+  }
+  CNN_FP4_HOST_DEVICE constexpr int64_t num_blocks() const {
+    return outer * row_blocks() * middle * col_blocks() * inner;
+  }
+  CNN_FP4_HOST_DEVICE constexpr int64_t row_stride() const {
+    return middle * cols * inner;
+  }
+
+  // BlockGrid::Block.
+  struct Block {
+    int64_t offset = 0;
+    int64_t rows = 0;
+    int64_t cols = 0;
+    int64_t row = 0;
+  };
+  CNN_FP4_HOST_DEVICE constexpr Block block(int64_t index) const {
+    const int64_t i = index % inner;
+    index /= inner;
+    const int64_t c = index % col_blocks() * block_cols;
+    index /= col_blocks();
+    const int64_t m = index % middle;
+    index /= middle;
+    const int64_t r = index % row_blocks() * block_rows;
+    const int64_t o = index / row_blocks();
+    Block b;
+    b.offset = ((o * rows + r) * middle + m) * cols * inner + c * inner + i;
+    b.rows = block_rows < rows - r ? block_rows : rows - r;
+    b.cols = block_cols < cols - c ? block_cols : cols - c;
+    b.row = o * inner + i;
+    return b;
+  }
+};
+
+struct QuantizeArgs {
+  Grid grid;
+
+  // Pointers to the device's memory; null where nothing is asked for or given.
+  const void* x = nullptr;
+  void* values = nullptr;           // Of `out`; or
+  uint8_t* codes = nullptr;         // two a byte, as in PackedTensor.
+  uint8_t* scales = nullptr;        // One a block: E4M3 or E8M0 bits.
+  float* scales_float32 = nullptr;  // One a block.
+  float* tensor_scales = nullptr;   // One, or one a row.
+  const float* amax = nullptr;      // One, or one a row; null: given_amax.
+  const float* block_scales = nullptr;      // QuantizeOptions::block_scales.
+  const uint64_t* step_counter = nullptr;   // Added to `step`.
+  uint32_t* nonfinite = nullptr;            // Set to 1 by a NaN or an infinity.
+
+  // Scratch: what one kernel leaves for the next.
+  uint32_t* amax_bits = nullptr;    // Largest |x|, as bits: tensor or rows.
+  uint32_t* block_amax = nullptr;   // The same of each block.
+  uint8_t* byte_codes = nullptr;    // One code a byte.
+
+  DType in = DType::kFloat32;
+  DType out = DType::kFloat32;
+  ScaleFormat scale_format = ScaleFormat::kE4m3;
+  ScaleRule rule = ScaleRule::kTransformerEngine;
+  Rounding rounding = Rounding::kNearestEven;
+  float scale_max = 448.0f;
+  bool has_tensor_scale = false;  // Also one for each row.
+  float given_amax = 0.0f;        // Without `amax`.
+  bool amax_per_row = false;
+  bool operand = false;   // Values are q * stored scale.
+  bool saturate = false;  // NonFinitePolicy::kSaturate.
+  bool swizzled = false;  // Scales lie in the 128x4 order of scale_swizzle.h.
+  bool hadamard = false;
+  uint16_t hadamard_signs = kDefaultHadamardSigns;
+  PhiloxKey key;
+  uint64_t step = 0;
+  uint64_t first_element = 0;
+
+  CNN_FP4_HOST_DEVICE constexpr TensorFactors TensorFactorsOf(
+      float tensor_amax) const {
+    return MakeTensorFactors(rule, rounding, scale_max, has_tensor_scale,
+                             tensor_amax, saturate);
+  }
+  // Of a row, or of the tensor.
+  CNN_FP4_HOST_DEVICE constexpr TensorFactors FactorsOfRow(int64_t row) const {
+    return TensorFactorsOf(
+        amax == nullptr ? given_amax : amax[amax_per_row ? row : 0]);
+  }
+  CNN_FP4_HOST_DEVICE constexpr uint64_t StepNow() const {
+    return step_counter == nullptr ? step : step + *step_counter;
+  }
+};
+
+// How the kernels see a tensor, from the fastest to the one for everything.
+enum class Way {
+  kRows,     // Whole 1-D blocks of 16, 32, 64 or 128 along memory.
+  kColumns,  // 1-D blocks of at most 32 across memory, 4 or 8 neighbours at once.
+  kTiles,    // Whole tiles of 16 x 16.
+  kUnits,    // Any blocks, 16 elements at a time, in several passes.
+};
+
+// One launch.
+enum class Kernel {
+  kAmax,          // Of all of x, in any order.
+  kAmaxRows,      // Of the Hadamard transform of x, along memory...
+  kAmaxColumns,   // ...and across.
+  kRows,
+  kColumns,
+  kTiles,
+  kTensorScales,  // amax to tensor_scales, of the tensor or of each row.
+  kAmaxUnits,     // Of the tensor or of each row.
+  kBlockAmaxes,
+  kBlockScales,
+  kElements,
+  kPack,          // byte_codes to codes.
+  kDequantizeRows,
+  kDequantizeUnits,
+};
+
+}  // namespace cnn_fp4::quant::cuda
+
+#endif  // QUANT_CUDA_QUANTIZE_ARGS_H_

@@ -1,0 +1,91 @@
+// Way::kRows and the amax of a whole tensor.
+
+#include "quant/cuda/dispatch.h"
+#include "quant/cuda/kernels.h"
+#include "quant/cuda/launch.cuh"
+
+namespace cnn_fp4::quant::cuda {
+namespace {
+
+// Vectors that a lane has on their way at once.
+constexpr int kUnroll = 2;
+constexpr int kAmaxUnroll = 4;
+
+// Calls f(lanes) for a warp's share of the tensor's vectors.
+template <class In, int kVectors, class F>
+__device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
+  const int64_t count = a.grid.size() / In::kVector;
+  constexpr int64_t kChunk = kWarp * kVectors;
+  const int64_t step = TotalThreads() / kWarp * kChunk;
+  for (int64_t first = GlobalThread() / kWarp * kChunk; first < count;
+       first += step) {
+    DeviceLanes<In, kVectors> lanes(first + LaneIndex(), count);
+    f(lanes);
+  }
+}
+
+template <class In, class Out>
+__global__ void __launch_bounds__(kThreads)
+    RowsKernel(const __grid_constant__ QuantizeArgs a) {
+  const TensorFactors t = a.FactorsOfRow(0);
+  const uint64_t step = a.StepNow();
+  if (GlobalThread() == 0) StoreTensorScale(a, 0);
+  ForEachChunk<In, kUnroll>(
+      a, [&](auto& lanes) { QuantizeRows<In, Out>(a, t, step, lanes); });
+}
+
+// With a whole number of vectors; kRotated: of the transform.
+template <class In>
+__global__ void __launch_bounds__(kThreads)
+    AmaxKernel(const __grid_constant__ QuantizeArgs a) {
+  uint32_t amax = 0;
+  ForEachChunk<In, kAmaxUnroll>(
+      a, [&](auto& lanes) { amax = AmaxOfRows<In>(a, amax, lanes); });
+  // What no vector holds.
+  const int64_t size = a.grid.size();
+  const int64_t rest = size / In::kVector * In::kVector + GlobalThread();
+  if (rest < size) amax = LargerOfElement(a, amax, rest);
+  StoreLargest(amax, a.amax_bits);
+}
+
+// For tensors that do not begin at 16 bytes.
+__global__ void __launch_bounds__(kThreads)
+    UnalignedAmaxKernel(const __grid_constant__ QuantizeArgs a) {
+  uint32_t amax = 0;
+  const int64_t size = a.grid.size();
+  for (int64_t i = GlobalThread(); i < size; i += TotalThreads()) {
+    amax = LargerOfElement(a, amax, i);
+  }
+  StoreLargest(amax, a.amax_bits);
+}
+
+}  // namespace
+
+const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
+  const char* error = nullptr;
+  const int64_t size = args.grid.size();
+  if (kernel == Kernel::kRows) {
+    WithTypes(args, [&](auto in, auto out) {
+      using In = decltype(in);
+      using Out = decltype(out);
+      if constexpr (kHasKernel<In, Out>) {
+        error = LaunchOver(RowsKernel<In, Out>, size / (In::kVector * kUnroll),
+                           args, stream);
+      } else {
+        error = "no kernel for these element types";
+      }
+    });
+    return error;
+  }
+  if (reinterpret_cast<uintptr_t>(args.x) % sizeof(Words<4>) != 0) {
+    return LaunchOver(UnalignedAmaxKernel, size, args, stream);
+  }
+  WithInput(args.in, [&](auto in) {
+    using In = decltype(in);
+    error = LaunchOver(AmaxKernel<In>, size / (In::kVector * kAmaxUnroll), args,
+                       stream);
+  });
+  return error;
+}
+
+}  // namespace cnn_fp4::quant::cuda

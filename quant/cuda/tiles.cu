@@ -1,0 +1,42 @@
+// Way::kTiles: a warp for each tile of 16 x 16.
+
+#include "quant/cuda/dispatch.h"
+#include "quant/cuda/kernels.h"
+#include "quant/cuda/launch.cuh"
+
+namespace cnn_fp4::quant::cuda {
+namespace {
+
+template <class In, class Out>
+__global__ void __launch_bounds__(kThreads)
+    TilesKernel(const __grid_constant__ QuantizeArgs a) {
+  const TensorFactors t = a.FactorsOfRow(0);
+  const uint64_t step = a.StepNow();
+  if (GlobalThread() == 0) StoreTensorScale(a, 0);
+  const int64_t tiles = a.grid.num_blocks();
+  const int64_t warps = TotalThreads() / kWarp;
+  for (int64_t tile = GlobalThread() / kWarp; tile < tiles; tile += warps) {
+    DeviceLanes<In, kTileVectors<In> / kWarp> lanes(LaneIndex(),
+                                                    kTileVectors<In>);
+    QuantizeTile<In, Out>(a, t, step, tile, lanes);
+  }
+}
+
+}  // namespace
+
+const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
+  const char* error = nullptr;
+  WithTypes(args, [&](auto in, auto out) {
+    using In = decltype(in);
+    using Out = decltype(out);
+    if constexpr (kHasKernel<In, Out>) {
+      error = LaunchOver(TilesKernel<In, Out>, args.grid.num_blocks() * kWarp,
+                         args, stream);
+    } else {
+      error = "no kernel for these element types";
+    }
+  });
+  return error;
+}
+
+}  // namespace cnn_fp4::quant::cuda

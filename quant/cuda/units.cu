@@ -1,0 +1,120 @@
+// Way::kUnits, de-quantising, and memory.
+
+#include "quant/cuda/units.h"
+
+#include "quant/cuda/dispatch.h"
+#include "quant/cuda/kernels.h"
+#include "quant/cuda/launch.cuh"
+
+namespace cnn_fp4::quant::cuda {
+namespace {
+
+// One thread for each of `count` tasks.
+template <Kernel kKernel>
+__global__ void __launch_bounds__(kThreads)
+    UnitsKernel(const __grid_constant__ QuantizeArgs a, int64_t count) {
+  [[maybe_unused]] const uint64_t step = a.StepNow();
+  for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
+    if constexpr (kKernel == Kernel::kTensorScales) StoreTensorScale(a, i);
+    if constexpr (kKernel == Kernel::kAmaxUnits) TakeUnitAmax(a, i);
+    if constexpr (kKernel == Kernel::kBlockAmaxes) TakeBlockAmax(a, i);
+    if constexpr (kKernel == Kernel::kBlockScales) ChooseBlockScale(a, step, i);
+    if constexpr (kKernel == Kernel::kElements) QuantizeUnit(a, step, i);
+    if constexpr (kKernel == Kernel::kPack) PackCodes(a, i);
+    if constexpr (kKernel == Kernel::kDequantizeUnits) DequantizeUnit(a, i);
+  }
+}
+
+template <class Out>
+__global__ void __launch_bounds__(kThreads)
+    DequantizeRowsKernel(const __grid_constant__ QuantizeArgs a,
+                         int64_t count) {
+  for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
+    DequantizeVector<Out>(a, i);
+  }
+}
+
+template <class Function>
+const char* LaunchTasks(Function kernel, int64_t count,
+                        const QuantizeArgs& args, void* stream) {
+  kernel<<<ThreadBlocks(kernel, count), kThreads, 0,
+           static_cast<cudaStream_t>(stream)>>>(args, count);
+  const cudaError_t error = cudaGetLastError();
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+const char* TextOf(cudaError_t error) {
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+}  // namespace
+
+const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream) {
+  const Grid& g = args.grid;
+  switch (kernel) {
+    case Kernel::kTensorScales:
+      return LaunchTasks(UnitsKernel<Kernel::kTensorScales>,
+                         args.amax_per_row ? g.outer * g.inner : 1, args,
+                         stream);
+    case Kernel::kAmaxUnits:
+      return LaunchTasks(UnitsKernel<Kernel::kAmaxUnits>, NumUnits(g), args,
+                         stream);
+    case Kernel::kBlockAmaxes:
+      return LaunchTasks(UnitsKernel<Kernel::kBlockAmaxes>, NumUnits(g), args,
+                         stream);
+    case Kernel::kBlockScales:
+      return LaunchTasks(UnitsKernel<Kernel::kBlockScales>, g.num_blocks(),
+                         args, stream);
+    case Kernel::kElements:
+      return LaunchTasks(UnitsKernel<Kernel::kElements>, NumUnits(g), args,
+                         stream);
+    case Kernel::kPack:
+      return LaunchTasks(UnitsKernel<Kernel::kPack>, (g.size() + 1) / 2, args,
+                         stream);
+    case Kernel::kDequantizeUnits:
+      return LaunchTasks(UnitsKernel<Kernel::kDequantizeUnits>, NumUnits(g),
+                         args, stream);
+    case Kernel::kDequantizeRows: {
+      const char* error = nullptr;
+      WithInput(args.out, [&](auto out) {
+        error = LaunchTasks(DequantizeRowsKernel<decltype(out)>, g.size() / 8,
+                            args, stream);
+      });
+      return error;
+    }
+    default:
+      return "not a kernel of units";
+  }
+}
+
+const char* Launch(Kernel kernel, const QuantizeArgs& args, void* stream) {
+  switch (kernel) {
+    case Kernel::kAmax:
+    case Kernel::kAmaxRows:
+    case Kernel::kRows:
+      return LaunchRows(kernel, args, stream);
+    case Kernel::kAmaxColumns:
+    case Kernel::kColumns:
+      return LaunchColumns(kernel, args, stream);
+    case Kernel::kTiles:
+      return LaunchTiles(args, stream);
+    default:
+      return LaunchUnits(kernel, args, stream);
+  }
+}
+
+const char* AllocateOnStream(size_t bytes, void* stream, void** memory) {
+  return TextOf(
+      cudaMallocAsync(memory, bytes, static_cast<cudaStream_t>(stream)));
+}
+
+const char* ZeroOnStream(void* memory, size_t bytes, void* stream) {
+  return TextOf(
+      cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(stream)));
+}
+
+const char* FreeOnStream(void* memory, void* stream) {
+  return TextOf(cudaFreeAsync(memory, static_cast<cudaStream_t>(stream)));
+}
+
+}  // namespace cnn_fp4::quant::cuda

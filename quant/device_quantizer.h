@@ -1,0 +1,67 @@
+#ifndef QUANT_DEVICE_QUANTIZER_H_
+#define QUANT_DEVICE_QUANTIZER_H_
+
+// The seam where the quantiser of a device plugs in. quant/quantizer.h gives it
+// the calls whose views name that device; quant/cuda registers itself when it is
+// linked.
+//
+//   const DeviceQuantizer* cuda = FindDeviceQuantizer(Device::kCuda);
+//   if (cuda == nullptr) ...  // Not linked.
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "quant/block_grid.h"
+#include "quant/quantize_options.h"
+#include "quant/recipe.h"
+#include "quant/tensor_view.h"
+
+namespace cnn_fp4::quant {
+
+// All pointers are of the device's memory, all work is in the order of
+// options.device.stream, and no function waits for it. The bits are those of
+// quant/reference. An error of a launch is Internal, with the driver's text;
+// what fails later shows in the stream.
+class DeviceQuantizer {
+ public:
+  virtual ~DeviceQuantizer() = default;
+
+  // What quantizer.h says of FakeQuantize.
+  virtual absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
+                                    const TensorView& x,
+                                    const MutableTensorView& y,
+                                    const QuantizeOptions& options) const = 0;
+
+  virtual absl::Status QuantizeOperand(
+      const Recipe& recipe, const BlockGrid& grid, const TensorView& x,
+      const MutableTensorView& y, float* tensor_scale,
+      const QuantizeOptions& options) const = 0;
+
+  // Codes and scales of x to `out`. InvalidArgument for swizzled scales of
+  // blocks that do not lie along the last axis.
+  virtual absl::Status Quantize(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, const QuantizedView& out,
+                                const QuantizeOptions& options) const = 0;
+
+  virtual absl::Status Dequantize(const Recipe& recipe, const BlockGrid& grid,
+                                  const QuantizedView& x,
+                                  const MutableTensorView& y,
+                                  const QuantizeOptions& options) const = 0;
+
+  // The largest finite |x| to *amax; what ScaleAmax says for a recipe.
+  virtual absl::Status ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                 const TensorView& x, float* amax,
+                                 const QuantizeOptions& options) const = 0;
+};
+
+// "CPU", "CUDA".
+absl::string_view NameOf(Device device);
+
+// For the implementation: before main, once a device. It is never deleted.
+void RegisterDeviceQuantizer(Device device, const DeviceQuantizer* quantizer);
+
+// Null where none is linked.
+const DeviceQuantizer* FindDeviceQuantizer(Device device);
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_DEVICE_QUANTIZER_H_

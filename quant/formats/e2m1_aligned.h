@@ -1,0 +1,108 @@
+#ifndef QUANT_FORMATS_E2M1_ALIGNED_H_
+#define QUANT_FORMATS_E2M1_ALIGNED_H_
+
+// The roundings of e2m1.h and e2m1_rounding.h in about ten instructions, for
+// GPUs: instead of comparing with each midpoint, a number is added whose last
+// place is the spacing of the grid around m (an aligner, as fouroversix and
+// FP-Quant's kernels do), so that the hardware's own rounding to nearest even
+// does the work. Equal to the definitions for every float
+// (e2m1_aligned_test.cc).
+//
+//   const AlignedE2m1 r = AlignNearest(scaled);
+//   value = CopySign(r.magnitude, scaled);  code = r.code | E2m1SignBit(scaled)
+
+#include <cstdint>
+
+#include "quant/formats/e2m1.h"
+#include "quant/formats/host_device.h"
+
+namespace cnn_fp4::quant {
+
+// A value of the grid, without its sign.
+struct AlignedE2m1 {
+  float magnitude = 0.0f;
+  uint32_t code = 0;  // 0 .. 7.
+};
+
+CNN_FP4_HOST_DEVICE constexpr float E2m1CopySign(float magnitude, float sign) {
+  return BitCast<float>(BitCast<uint32_t>(magnitude) |
+                        (BitCast<uint32_t>(sign) & 0x80000000u));
+}
+
+// The grid around 0 <= m <= 6: its spacing is 2^(e - 1), where 2^e is the
+// binade of m, at least 1.
+struct E2m1Binade {
+  float aligner = 0.0f;     // 2^(e + 22): its last place is the spacing.
+  float step = 0.0f;        // 2^(e - 1).
+  float per_step = 0.0f;    // 2^32 / step.
+  uint32_t first_code = 0;  // 2 * e: the code of m is this + m / step.
+};
+
+CNN_FP4_HOST_DEVICE constexpr E2m1Binade BinadeOf(float m) {
+  const float at_least_one = m > 1.0f ? m : 1.0f;
+  const uint32_t exponent = BitCast<uint32_t>(at_least_one) & 0x7F800000u;
+  E2m1Binade b;
+  b.aligner = BitCast<float>(exponent + (22u << 23));
+  b.step = BitCast<float>(exponent - (1u << 23));
+  // 2^(33 - e).
+  b.per_step = BitCast<float>(((127u + 127u + 33u) << 23) - exponent);
+  b.first_code = (exponent - 0x3F800000u) >> 22;
+  return b;
+}
+
+// |x|, at most 6. x is not NaN.
+CNN_FP4_HOST_DEVICE constexpr float E2m1Clamped(float x) {
+  const float m = E2m1Abs(x);
+  return m < kE2m1Max ? m : kE2m1Max;
+}
+
+// EncodeE2m1: nearest, ties to the even code, which is the even multiple of the
+// spacing.
+CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignNearest(float x) {
+  const float m = E2m1Clamped(x);
+  const E2m1Binade b = BinadeOf(m);
+  const float sum = m + b.aligner;
+  // m / spacing is at most 4.
+  return {sum - b.aligner, (BitCast<uint32_t>(sum) & 7u) + b.first_code};
+}
+
+// The largest value that is at most m, 0 <= m <= 6.
+CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignDown(float m,
+                                                    const E2m1Binade& b) {
+  const float sum = m + b.aligner;
+  const float nearest = sum - b.aligner;
+  const bool above = nearest > m;
+  return {above ? nearest - b.step : nearest,
+          (BitCast<uint32_t>(sum) & 7u) - above + b.first_code};
+}
+
+// EncodeE2m1Stochastic8: |x| + r/256 of a step, rounded down.
+CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignStochastic8(float x,
+                                                           uint32_t r) {
+  const float m = E2m1Abs(x);
+  const float step = m < 2.0f ? 0.5f : m < 4.0f ? 1.0f : 2.0f;
+  const float t =
+      E2m1Clamped(m + static_cast<float>(r) * (1.0f / 256.0f) * step);
+  return AlignDown(t, BinadeOf(t));
+}
+
+// EncodeE2m1Stochastic: up where r is below the fraction of the way to the
+// upper neighbour, times 2^32.
+CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignStochastic(float x, uint32_t r) {
+  const float m = E2m1Clamped(x);
+  const E2m1Binade b = BinadeOf(m);
+  AlignedE2m1 down = AlignDown(m, b);
+  const float bound = (m - down.magnitude) * b.per_step;
+  const uint32_t whole = static_cast<uint32_t>(bound);
+  const bool up =
+      r < whole || (r == whole && bound > static_cast<float>(whole));
+  if (up) {
+    down.magnitude += b.step;
+    ++down.code;
+  }
+  return down;
+}
+
+}  // namespace cnn_fp4::quant
+
+#endif  // QUANT_FORMATS_E2M1_ALIGNED_H_
