@@ -1,8 +1,9 @@
 #ifndef QUANT_RULES_H_
 #define QUANT_RULES_H_
 
-// The words of quant::Recipe that the arithmetic looks at. Includes nothing, so
-// that code for devices can.
+// The words of quant::Recipe that the arithmetic looks at. For host and device.
+
+#include "quant/formats/host_device.h"
 
 namespace cnn_fp4::quant {
 
@@ -46,7 +47,7 @@ enum class Rounding {
 };
 
 // Whether it takes random bits.
-constexpr bool IsStochastic(Rounding rounding) {
+CNN_FP4_HOST_DEVICE constexpr bool IsStochastic(Rounding rounding) {
   return rounding == Rounding::kStochastic8 ||
          rounding == Rounding::kStochastic ||
          rounding == Rounding::kStochasticUnbiased;

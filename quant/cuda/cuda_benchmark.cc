@@ -106,7 +106,10 @@ class Timer {
 int Main() {
   const int64_t n = absl::GetFlag(FLAGS_elements);
   const int repeats = absl::GetFlag(FLAGS_repeats);
-  QCHECK(n > 0 && n % 65536 == 0) << "--elements: a multiple of 65536";
+  if (n <= 0 || n % 65536 != 0) {
+    std::fputs("--elements: give a multiple of 65536\n", stderr);
+    return 2;
+  }
   int devices = 0;
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
     std::puts("no GPU: nothing was measured");

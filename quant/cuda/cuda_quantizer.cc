@@ -14,6 +14,22 @@ absl::Status ToStatus(const char* error) {
   return absl::InternalError(absl::StrCat("CUDA: ", error));
 }
 
+const char* Launch(Kernel kernel, const QuantizeArgs& args, void* stream) {
+  switch (kernel) {
+    case Kernel::kAmax:
+    case Kernel::kAmaxRows:
+    case Kernel::kRows:
+      return LaunchRows(kernel, args, stream);
+    case Kernel::kAmaxColumns:
+    case Kernel::kColumns:
+      return LaunchColumns(kernel, args, stream);
+    case Kernel::kTiles:
+      return LaunchTiles(args, stream);
+    default:
+      return LaunchUnits(kernel, args, stream);
+  }
+}
+
 class StreamExecutor : public Executor {
  public:
   explicit StreamExecutor(void* stream) : stream_(stream) {}

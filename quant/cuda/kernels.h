@@ -17,9 +17,6 @@ const char* LaunchColumns(Kernel kernel, const QuantizeArgs& args,
 const char* LaunchTiles(const QuantizeArgs& args, void* stream);
 const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream);
 
-// Any kernel of the above.
-const char* Launch(Kernel kernel, const QuantizeArgs& args, void* stream);
-
 // Memory in the order of the stream (cudaMallocAsync): no call waits.
 const char* AllocateOnStream(size_t bytes, void* stream, void** memory);
 const char* ZeroOnStream(void* memory, size_t bytes, void* stream);

@@ -87,22 +87,6 @@ const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream) {
   }
 }
 
-const char* Launch(Kernel kernel, const QuantizeArgs& args, void* stream) {
-  switch (kernel) {
-    case Kernel::kAmax:
-    case Kernel::kAmaxRows:
-    case Kernel::kRows:
-      return LaunchRows(kernel, args, stream);
-    case Kernel::kAmaxColumns:
-    case Kernel::kColumns:
-      return LaunchColumns(kernel, args, stream);
-    case Kernel::kTiles:
-      return LaunchTiles(args, stream);
-    default:
-      return LaunchUnits(kernel, args, stream);
-  }
-}
-
 const char* AllocateOnStream(size_t bytes, void* stream, void** memory) {
   return TextOf(
       cudaMallocAsync(memory, bytes, static_cast<cudaStream_t>(stream)));
