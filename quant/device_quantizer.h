@@ -2,8 +2,8 @@
 #define QUANT_DEVICE_QUANTIZER_H_
 
 // The seam where the quantiser of a device plugs in. quant/quantizer.h gives it
-// the calls whose views name that device; quant/cuda registers itself when it is
-// linked.
+// the calls whose views name that device; quant/cuda registers itself when it
+// is linked.
 //
 //   const DeviceQuantizer* cuda = FindDeviceQuantizer(Device::kCuda);
 //   if (cuda == nullptr) ...  // Not linked.

@@ -101,15 +101,15 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
 absl::Status Dequantize(const PackedTensor& packed, const MutableTensorView& y);
 
 // The same where the tensors lie: on the CPU, or on the device that all the
-// views of a call name, with the same bits. On a device nothing is copied to the
-// host and nothing waits (DeviceOptions). Unimplemented, naming the device,
-// where no implementation for it is linked; InvalidArgument for views of several
-// devices and for host amaxes of rows or scales of blocks on a device.
+// views of a call name, with the same bits. On a device nothing is copied to
+// the host and nothing waits (DeviceOptions). Unimplemented, naming the device,
+// where no implementation for it is linked; InvalidArgument for views of
+// several devices and for host amaxes of rows or scales of blocks on a device.
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           const TensorView& x, const MutableTensorView& y,
                           const QuantizeOptions& options = {});
-// The tensor scale goes to *tensor_scale, in the memory of the same device. FP32
-// on the CPU.
+// The tensor scale goes to *tensor_scale, in the memory of the same device.
+// FP32 on the CPU.
 absl::Status QuantizeOperand(const Recipe& recipe, const BlockGrid& grid,
                              const TensorView& x, const MutableTensorView& y,
                              float* tensor_scale,

@@ -2,7 +2,8 @@
 #define QUANT_TENSOR_VIEW_H_
 
 // A dense tensor of FP32, FP16 or BF16 elements that someone else owns, in the
-// memory of the device that it names. The narrow types are passed as their bits.
+// memory of the device that it names. The narrow types are passed as their
+// bits.
 //
 //   TensorView::Bfloat16(bits)            absl::Span<const uint16_t>
 //   MutableTensorView::Float32(values)    absl::Span<float>
@@ -59,8 +60,8 @@ struct MutableTensorView {
   }
 };
 
-// The parts of a quantised tensor (quant/packed_tensor.h) in memory that someone
-// else owns: where Quantize writes them and Dequantize reads them.
+// The parts of a quantised tensor (quant/packed_tensor.h) in memory that
+// someone else owns: where Quantize writes them and Dequantize reads them.
 struct QuantizedView {
   uint8_t* codes = nullptr;  // (size + 1) / 2 bytes.
   // One a block, in the format that the recipe has: bits of E4M3 or E8M0, or

@@ -18,7 +18,7 @@ __host__ __device__ int64_t Tasks(const Grid& g) {
 template <class Compiled, class In, class Out, int kCount, int kLength>
 __global__ void __launch_bounds__(kColumnThreads)
     ColumnsKernel(const __grid_constant__ QuantizeArgs a) {
-  const TensorFactors t = a.FactorsOfRow(0);
+  const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t tasks = Tasks<kCount>(a.grid);
@@ -49,8 +49,9 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
   const int64_t tasks = Tasks<kCount>(args.grid);
   if (kernel == Kernel::kAmaxColumns) {
     WithInput(args.in, [&](auto in) {
-      error = LaunchOver<kColumnThreads>(AmaxColumnsKernel<decltype(in), kCount, kLength>,
-                         tasks, args, stream);
+      error = LaunchOver<kColumnThreads>(
+          AmaxColumnsKernel<decltype(in), kCount, kLength>, tasks, args,
+          stream);
     });
     return error;
   }
@@ -58,14 +59,12 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
     using In = decltype(in);
     using Out = decltype(out);
     if constexpr (kHasColumnKernel<In, Out>) {
-      error =
-          IsStochastic(args.rounding)
-              ? LaunchOver<kColumnThreads>(ColumnsKernel<StochasticOnly, In, Out, kCount,
-                                         kLength>,
-                           tasks, args, stream)
-              : LaunchOver<kColumnThreads>(
-                    ColumnsKernel<NearestOnly, In, Out, kCount, kLength>,
-                    tasks, args, stream);
+      error = "no kernel for this rule";
+      WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
+        error = LaunchOver<kColumnThreads>(
+            ColumnsKernel<decltype(compiled), In, Out, kCount, kLength>, tasks,
+            args, stream);
+      });
     } else {
       error = "no kernel for these element types";
     }

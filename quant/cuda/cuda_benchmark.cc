@@ -135,8 +135,8 @@ int Main() {
   }
   for (int64_t i = 0; i < n; i += bits.size()) {
     const int64_t count = std::min<int64_t>(bits.size(), n - i);
-    Check(cudaMemcpy(x + 4 * i, bits.data(), 4 * count,
-                     cudaMemcpyHostToDevice));
+    Check(
+        cudaMemcpy(x + 4 * i, bits.data(), 4 * count, cudaMemcpyHostToDevice));
   }
   Timer timer;
   const double copy = timer.Time(
@@ -148,7 +148,8 @@ int Main() {
   std::printf("%s, %lld Mi elements, copy %.0f GB/s (read and written)\n\n",
               properties.name, static_cast<long long>(n >> 20),
               bandwidth * 1e-9);
-  std::printf("| recipe | blocks | from | to | amax | us | GB/s | of copy | goal |\n");
+  std::printf(
+      "| recipe | blocks | from | to | amax | us | GB/s | of copy | goal |\n");
   std::printf("|---|---|---|---|---|---:|---:|---:|---:|\n");
   const DeviceQuantizer& quantizer = CudaQuantizer();
   for (const Case& c : kCases) {
@@ -167,32 +168,29 @@ int Main() {
     const double seconds = timer.Time(
         [&] {
           const absl::Status status =
-              c.packed
-                  ? quantizer.Quantize(recipe, grid, source, view, options)
-                  : quantizer.FakeQuantize(recipe, grid, source, values,
-                                           options);
+              c.packed ? quantizer.Quantize(recipe, grid, source, view, options)
+                       : quantizer.FakeQuantize(recipe, grid, source, values,
+                                                options);
           CHECK(status.ok()) << status;
         },
         repeats);
     const bool reads_twice =
         recipe.tensor_scale != TensorScale::kNone && !c.given;
     const double bytes =
-        static_cast<double>(n) *
-            (SizeOf(c.in) * (reads_twice ? 2.0 : 1.0) +
-             (c.packed ? 0.5 : SizeOf(c.out))) +
+        static_cast<double>(n) * (SizeOf(c.in) * (reads_twice ? 2.0 : 1.0) +
+                                  (c.packed ? 0.5 : SizeOf(c.out))) +
         (c.packed ? static_cast<double>(grid.num_blocks()) : 0.0);
     const double rate = bytes / seconds;
     std::printf("| %s | %s | %s | %s | %s | %.1f | %.0f | %.2f | %s |\n",
                 c.recipe, c.layout, c.in == kF32 ? "fp32" : "bf16",
-                c.packed       ? "packed"
+                c.packed        ? "packed"
                 : c.out == kF32 ? "fp32"
                                 : "bf16",
                 recipe.tensor_scale == TensorScale::kNone ? "none"
                 : c.given                                 ? "given"
                                                           : "taken",
                 seconds * 1e6, rate * 1e-9, rate / bandwidth,
-                c.goal > 0 ? std::to_string(c.goal).substr(0, 4).c_str()
-                           : "");
+                c.goal > 0 ? std::to_string(c.goal).substr(0, 4).c_str() : "");
   }
   return 0;
 }

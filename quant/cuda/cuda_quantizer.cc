@@ -61,10 +61,9 @@ class StreamExecutor : public Executor {
 }  // namespace
 
 const DeviceQuantizer& CudaQuantizer() {
-  static const auto* const quantizer =
-      new ExecutorQuantizer(Device::kCuda, [](void* stream) {
-        return std::make_unique<StreamExecutor>(stream);
-      });
+  static const auto* const quantizer = new ExecutorQuantizer(
+      Device::kCuda,
+      [](void* stream) { return std::make_unique<StreamExecutor>(stream); });
   return *quantizer;
 }
 

@@ -72,8 +72,8 @@ std::vector<float> FromBytes(DType type, const std::vector<uint8_t>& bytes) {
     } else {
       uint16_t narrow;
       memcpy(&narrow, &bytes[2 * i], 2);
-      x[i] = type == DType::kFloat16 ? DecodeHalf(narrow)
-                                     : DecodeBfloat16(narrow);
+      x[i] =
+          type == DType::kFloat16 ? DecodeHalf(narrow) : DecodeBfloat16(narrow);
     }
   }
   return x;
@@ -81,7 +81,7 @@ std::vector<float> FromBytes(DType type, const std::vector<uint8_t>& bytes) {
 
 // What `values` become in `type`: rounded, and limited where asked.
 std::vector<float> Rounded(DType type, bool limit, std::vector<float> values) {
-  const float largest = type == DType::kFloat16   ? 65504.0f
+  const float largest = type == DType::kFloat16    ? 65504.0f
                         : type == DType::kBfloat16 ? 0x1.FEp127f
                                                    : INFINITY;
   for (float& v : values) {
@@ -116,9 +116,8 @@ std::vector<float> Values(int64_t size, bool nonfinite) {
 
 BlockGrid GridOf(const DeviceCase& c, const Recipe& recipe) {
   const absl::StatusOr<BlockGrid> grid =
-      c.tile_rows < 0
-          ? BlockGrid::Along(c.shape, c.axis, recipe)
-          : BlockGrid::Tiles(c.shape, c.tile_rows, c.axis, recipe);
+      c.tile_rows < 0 ? BlockGrid::Along(c.shape, c.axis, recipe)
+                      : BlockGrid::Tiles(c.shape, c.tile_rows, c.axis, recipe);
   EXPECT_TRUE(grid.ok()) << grid.status();
   return *grid;
 }
@@ -151,8 +150,8 @@ class Comparison {
     const std::vector<uint8_t> bytes =
         ToBytes(c.in, Values(size_, c.nonfinite));
     memory.ToDevice(bytes.data(), x_.data(), bytes.size());
-    const absl::StatusOr<reference::Result> expected = reference::Quantize(
-        recipe_, grid_, FromBytes(c.in, bytes), options_);
+    const absl::StatusOr<reference::Result> expected =
+        reference::Quantize(recipe_, grid_, FromBytes(c.in, bytes), options_);
     EXPECT_TRUE(expected.ok()) << expected.status();
     if (expected.ok()) expected_ = *expected;
   }
@@ -182,8 +181,8 @@ class Comparison {
   void CompareValues() {
     const DeviceTensor y = Output();
     const absl::Status status = device_.FakeQuantize(
-        recipe_, grid_, Source(),
-        {case_.out, y.data(), size_, Device::kCuda}, options_);
+        recipe_, grid_, Source(), {case_.out, y.data(), size_, Device::kCuda},
+        options_);
     ASSERT_TRUE(status.ok()) << status;
     ExpectSame(Rounded(case_.out, limit_, expected_.values), Fetch(y),
                "values");
@@ -278,9 +277,8 @@ std::vector<DeviceCase> AllDeviceCases() {
   // Every recipe with every modifier, along memory, across, and where nothing
   // fits.
   for (const NamedRecipe& named : RecipeRegistry()) {
-    for (const char* modifier :
-         {"", "+ties_away", "+ties_to_zero", "+sr8", "+sr", "+sr_unbiased",
-          "+rht", "+sr+rht"}) {
+    for (const char* modifier : {"", "+ties_away", "+ties_to_zero", "+sr8",
+                                 "+sr", "+sr_unbiased", "+rht", "+sr+rht"}) {
       const std::string recipe = named.recipe.name + modifier;
       const absl::StatusOr<Recipe> found = FindRecipe(recipe);
       if (!found.ok()) continue;
@@ -312,10 +310,16 @@ std::vector<DeviceCase> AllDeviceCases() {
         }
       }
     }
-    cases.push_back({recipe, {64, 64}, 1, -1, DType::kFloat32, DType::kFloat32,
-                     false, 1});
-    cases.push_back({recipe, {64, 64}, 1, -1, DType::kBfloat16,
-                     DType::kBfloat16, false, 3});
+    cases.push_back(
+        {recipe, {64, 64}, 1, -1, DType::kFloat32, DType::kFloat32, false, 1});
+    cases.push_back({recipe,
+                     {64, 64},
+                     1,
+                     -1,
+                     DType::kBfloat16,
+                     DType::kBfloat16,
+                     false,
+                     3});
   }
   return cases;
 }

@@ -9,6 +9,7 @@
 
 #include "quant/cuda/elements.h"
 #include "quant/cuda/quantize_args.h"
+#include "quant/cuda/tile.h"
 
 namespace cnn_fp4::quant::cuda {
 
@@ -43,9 +44,23 @@ inline constexpr bool kHasKernel =
 
 // The pairs that kColumns has: the same type, or what training asks for.
 template <class In, class Out>
-inline constexpr bool kHasColumnKernel =
-    std::is_same<In, Out>::value || std::is_same<Out, Packed>::value ||
-    (std::is_same<In, Float32>::value && std::is_same<Out, Bfloat16>::value);
+inline constexpr bool kHasColumnKernel = std::is_same<In, Out>::value ||
+                                         std::is_same<Out, Packed>::value ||
+                                         (std::is_same<In, Float32>::value &&
+                                          std::is_same<Out, Bfloat16>::value);
+
+// Calls f(Compiled()) for the kernel that a call takes; kEvery: whether one for
+// every rule and rounding is compiled.
+template <bool kEvery, class F>
+void WithCompiled(const QuantizeArgs& a, F&& f) {
+  if (IsTrainingRule(a.rule) && IsStochastic(a.rounding)) {
+    f(StochasticOnly());
+  } else if (IsTrainingRule(a.rule) && a.rounding == Rounding::kNearestEven) {
+    f(NearestOnly());
+  } else if constexpr (kEvery) {
+    f(EveryRule());
+  }
+}
 
 // Lengths of blocks that kColumns is compiled for, and how many neighbours a
 // thread takes: together the elements that fit its registers.

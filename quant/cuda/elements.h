@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "quant/dtype.h"
+#include "quant/formats/e4m3.h"
 #include "quant/formats/float16.h"
 #include "quant/formats/host_device.h"
 
@@ -103,7 +104,8 @@ CNN_FP4_HOST_DEVICE inline Words<kWords> LoadWords(const void* at) {
 }
 
 template <int kWords>
-CNN_FP4_HOST_DEVICE inline void StoreWords(const Words<kWords>& words, void* at) {
+CNN_FP4_HOST_DEVICE inline void StoreWords(const Words<kWords>& words,
+                                           void* at) {
 #if defined(__CUDA_ARCH__)
   if constexpr (kWords == 4) {
     *static_cast<uint4*>(at) =
@@ -120,8 +122,7 @@ CNN_FP4_HOST_DEVICE inline void StoreWords(const Words<kWords>& words, void* at)
 
 // The elements in kWords words.
 template <class T, int kWords>
-CNN_FP4_HOST_DEVICE inline void Unpack(
-    const Words<kWords>& words, float* v) {
+CNN_FP4_HOST_DEVICE inline void Unpack(const Words<kWords>& words, float* v) {
   CNN_FP4_UNROLL
   for (int i = 0; i < kWords; ++i) {
     if constexpr (T::kDType == DType::kFloat32) {
@@ -168,6 +169,31 @@ CNN_FP4_HOST_DEVICE inline void StoreCodes(uint32_t codes, uint8_t* y,
   } else {
     *at = static_cast<uint8_t>(codes);
   }
+}
+
+// A block scale, finite and not negative, to E4M3 and back: EncodeE4m3 and
+// DecodeE4m3, by the conversions that Ada and later have.
+CNN_FP4_HOST_DEVICE inline uint8_t EncodeScale(float scale) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  uint16_t codes;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;"
+      : "=h"(codes)
+      : "f"(0.0f), "f"(scale));
+  return static_cast<uint8_t>(codes);
+#else
+  return EncodeE4m3(scale);
+#endif
+}
+CNN_FP4_HOST_DEVICE inline float DecodeScale(uint8_t code) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  uint32_t halves;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;"
+      : "=r"(halves)
+      : "h"(static_cast<uint16_t>(code)));
+  return WidenHalf(static_cast<uint16_t>(halves));
+#else
+  return DecodeE4m3(code);
+#endif
 }
 
 // One element of a type that is known at run time only.

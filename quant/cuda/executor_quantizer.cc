@@ -38,8 +38,10 @@ class Scratch {
 };
 
 Grid ToGrid(const BlockGrid& grid) {
-  return {grid.outer(), grid.rows(),       grid.middle(),    grid.cols(),
-          grid.inner(), grid.block_rows(), grid.block_cols()};
+  Grid g = {grid.outer(), grid.rows(),       grid.middle(),    grid.cols(),
+            grid.inner(), grid.block_rows(), grid.block_cols()};
+  g.CountBlocks();
+  return g;
 }
 
 bool IsAligned(const void* pointer, int64_t bytes) {
@@ -50,7 +52,8 @@ bool IsOneDimensional(const Grid& g) { return g.rows == 1 && g.middle == 1; }
 
 // Whether an output's `count` neighbours can be written at once.
 bool OutputIsAligned(const QuantizeArgs& a, int64_t count) {
-  if (a.values == nullptr) return IsAligned(a.codes, std::max<int64_t>(count / 2, 1));
+  if (a.values == nullptr)
+    return IsAligned(a.codes, std::max<int64_t>(count / 2, 1));
   return IsAligned(a.values, std::min<int64_t>(count * SizeOf(a.out), 16));
 }
 
@@ -67,7 +70,7 @@ bool HasColumnsKernel(const QuantizeArgs& a) {
   WithTypes(a, [&](auto in, auto out) {
     has = kHasColumnKernel<decltype(in), decltype(out)>;
   });
-  return has && IsColumnRule(a.rule) &&
+  return has && IsTrainingRule(a.rule) &&
          (a.rounding == Rounding::kNearestEven || IsStochastic(a.rounding));
 }
 
@@ -103,10 +106,9 @@ absl::Status CheckScales(const Recipe& recipe, const QuantizedView& view) {
       view.tensor_scales != nullptr) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("recipe '", recipe.name, "' needs memory for ",
-                   is_float32 ? "scales_float32" : "scales",
-                   " and tensor_scales"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "recipe '", recipe.name, "' needs memory for ",
+      is_float32 ? "scales_float32" : "scales", " and tensor_scales"));
 }
 
 absl::Status CheckSwizzle(const Recipe& recipe, const QuantizeArgs& a) {
@@ -164,8 +166,7 @@ Kernel KernelOf(Way way) {
 }
 
 absl::Status RunUnits(Executor& executor, Scratch& scratch, QuantizeArgs a) {
-  absl::Status status =
-      scratch.Allocate(a.grid.num_blocks(), &a.block_amax);
+  absl::Status status = scratch.Allocate(a.grid.num_blocks(), &a.block_amax);
   if (a.scale_format == ScaleFormat::kFloat32) {
     if (a.scales_float32 == nullptr) {
       status.Update(scratch.Allocate(a.grid.num_blocks(), &a.scales_float32));
@@ -238,8 +239,7 @@ absl::Status ExecutorQuantizer::Run(const Recipe& recipe, const BlockGrid& grid,
                                     const TensorView& x,
                                     const QuantizeOptions& options,
                                     QuantizeArgs a) const {
-  absl::Status status =
-      CheckQuantizeArguments(recipe, grid, x.size, options);
+  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
   status.Update(CheckOptions(options));
   if (!status.ok()) return status;
   a.x = x.data;
@@ -253,13 +253,13 @@ absl::Status ExecutorQuantizer::Run(const Recipe& recipe, const BlockGrid& grid,
   Scratch scratch(*executor);
   const Way way = ChooseWay(a);
   if (a.swizzled) {
-    status = executor->Zero(
-        a.scales, SwizzledSize(a.grid.outer, a.grid.col_blocks()));
+    status = executor->Zero(a.scales,
+                            SwizzledSize(a.grid.outer, a.grid.col_blocks()));
   }
   if (status.ok() && a.has_tensor_scale && a.amax == nullptr &&
       !options.tensor_amax.has_value()) {
-    status = scratch.Allocate(a.amax_per_row ? grid.num_rows() : 1,
-                              &a.amax_bits);
+    status =
+        scratch.Allocate(a.amax_per_row ? grid.num_rows() : 1, &a.amax_bits);
     // The bits of a magnitude are those of the float.
     a.amax = reinterpret_cast<const float*>(a.amax_bits);
     if (status.ok() && grid.size() > 0) {
@@ -348,12 +348,10 @@ absl::Status ExecutorQuantizer::Dequantize(
       ->Run(in_rows ? Kernel::kDequantizeRows : Kernel::kDequantizeUnits, a);
 }
 
-absl::Status ExecutorQuantizer::ScaleAmax(const Recipe& recipe,
-                                          const BlockGrid& grid,
-                                          const TensorView& x, float* amax,
-                                          const QuantizeOptions& options) const {
-  absl::Status status =
-      CheckQuantizeArguments(recipe, grid, x.size, options);
+absl::Status ExecutorQuantizer::ScaleAmax(
+    const Recipe& recipe, const BlockGrid& grid, const TensorView& x,
+    float* amax, const QuantizeOptions& options) const {
+  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
   if (recipe.tensor_scale == TensorScale::kNone) {
     status.Update(absl::InvalidArgumentError(absl::StrCat(
         "recipe '", recipe.name, "' has no scale of the whole tensor")));

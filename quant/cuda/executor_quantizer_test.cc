@@ -48,9 +48,9 @@ class CountingExecutor : public HostExecutor {
 class ExecutorQuantizerTest : public ::testing::Test {
  protected:
   std::map<Kernel, int> runs_;
-  const ExecutorQuantizer quantizer_{Device::kCuda, [this](void*) {
-    return std::make_unique<CountingExecutor>(&runs_);
-  }};
+  const ExecutorQuantizer quantizer_{
+      Device::kCuda,
+      [this](void*) { return std::make_unique<CountingExecutor>(&runs_); }};
   HostMemory memory_;
 };
 
@@ -94,13 +94,12 @@ TEST_F(ExecutorQuantizerTest, TrainingsRecipesTakeOnePassAfterTheAmax) {
     for (int64_t i = 0; i < grid.size(); ++i) x[i] = 0.5f;
     runs_.clear();
     float scale = 0.0f;
-    EXPECT_TRUE(quantizer_
-                    .QuantizeOperand(
-                        recipe, grid,
-                        {DType::kFloat32, x, grid.size(), Device::kCuda},
-                        {DType::kFloat32, x, grid.size(), Device::kCuda},
-                        &scale, {})
-                    .ok());
+    EXPECT_TRUE(
+        quantizer_
+            .QuantizeOperand(
+                recipe, grid, {DType::kFloat32, x, grid.size(), Device::kCuda},
+                {DType::kFloat32, x, grid.size(), Device::kCuda}, &scale, {})
+            .ok());
     EXPECT_EQ(runs_[c.kernel], 1);
     EXPECT_EQ(runs_.size(), recipe.tensor_scale == TensorScale::kNone ? 1 : 2);
     memory_.Free(x);
@@ -128,18 +127,18 @@ TEST_F(ExecutorQuantizerTest, SwizzledScalesAreTheSwizzleOfThePlainOnes) {
     view.swizzled = true;
     view.device = Device::kCuda;
     const absl::Status status = quantizer_.Quantize(
-        recipe, grid,
-        {DType::kFloat32, x.data(), grid.size(), Device::kCuda}, view, {});
+        recipe, grid, {DType::kFloat32, x.data(), grid.size(), Device::kCuda},
+        view, {});
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(scales, *SwizzleScales(packed.scales, rows, columns / 16));
     std::vector<float> y(x.size()), expected(x.size());
     ASSERT_TRUE(Dequantize(packed, absl::MakeSpan(expected)).ok());
-    ASSERT_TRUE(quantizer_
-                    .Dequantize(recipe, grid, view,
-                                {DType::kFloat32, y.data(), grid.size(),
-                                 Device::kCuda},
-                                {})
-                    .ok());
+    ASSERT_TRUE(
+        quantizer_
+            .Dequantize(recipe, grid, view,
+                        {DType::kFloat32, y.data(), grid.size(), Device::kCuda},
+                        {})
+            .ok());
     EXPECT_EQ(expected, y);
   }
 }
@@ -152,7 +151,8 @@ TEST_F(ExecutorQuantizerTest, StepCounterFlagAndAmaxLieOnTheDevice) {
   QuantizeOptions host;
   host.step = 12;
   host.tensor_amax = 4.0f;
-  ASSERT_TRUE(FakeQuantize(recipe, grid, x, absl::MakeSpan(expected), host).ok());
+  ASSERT_TRUE(
+      FakeQuantize(recipe, grid, x, absl::MakeSpan(expected), host).ok());
   const uint64_t counter = 2;
   const float amax = 4.0f;
   uint32_t nonfinite = 0;

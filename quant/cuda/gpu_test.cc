@@ -25,9 +25,7 @@ class GpuMemory : public DeviceMemory {
     EXPECT_EQ(cudaSuccess, cudaMemset(memory, 0xAB, bytes));
     return memory;
   }
-  void Free(void* memory) override {
-    EXPECT_EQ(cudaSuccess, cudaFree(memory));
-  }
+  void Free(void* memory) override { EXPECT_EQ(cudaSuccess, cudaFree(memory)); }
   void ToDevice(const void* host, void* device, size_t bytes) override {
     EXPECT_EQ(cudaSuccess,
               cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice));
@@ -60,13 +58,21 @@ TEST_F(GpuTest, EveryCaseIsTheReference) {
 TEST_F(GpuTest, LargeTensorsAreTheReference) {
   for (const DeviceCase& c : std::vector<DeviceCase>{
            {"nvfp4", {1024, 4096}, 1},
-           {"nvfp4+sr+rht", {1024, 4096}, 1, -1, DType::kBfloat16,
-            DType::kBfloat16, true},
+           {"nvfp4+sr+rht",
+            {1024, 4096},
+            1,
+            -1,
+            DType::kBfloat16,
+            DType::kBfloat16,
+            true},
            {"nvfp4+sr", {8, 64, 64, 128}, 1},
-           {"nvfp4_2d", {2048, 2048}, 1, -1, DType::kBfloat16,
+           {"nvfp4_2d",
+            {2048, 2048},
+            1,
+            -1,
+            DType::kBfloat16,
             DType::kBfloat16},
-           {"mxfp4", {8, 64, 64, 128}, 1, -1, DType::kFloat16,
-            DType::kFloat16},
+           {"mxfp4", {8, 64, 64, 128}, 1, -1, DType::kFloat16, DType::kFloat16},
            {"nvfp4_four_over_six", {512, 4096}, 1},
            {"fp4_per_tensor", {1 << 22}, 0},
            {"nvfp4_rowscaled", {4097, 1000}, 1}}) {
@@ -89,8 +95,7 @@ TEST_F(GpuTest, ReplaysOfAGraphDrawNewBits) {
   ASSERT_CUDA(cudaMalloc(reinterpret_cast<void**>(&source), size * 4));
   ASSERT_CUDA(cudaMalloc(reinterpret_cast<void**>(&values), size * 4));
   ASSERT_CUDA(cudaMalloc(reinterpret_cast<void**>(&counter), 8));
-  ASSERT_CUDA(
-      cudaMemcpy(source, x.data(), size * 4, cudaMemcpyHostToDevice));
+  ASSERT_CUDA(cudaMemcpy(source, x.data(), size * 4, cudaMemcpyHostToDevice));
   cudaStream_t stream;
   ASSERT_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
 
@@ -99,18 +104,17 @@ TEST_F(GpuTest, ReplaysOfAGraphDrawNewBits) {
   options.device.step_counter = counter;
   cudaGraph_t graph;
   cudaGraphExec_t replay;
-  ASSERT_CUDA(
-      cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  const absl::Status status = FakeQuantize(
-      recipe, grid, {DType::kFloat32, source, size, Device::kCuda},
-      {DType::kFloat32, values, size, Device::kCuda}, options);
+  ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  const absl::Status status =
+      FakeQuantize(recipe, grid, {DType::kFloat32, source, size, Device::kCuda},
+                   {DType::kFloat32, values, size, Device::kCuda}, options);
   ASSERT_TRUE(status.ok()) << status;
   ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
   ASSERT_CUDA(cudaGraphInstantiate(&replay, graph, 0));
 
   for (uint64_t step = 0; step < 3; ++step) {
-    ASSERT_CUDA(cudaMemcpyAsync(counter, &step, 8, cudaMemcpyHostToDevice,
-                                stream));
+    ASSERT_CUDA(
+        cudaMemcpyAsync(counter, &step, 8, cudaMemcpyHostToDevice, stream));
     ASSERT_CUDA(cudaGraphLaunch(replay, stream));
     ASSERT_CUDA(cudaStreamSynchronize(stream));
     std::vector<float> actual(size), expected(size);

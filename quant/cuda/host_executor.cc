@@ -27,7 +27,8 @@ class HostLanes {
   void ReduceMax(int lanes) {
     for (int i = 0; i < kVectors; i += lanes) {
       uint32_t amax = 0;
-      for (int j = 0; j < lanes; ++j) amax = std::max(amax, states_[i + j].amax);
+      for (int j = 0; j < lanes; ++j)
+        amax = std::max(amax, states_[i + j].amax);
       for (int j = 0; j < lanes; ++j) states_[i + j].amax = amax;
     }
   }
@@ -80,16 +81,14 @@ void ForEachColumns(const QuantizeArgs& a, const F& f) {
 }
 
 void RunColumns(const QuantizeArgs& a) {
-  const TensorFactors t = a.FactorsOfRow(0);
+  const Factors t = FactorsOf(a.FactorsOfRow(0));
   WithTypes(a, [&](auto in, auto out) {
     using In = decltype(in);
     using Out = decltype(out);
     const auto quantize = [&](auto& c) {
-      if (IsStochastic(a.rounding)) {
-        QuantizeColumns<StochasticOnly, Out>(a, t, a.StepNow(), c);
-      } else {
-        QuantizeColumns<NearestOnly, Out>(a, t, a.StepNow(), c);
-      }
+      WithCompiled</*kEvery=*/false>(a, [&](auto compiled) {
+        QuantizeColumns<decltype(compiled), Out>(a, t, a.StepNow(), c);
+      });
     };
     if (a.grid.block_cols <= kShortColumn) {
       ForEachColumns<In, kShortColumnCount, kShortColumn>(a, quantize);
@@ -133,11 +132,14 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
       RunAmax(kernel, a);
       break;
     case Kernel::kRows: {
-      const TensorFactors t = a.FactorsOfRow(0);
+      const Factors t = FactorsOf(a.FactorsOfRow(0));
       WithTypes(a, [&](auto in, auto out) {
         using In = decltype(in);
-        ForEachWarpOfRows<In>(a, [&](auto& lanes) {
-          QuantizeRows<In, decltype(out)>(a, t, a.StepNow(), lanes);
+        WithCompiled</*kEvery=*/true>(a, [&](auto compiled) {
+          ForEachWarpOfRows<In>(a, [&](auto& lanes) {
+            QuantizeRows<decltype(compiled), In, decltype(out)>(
+                a, t, a.StepNow(), lanes);
+          });
         });
       });
       StoreTensorScale(a, 0);
@@ -148,12 +150,15 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
       StoreTensorScale(a, 0);
       break;
     case Kernel::kTiles: {
-      const TensorFactors t = a.FactorsOfRow(0);
+      const Factors t = FactorsOf(a.FactorsOfRow(0));
       WithTypes(a, [&](auto in, auto out) {
         using In = decltype(in);
-        ForEach(g.num_blocks(), [&](int64_t tile) {
-          HostLanes<In, kTileVectors<In>> lanes(0, kTileVectors<In>);
-          QuantizeTile<In, decltype(out)>(a, t, a.StepNow(), tile, lanes);
+        WithCompiled</*kEvery=*/true>(a, [&](auto compiled) {
+          ForEach(g.num_blocks(), [&](int64_t tile) {
+            HostLanes<In, kTileVectors<In>> lanes(0, kTileVectors<In>);
+            QuantizeTile<decltype(compiled), In, decltype(out)>(
+                a, t, a.StepNow(), tile, lanes);
+          });
         });
       });
       StoreTensorScale(a, 0);

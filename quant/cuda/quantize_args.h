@@ -16,6 +16,20 @@
 
 namespace cnn_fp4::quant::cuda {
 
+// n / d and n % d, not negative: in 32 bits where they fit, which takes a GPU a
+// fifth of the instructions.
+struct Division {
+  int64_t quotient = 0;
+  int64_t remainder = 0;
+};
+CNN_FP4_HOST_DEVICE constexpr Division Divide(int64_t n, int64_t d) {
+  if (((n | d) >> 32) == 0) {
+    const uint32_t q = static_cast<uint32_t>(n) / static_cast<uint32_t>(d);
+    return {q, static_cast<uint32_t>(n) - q * static_cast<uint32_t>(d)};
+  }
+  return {n / d, n % d};
+}
+
 // quant::BlockGrid, whose header says what the extents mean.
 struct Grid {
   int64_t outer = 0;
@@ -26,11 +40,19 @@ struct Grid {
   int64_t block_rows = 1;
   int64_t block_cols = 1;
 
+  // Blocks on the two axes, by CountBlocks.
+  int64_t row_block_count = 0;
+  int64_t col_block_count = 0;
+
+  constexpr void CountBlocks() {
+    row_block_count = (rows + block_rows - 1) / block_rows;
+    col_block_count = (cols + block_cols - 1) / block_cols;
+  }
   CNN_FP4_HOST_DEVICE constexpr int64_t row_blocks() const {
-    return (rows + block_rows - 1) / block_rows;
+    return row_block_count;
   }
   CNN_FP4_HOST_DEVICE constexpr int64_t col_blocks() const {
-    return (cols + block_cols - 1) / block_cols;
+    return col_block_count;
   }
   CNN_FP4_HOST_DEVICE constexpr int64_t size() const {
     return outer * rows * middle * cols * inner;
@@ -50,14 +72,15 @@ struct Grid {
     int64_t row = 0;
   };
   CNN_FP4_HOST_DEVICE constexpr Block block(int64_t index) const {
-    const int64_t i = index % inner;
-    index /= inner;
-    const int64_t c = index % col_blocks() * block_cols;
-    index /= col_blocks();
-    const int64_t m = index % middle;
-    index /= middle;
-    const int64_t r = index % row_blocks() * block_rows;
-    const int64_t o = index / row_blocks();
+    const Division at_inner = Divide(index, inner);
+    const Division at_cols = Divide(at_inner.quotient, col_block_count);
+    const Division at_middle = Divide(at_cols.quotient, middle);
+    const Division at_rows = Divide(at_middle.quotient, row_block_count);
+    const int64_t i = at_inner.remainder;
+    const int64_t c = at_cols.remainder * block_cols;
+    const int64_t m = at_middle.remainder;
+    const int64_t r = at_rows.remainder * block_rows;
+    const int64_t o = at_rows.quotient;
     Block b;
     b.offset = ((o * rows + r) * middle + m) * cols * inner + c * inner + i;
     b.rows = block_rows < rows - r ? block_rows : rows - r;
@@ -72,20 +95,20 @@ struct QuantizeArgs {
 
   // Pointers to the device's memory; null where nothing is asked for or given.
   const void* x = nullptr;
-  void* values = nullptr;           // Of `out`; or
-  uint8_t* codes = nullptr;         // two a byte, as in PackedTensor.
-  uint8_t* scales = nullptr;        // One a block: E4M3 or E8M0 bits.
-  float* scales_float32 = nullptr;  // One a block.
-  float* tensor_scales = nullptr;   // One, or one a row.
-  const float* amax = nullptr;      // One, or one a row; null: given_amax.
-  const float* block_scales = nullptr;      // QuantizeOptions::block_scales.
-  const uint64_t* step_counter = nullptr;   // Added to `step`.
-  uint32_t* nonfinite = nullptr;            // Set to 1 by a NaN or an infinity.
+  void* values = nullptr;               // Of `out`; or
+  uint8_t* codes = nullptr;             // two a byte, as in PackedTensor.
+  uint8_t* scales = nullptr;            // One a block: E4M3 or E8M0 bits.
+  float* scales_float32 = nullptr;      // One a block.
+  float* tensor_scales = nullptr;       // One, or one a row.
+  const float* amax = nullptr;          // One, or one a row; null: given_amax.
+  const float* block_scales = nullptr;  // QuantizeOptions::block_scales.
+  const uint64_t* step_counter = nullptr;  // Added to `step`.
+  uint32_t* nonfinite = nullptr;           // Set to 1 by a NaN or an infinity.
 
   // Scratch: what one kernel leaves for the next.
-  uint32_t* amax_bits = nullptr;    // Largest |x|, as bits: tensor or rows.
-  uint32_t* block_amax = nullptr;   // The same of each block.
-  uint8_t* byte_codes = nullptr;    // One code a byte.
+  uint32_t* amax_bits = nullptr;   // Largest |x|, as bits: tensor or rows.
+  uint32_t* block_amax = nullptr;  // The same of each block.
+  uint8_t* byte_codes = nullptr;   // One code a byte.
 
   DType in = DType::kFloat32;
   DType out = DType::kFloat32;
@@ -112,8 +135,8 @@ struct QuantizeArgs {
   }
   // Of a row, or of the tensor.
   CNN_FP4_HOST_DEVICE constexpr TensorFactors FactorsOfRow(int64_t row) const {
-    return TensorFactorsOf(
-        amax == nullptr ? given_amax : amax[amax_per_row ? row : 0]);
+    return TensorFactorsOf(amax == nullptr ? given_amax
+                                           : amax[amax_per_row ? row : 0]);
   }
   CNN_FP4_HOST_DEVICE constexpr uint64_t StepNow() const {
     return step_counter == nullptr ? step : step + *step_counter;
@@ -123,16 +146,17 @@ struct QuantizeArgs {
 // How the kernels see a tensor, from the fastest to the one for everything.
 enum class Way {
   kRows,     // Whole 1-D blocks of 16, 32, 64 or 128 along memory.
-  kColumns,  // 1-D blocks of at most 32 across memory, 4 or 8 neighbours at once.
+  kColumns,  // 1-D blocks of at most 32 across memory, 4 or 8 neighbours at
+             // once.
   kTiles,    // Whole tiles of 16 x 16.
   kUnits,    // Any blocks, 16 elements at a time, in several passes.
 };
 
 // One launch.
 enum class Kernel {
-  kAmax,          // Of all of x, in any order.
-  kAmaxRows,      // Of the Hadamard transform of x, along memory...
-  kAmaxColumns,   // ...and across.
+  kAmax,         // Of all of x, in any order.
+  kAmaxRows,     // Of the Hadamard transform of x, along memory...
+  kAmaxColumns,  // ...and across.
   kRows,
   kColumns,
   kTiles,
@@ -141,7 +165,7 @@ enum class Kernel {
   kBlockAmaxes,
   kBlockScales,
   kElements,
-  kPack,          // byte_codes to codes.
+  kPack,  // byte_codes to codes.
   kDequantizeRows,
   kDequantizeUnits,
 };

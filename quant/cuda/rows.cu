@@ -24,14 +24,15 @@ __device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
   }
 }
 
-template <class In, class Out>
+template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
     RowsKernel(const __grid_constant__ QuantizeArgs a) {
-  const TensorFactors t = a.FactorsOfRow(0);
+  const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  ForEachChunk<In, kUnroll>(
-      a, [&](auto& lanes) { QuantizeRows<In, Out>(a, t, step, lanes); });
+  ForEachChunk<In, kUnroll>(a, [&](auto& lanes) {
+    QuantizeRows<Compiled, In, Out>(a, t, step, lanes);
+  });
 }
 
 // With a whole number of vectors; kRotated: of the transform.
@@ -69,8 +70,10 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
       using In = decltype(in);
       using Out = decltype(out);
       if constexpr (kHasKernel<In, Out>) {
-        error = LaunchOver(RowsKernel<In, Out>, size / (In::kVector * kUnroll),
-                           args, stream);
+        WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
+          error = LaunchOver(RowsKernel<decltype(compiled), In, Out>,
+                             size / (In::kVector * kUnroll), args, stream);
+        });
       } else {
         error = "no kernel for these element types";
       }

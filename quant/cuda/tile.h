@@ -53,6 +53,19 @@ CNN_FP4_HOST_DEVICE inline uint32_t LargerFinite(uint32_t bits, float x) {
   return magnitude < kInfinityBits && magnitude > bits ? magnitude : bits;
 }
 
+// The largest finite magnitude of kCount elements and `amax`.
+template <int kCount>
+CNN_FP4_HOST_DEVICE inline uint32_t LargestFinite(uint32_t amax,
+                                                  const float* v) {
+  uint32_t all = amax;
+  CNN_FP4_UNROLL
+  for (int i = 0; i < kCount; ++i) all = LargerMagnitude(all, v[i]);
+  if (all < kInfinityBits) return all;
+  CNN_FP4_UNROLL
+  for (int i = 0; i < kCount; ++i) amax = LargerFinite(amax, v[i]);
+  return amax;
+}
+
 // PackedTensor::tensor_scales[row].
 CNN_FP4_HOST_DEVICE inline void StoreTensorScale(const QuantizeArgs& a,
                                                  int64_t row) {
@@ -93,13 +106,69 @@ CNN_FP4_HOST_DEVICE inline BlockFactors NonFiniteFactors(
   return f;
 }
 
+// What a kernel is compiled for. Everything at once is long and slow; the rules
+// and roundings of training have kernels of their own.
+struct EveryRule {
+  static constexpr bool kNearest = true;
+  static constexpr bool kTies = true;
+  static constexpr bool kStochastic = true;
+  static constexpr bool kAllRules = true;
+};
+struct NearestOnly {
+  static constexpr bool kNearest = true;
+  static constexpr bool kTies = false;
+  static constexpr bool kStochastic = false;
+  static constexpr bool kAllRules = false;
+};
+struct StochasticOnly {
+  static constexpr bool kNearest = false;
+  static constexpr bool kTies = false;
+  static constexpr bool kStochastic = true;
+  static constexpr bool kAllRules = false;
+};
+
+// The rules of NearestOnly and StochasticOnly.
+CNN_FP4_HOST_DEVICE constexpr bool IsTrainingRule(ScaleRule rule) {
+  return rule == ScaleRule::kTransformerEngine || HasPowerOfTwoScales(rule);
+}
+
+// TensorFactors and what is derived from them for all blocks: a division takes
+// a GPU ten instructions.
+struct Factors {
+  TensorFactors t;
+  float encode_unit = 0.0f;  // S / M: a block's amax times it is its scale.
+  float decode_unit = 0.0f;  // 1 / S.
+};
+
+CNN_FP4_HOST_DEVICE inline Factors FactorsOf(const TensorFactors& t) {
+  return {t, t.encode * (1.0f / t.element_max), 1.0f / t.encode};
+}
+
 // The factors of a block from its amax as bits, for rules that look at no
-// element.
+// element: MakeBlockFactors.
+template <class Compiled>
 CNN_FP4_HOST_DEVICE inline BlockFactors FactorsOfAmax(const QuantizeArgs& a,
-                                                      const TensorFactors& t,
+                                                      const Factors& factors,
                                                       uint32_t bits) {
   if (bits >= kInfinityBits) return NonFiniteFactors(a);
-  return MakeBlockFactors(a.rule, t, BitCast<float>(bits));
+  const TensorFactors& t = factors.t;
+  const float amax = BitCast<float>(bits);
+  if constexpr (Compiled::kAllRules) return MakeBlockFactors(a.rule, t, amax);
+  BlockFactors f;
+  if (HasPowerOfTwoScales(a.rule)) {
+    f.code = MinCode(E8m0ScaleCode(a.rule, amax), t.e8m0_max);
+    f.stored = DecodeE8m0(f.code);
+    f.factor = DecodeE8m0Reciprocal(f.code);
+    f.dequantize = f.stored;
+    return f;
+  }
+  f.code = EncodeScale(MinFloat(amax * factors.encode_unit, kFloatMax));
+  f.stored = DecodeScale(f.code);
+  f.factor = f.stored == 0.0f
+                 ? 0.0f
+                 : MinFloat(1.0f / (f.stored * factors.decode_unit), kFloatMax);
+  f.dequantize = f.stored * t.decode;
+  return f;
 }
 
 // Where the scale of a block lies. Swizzled scales are a matrix with a row for
@@ -167,33 +236,12 @@ CNN_FP4_HOST_DEVICE inline void RandomBits(const QuantizeArgs& a, uint64_t step,
 // The rounding of a scaled element by its definition, for the rarer ones.
 CNN_FP4_HOST_DEVICE inline AlignedE2m1 RoundByDefinition(Rounding rounding,
                                                          float scaled) {
-  const uint8_t code = (rounding == Rounding::kTiesAway
-                            ? EncodeE2m1TiesAway(scaled)
-                            : EncodeE2m1TiesToZero(scaled)) &
-                       7;
+  const uint8_t code =
+      (rounding == Rounding::kTiesAway ? EncodeE2m1TiesAway(scaled)
+                                       : EncodeE2m1TiesToZero(scaled)) &
+      7;
   return {DecodeE2m1(code), code};
 }
-
-// What a kernel is compiled for; what it is not compiled for takes a slower way.
-struct EveryRule {
-  static constexpr bool kNearest = true;
-  static constexpr bool kTies = true;
-  static constexpr bool kStochastic = true;
-  static constexpr bool kDivides = true;
-};
-// Where each thread holds many elements, kernels for everything would be long.
-struct NearestOnly {
-  static constexpr bool kNearest = true;
-  static constexpr bool kTies = false;
-  static constexpr bool kStochastic = false;
-  static constexpr bool kDivides = false;
-};
-struct StochasticOnly {
-  static constexpr bool kNearest = false;
-  static constexpr bool kTies = false;
-  static constexpr bool kStochastic = true;
-  static constexpr bool kDivides = false;
-};
 
 // Rounds the scaled elements s[0 .. kCount) and hands each to
 // emit(i, AlignedE2m1).
@@ -257,9 +305,9 @@ __device__ inline uint32_t NearestCodes(const float* s) {
 }
 #endif
 
-// Quantises kCount neighbours in memory, 2, 4 or 8, of one block or (kEach) each
-// with its own factors, and writes them as values of type Out or as codes to
-// element `offset`, which is aligned to them. v is overwritten.
+// Quantises kCount neighbours in memory, 2, 4 or 8, of one block or (kEach)
+// each with its own factors, and writes them as values of type Out or as codes
+// to element `offset`, which is aligned to them. v is overwritten.
 template <class Compiled, class Out, int kCount, bool kEach = false>
 CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
                                                  uint64_t step, int64_t offset,
@@ -272,14 +320,15 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
     // A NaN has no code: NonFiniteFactors make values of zero codes NaN.
     if (f.stored != f.stored) v[i] = 0.0f;
   }
-  if (Compiled::kDivides && DividesElements(a.rule)) {
+  if (Compiled::kAllRules && DividesElements(a.rule)) {
     CNN_FP4_UNROLL
     for (int i = 0; i < kCount; ++i) {
       v[i] = v[i] / factors[kEach ? i : 0].factor;
     }
   } else {
     CNN_FP4_UNROLL
-    for (int i = 0; i < kCount; ++i) v[i] = v[i] * factors[kEach ? i : 0].factor;
+    for (int i = 0; i < kCount; ++i)
+      v[i] = v[i] * factors[kEach ? i : 0].factor;
   }
   if constexpr (std::is_same<Out, Packed>::value) {
     uint32_t codes = 0;
@@ -289,17 +338,19 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
       return;
     }
 #endif
-    RoundAll<Compiled, kCount>(a, step, index, v, [&](int i, const AlignedE2m1& r) {
-      // The sign bit of v[i] to bit 3 of its nibble.
-      codes |= (r.code | BitCast<uint32_t>(v[i]) >> 31 << 3) << (4 * i);
-    });
+    RoundAll<Compiled, kCount>(
+        a, step, index, v, [&](int i, const AlignedE2m1& r) {
+          // The sign bit of v[i] to bit 3 of its nibble.
+          codes |= (r.code | BitCast<uint32_t>(v[i]) >> 31 << 3) << (4 * i);
+        });
     StoreCodes<kCount>(codes, a.codes, offset);
   } else {
-    RoundAll<Compiled, kCount>(a, step, index, v, [&](int i, const AlignedE2m1& r) {
-      const BlockFactors& f = factors[kEach ? i : 0];
-      v[i] = E2m1CopySign(r.magnitude, v[i]) *
-             (a.operand ? f.stored : f.dequantize);
-    });
+    RoundAll<Compiled, kCount>(a, step, index, v,
+                               [&](int i, const AlignedE2m1& r) {
+                                 const BlockFactors& f = factors[kEach ? i : 0];
+                                 v[i] = E2m1CopySign(r.magnitude, v[i]) *
+                                        (a.operand ? f.stored : f.dequantize);
+                               });
     if constexpr (Out::kDType != DType::kFloat32) {
       if (a.saturate) {
         CNN_FP4_UNROLL
@@ -389,21 +440,20 @@ CNN_FP4_HOST_DEVICE inline void TakeLaneAmaxes(Lanes& lanes) {
   });
 }
 
-template <class In, class Out, class Lanes>
+template <class Compiled, class In, class Out, class Lanes>
 CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
-                                             const TensorFactors& t,
-                                             uint64_t step, Lanes& lanes) {
+                                             const Factors& t, uint64_t step,
+                                             Lanes& lanes) {
   LoadRows<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
   const int lanes_a_block = static_cast<int>(a.grid.block_cols) / In::kVector;
   lanes.ReduceMax(lanes_a_block);
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    const BlockFactors f = FactorsOfAmax(a, t, s.amax);
+    const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
     const int shift = lanes.Log2(lanes_a_block);
     if ((vector & (lanes_a_block - 1)) == 0) StoreScale(a, vector >> shift, f);
-    QuantizeAndStore<EveryRule, Out, In::kVector>(
-        a, step, vector * In::kVector,
-        &f, s.v);
+    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, vector * In::kVector,
+                                                 &f, s.v);
   });
 }
 
@@ -413,8 +463,7 @@ CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfRows(const QuantizeArgs& a,
                                                uint32_t amax, Lanes& lanes) {
   LoadRows<In>(a, lanes);
   lanes.Each([&](int64_t, LaneState<In>& s) {
-    CNN_FP4_UNROLL
-    for (int i = 0; i < In::kVector; ++i) amax = LargerFinite(amax, s.v[i]);
+    amax = LargestFinite<In::kVector>(amax, s.v);
   });
   return amax;
 }
@@ -423,13 +472,12 @@ CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfRows(const QuantizeArgs& a,
 // i / (16 / kVector).
 inline constexpr int kTileSide = 16;
 template <class In>
-inline constexpr int kTileVectors = kTileSide * kTileSide / In::kVector;
+inline constexpr int kTileVectors = kTileSide* kTileSide / In::kVector;
 
-template <class In, class Out, class Lanes>
+template <class Compiled, class In, class Out, class Lanes>
 CNN_FP4_HOST_DEVICE inline void QuantizeTile(const QuantizeArgs& a,
-                                             const TensorFactors& t,
-                                             uint64_t step, int64_t tile,
-                                             Lanes& lanes) {
+                                             const Factors& t, uint64_t step,
+                                             int64_t tile, Lanes& lanes) {
   constexpr int kVectorsARow = kTileSide / In::kVector;
   const int64_t first = a.grid.block(tile).offset;
   const int64_t stride = a.grid.row_stride();
@@ -443,11 +491,10 @@ CNN_FP4_HOST_DEVICE inline void QuantizeTile(const QuantizeArgs& a,
   TakeLaneAmaxes<In>(lanes);
   lanes.ReduceMaxAll();
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    const BlockFactors f = FactorsOfAmax(a, t, s.amax);
+    const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
     if (vector == 0) StoreScale(a, tile, f);
-    QuantizeAndStore<EveryRule, Out, In::kVector>(
-        a, step, offset_of(vector),
-        &f, s.v);
+    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset_of(vector), &f,
+                                                 s.v);
   });
 }
 
@@ -469,20 +516,22 @@ CNN_FP4_HOST_DEVICE inline void LoadColumns(const QuantizeArgs& a, int64_t task,
   constexpr int kWords = kCount * static_cast<int>(SizeOf(In::kDType)) / 4;
   const Grid& g = a.grid;
   const int64_t vectors = g.inner / kCount;
-  const int64_t i = task % vectors * kCount;
-  const int64_t block = task / vectors;  // Over outer and col_blocks.
-  const int64_t begin = block % g.col_blocks() * g.block_cols;
-  c.first = (block / g.col_blocks() * g.cols + begin) * g.inner + i;
+  const Division at = Divide(task, vectors);
+  const int64_t i = at.remainder * kCount;
+  const int64_t block = at.quotient;  // Over outer and col_blocks.
+  const Division at_cols = Divide(block, g.col_blocks());
+  const int64_t begin = at_cols.remainder * g.block_cols;
+  c.first = (at_cols.quotient * g.cols + begin) * g.inner + i;
   c.scale = block * g.inner + i;
   c.length = g.cols - begin < g.block_cols ? g.cols - begin : g.block_cols;
-  const char* const at =
+  const char* const source =
       static_cast<const char*>(a.x) + c.first * SizeOf(In::kDType);
   Words<kWords> words[kLength];
   CNN_FP4_UNROLL
   for (int j = 0; j < kLength; ++j) {
     words[j] = {};
     if (j < c.length) {
-      words[j] = LoadWords<kWords>(at + j * g.inner * SizeOf(In::kDType));
+      words[j] = LoadWords<kWords>(source + j * g.inner * SizeOf(In::kDType));
     }
   }
   CNN_FP4_UNROLL
@@ -511,33 +560,9 @@ CNN_FP4_HOST_DEVICE inline void LoadColumns(const QuantizeArgs& a, int64_t task,
   for (int j = 0; j < kLength; ++j) SaturateAll<kCount>(c.v[j]);
 }
 
-// The rules that kColumns is compiled for: those of training.
-CNN_FP4_HOST_DEVICE constexpr bool IsColumnRule(ScaleRule rule) {
-  return rule == ScaleRule::kTransformerEngine ||
-         rule == ScaleRule::kOneLevel || HasPowerOfTwoScales(rule);
-}
-
-// FactorsOfAmax under IsColumnRule.
-CNN_FP4_HOST_DEVICE inline BlockFactors FactorsOfColumn(const QuantizeArgs& a,
-                                                        const TensorFactors& t,
-                                                        uint32_t bits) {
-  if (bits >= kInfinityBits) return NonFiniteFactors(a);
-  const float amax = BitCast<float>(bits);
-  if (HasPowerOfTwoScales(a.rule)) {
-    const uint8_t code = MinCode(E8m0ScaleCode(a.rule, amax), t.e8m0_max);
-    // Any of these rules: the code says it all.
-    return FactorsOfStored(ScaleRule::kPow2Floor, t, code, DecodeE8m0(code));
-  }
-  return MakeBlockFactors(a.rule == ScaleRule::kOneLevel
-                              ? ScaleRule::kOneLevel
-                              : ScaleRule::kTransformerEngine,
-                          t, amax);
-}
-
 template <class Compiled, class Out, int kCount, int kLength>
 CNN_FP4_HOST_DEVICE inline void QuantizeColumns(const QuantizeArgs& a,
-                                                const TensorFactors& t,
-                                                uint64_t step,
+                                                const Factors& t, uint64_t step,
                                                 Columns<kCount, kLength>& c) {
   BlockFactors f[kCount];
   CNN_FP4_UNROLL
@@ -545,7 +570,7 @@ CNN_FP4_HOST_DEVICE inline void QuantizeColumns(const QuantizeArgs& a,
     uint32_t amax = 0;
     CNN_FP4_UNROLL
     for (int j = 0; j < kLength; ++j) amax = LargerMagnitude(amax, c.v[j][k]);
-    f[k] = FactorsOfColumn(a, t, amax);
+    f[k] = FactorsOfAmax<Compiled>(a, t, amax);
     StoreScale(a, c.scale + k, f[k]);
   }
   CNN_FP4_UNROLL
@@ -561,8 +586,7 @@ CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfColumns(
     uint32_t amax, const Columns<kCount, kLength>& c) {
   CNN_FP4_UNROLL
   for (int j = 0; j < kLength; ++j) {
-    CNN_FP4_UNROLL
-    for (int k = 0; k < kCount; ++k) amax = LargerFinite(amax, c.v[j][k]);
+    amax = LargestFinite<kCount>(amax, c.v[j]);
   }
   return amax;
 }

@@ -7,10 +7,10 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-template <class In, class Out>
+template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
     TilesKernel(const __grid_constant__ QuantizeArgs a) {
-  const TensorFactors t = a.FactorsOfRow(0);
+  const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t tiles = a.grid.num_blocks();
@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t tile = GlobalThread() / kWarp; tile < tiles; tile += warps) {
     DeviceLanes<In, kTileVectors<In> / kWarp> lanes(LaneIndex(),
                                                     kTileVectors<In>);
-    QuantizeTile<In, Out>(a, t, step, tile, lanes);
+    QuantizeTile<Compiled, In, Out>(a, t, step, tile, lanes);
   }
 }
 
@@ -30,8 +30,10 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
     using In = decltype(in);
     using Out = decltype(out);
     if constexpr (kHasKernel<In, Out>) {
-      error = LaunchOver(TilesKernel<In, Out>, args.grid.num_blocks() * kWarp,
-                         args, stream);
+      WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
+        error = LaunchOver(TilesKernel<decltype(compiled), In, Out>,
+                           args.grid.num_blocks() * kWarp, args, stream);
+      });
     } else {
       error = "no kernel for these element types";
     }

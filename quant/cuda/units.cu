@@ -1,10 +1,11 @@
 // Way::kUnits, de-quantising, and memory.
 
-#include "quant/cuda/units.h"
+#include <mutex>
 
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/kernels.h"
 #include "quant/cuda/launch.cuh"
+#include "quant/cuda/units.h"
 
 namespace cnn_fp4::quant::cuda {
 namespace {
@@ -45,6 +46,28 @@ const char* LaunchTasks(Function kernel, int64_t count,
 
 const char* TextOf(cudaError_t error) {
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+// Memory of our own that is kept: the device's default pool gives it back to
+// the system whenever the host waits, and takes it anew at the next call.
+cudaMemPool_t PoolOf(int device) {
+  constexpr int kDevices = 64;
+  static std::mutex mutex;
+  static cudaMemPool_t pools[kDevices] = {};
+  if (device >= kDevices) return nullptr;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (pools[device] == nullptr) {
+    cudaMemPoolProps properties = {};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = device;
+    uint64_t keep = UINT64_MAX;
+    if (cudaMemPoolCreate(&pools[device], &properties) == cudaSuccess) {
+      cudaMemPoolSetAttribute(pools[device], cudaMemPoolAttrReleaseThreshold,
+                              &keep);
+    }
+  }
+  return pools[device];
 }
 
 }  // namespace
@@ -88,8 +111,13 @@ const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream) {
 }
 
 const char* AllocateOnStream(size_t bytes, void* stream, void** memory) {
-  return TextOf(
-      cudaMallocAsync(memory, bytes, static_cast<cudaStream_t>(stream)));
+  int device = 0;
+  const cudaError_t error = cudaGetDevice(&device);
+  if (error != cudaSuccess) return TextOf(error);
+  const cudaMemPool_t pool = PoolOf(device);
+  if (pool == nullptr) return "no memory pool";
+  return TextOf(cudaMallocFromPoolAsync(memory, bytes, pool,
+                                        static_cast<cudaStream_t>(stream)));
 }
 
 const char* ZeroOnStream(void* memory, size_t bytes, void* stream) {

@@ -69,11 +69,23 @@ CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignNearest(float x) {
 // The largest value that is at most m, 0 <= m <= 6.
 CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignDown(float m,
                                                     const E2m1Binade& b) {
-  const float sum = m + b.aligner;
-  const float nearest = sum - b.aligner;
-  const bool above = nearest > m;
-  return {above ? nearest - b.step : nearest,
-          (BitCast<uint32_t>(sum) & 7u) - above + b.first_code};
+#if defined(__CUDA_ARCH__)
+  const float sum = __fadd_rz(m, b.aligner);
+#else
+  float sum = m + b.aligner;
+  if (sum - b.aligner > m) sum -= b.step;
+#endif
+  return {sum - b.aligner, (BitCast<uint32_t>(sum) & 7u) + b.first_code};
+}
+
+// The smallest whole number that is not below x, 0 <= x < 2^32.
+CNN_FP4_HOST_DEVICE constexpr uint32_t E2m1Ceiling(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float2uint_ru(x);
+#else
+  const uint32_t whole = static_cast<uint32_t>(x);
+  return whole + (x > static_cast<float>(whole));
+#endif
 }
 
 // EncodeE2m1Stochastic8: |x| + r/256 of a step, rounded down.
@@ -92,11 +104,8 @@ CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignStochastic(float x, uint32_t r) {
   const float m = E2m1Clamped(x);
   const E2m1Binade b = BinadeOf(m);
   AlignedE2m1 down = AlignDown(m, b);
-  const float bound = (m - down.magnitude) * b.per_step;
-  const uint32_t whole = static_cast<uint32_t>(bound);
-  const bool up =
-      r < whole || (r == whole && bound > static_cast<float>(whole));
-  if (up) {
+  // r is whole: below the fraction is below its ceiling.
+  if (r < E2m1Ceiling((m - down.magnitude) * b.per_step)) {
     down.magnitude += b.step;
     ++down.code;
   }

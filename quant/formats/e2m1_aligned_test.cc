@@ -30,9 +30,9 @@ std::vector<float> Magnitudes() {
 // Random words at and beside the bounds that they are compared with.
 std::vector<uint32_t> Words() {
   std::vector<uint32_t> words;
-  for (const uint32_t w : {0u, 1u, 0x3FFFFFFFu, 0x40000000u, 0x40000001u,
-                           0x7FFFFFFFu, 0x80000000u, 0x80000001u, 0xFFFFFF00u,
-                           0xFFFFFFFFu, 0x12345678u, 0xDEADBEEFu}) {
+  for (const uint32_t w :
+       {0u, 1u, 0x3FFFFFFFu, 0x40000000u, 0x40000001u, 0x7FFFFFFFu, 0x80000000u,
+        0x80000001u, 0xFFFFFF00u, 0xFFFFFFFFu, 0x12345678u, 0xDEADBEEFu}) {
     words.push_back(w);
   }
   return words;

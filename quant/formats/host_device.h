@@ -2,9 +2,10 @@
 #define QUANT_FORMATS_HOST_DEVICE_H_
 
 // CNN_FP4_HOST_DEVICE marks functions that nvcc compiles for the host and for
-// the device; it is empty for other compilers. CNN_FP4_UNROLL before a loop unrolls
-// it on the device, so that arrays that the loop indexes stay in registers. BitCast is C++20's
-// std::bit_cast<To>(from), usable in constant expressions and on the device.
+// the device; it is empty for other compilers. CNN_FP4_UNROLL before a loop
+// unrolls it on the device, so that arrays that the loop indexes stay in
+// registers. BitCast is C++20's std::bit_cast<To>(from), usable in constant
+// expressions and on the device.
 
 #if defined(__CUDACC__)
 #define CNN_FP4_HOST_DEVICE __host__ __device__
