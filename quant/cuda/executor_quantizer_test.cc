@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "quant/cuda/device_cases.h"
 #include "quant/cuda/host_executor.h"
+#include "quant/cuda/tile.h"
 #include "quant/quantizer.h"
 #include "quant/scale_swizzle.h"
 
@@ -103,6 +104,25 @@ TEST_F(ExecutorQuantizerTest, TrainingsRecipesTakeOnePassAfterTheAmax) {
     EXPECT_EQ(runs_[c.kernel], 1);
     EXPECT_EQ(runs_.size(), recipe.tensor_scale == TensorScale::kNone ? 1 : 2);
     memory_.Free(x);
+  }
+}
+
+TEST(FastE8m0ScaleCode, IsTheRule) {
+  for (uint64_t bits = 0; bits < kInfinityBits; bits += 509) {
+    for (const ScaleRule rule :
+         {ScaleRule::kPow2RoundUp, ScaleRule::kPow2Even}) {
+      const float a = BitCast<float>(static_cast<uint32_t>(bits));
+      ASSERT_EQ(E8m0ScaleCode(rule, a), FastE8m0ScaleCode(rule, a)) << a;
+    }
+  }
+  // Beside the bound.
+  for (uint32_t exponent = 0; exponent < 255; ++exponent) {
+    for (int d = -3; d <= 3; ++d) {
+      const float a = BitCast<float>((exponent << 23) + 0x400000u + d);
+      ASSERT_EQ(E8m0ScaleCode(ScaleRule::kPow2RoundUp, a),
+                FastE8m0ScaleCode(ScaleRule::kPow2RoundUp, a))
+          << a;
+    }
   }
 }
 

@@ -32,7 +32,10 @@ class HostLanes {
       for (int j = 0; j < lanes; ++j) states_[i + j].amax = amax;
     }
   }
-  void ReduceMaxAll() { ReduceMax(kVectors); }
+  template <int kEach>
+  void ReduceMaxOfEach() {
+    ReduceMax(kEach);
+  }
   void Butterfly(int distance) {
     for (int i = 0; i < kVectors; ++i) {
       if ((i & distance) != 0) continue;
@@ -154,11 +157,15 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
       WithTypes(a, [&](auto in, auto out) {
         using In = decltype(in);
         WithCompiled</*kEvery=*/true>(a, [&](auto compiled) {
-          ForEach(g.num_blocks(), [&](int64_t tile) {
-            HostLanes<In, kTileVectors<In>> lanes(0, kTileVectors<In>);
-            QuantizeTile<decltype(compiled), In, decltype(out)>(
+          constexpr int kTiles = kWarpTiles<In>;
+          for (int64_t tile = 0; tile < g.num_blocks(); tile += kTiles) {
+            const int64_t count =
+                std::min<int64_t>(kTiles, g.num_blocks() - tile);
+            HostLanes<In, kTiles * kTileVectors<In>> lanes(
+                0, count * kTileVectors<In>);
+            QuantizeTiles<decltype(compiled), In, decltype(out)>(
                 a, t, a.StepNow(), tile, lanes);
-          });
+          }
         });
       });
       StoreTensorScale(a, 0);

@@ -49,13 +49,21 @@ class DeviceLanes {
       }
     }
   }
-  __device__ void ReduceMaxAll() {
-    uint32_t amax = 0;
+  // Of each kVectors successive vectors, 32 or 64.
+  template <int kVectors>
+  __device__ void ReduceMaxOfEach() {
+    constexpr int kTogether = kVectors / kWarp;
     CNN_FP4_UNROLL
-    for (int u = 0; u < kUnroll; ++u) amax = max(amax, states_[u].amax);
-    amax = __reduce_max_sync(kAllLanes, amax);
-    CNN_FP4_UNROLL
-    for (int u = 0; u < kUnroll; ++u) states_[u].amax = amax;
+    for (int first = 0; first < kUnroll; first += kTogether) {
+      uint32_t amax = 0;
+      CNN_FP4_UNROLL
+      for (int u = 0; u < kTogether; ++u) {
+        amax = max(amax, states_[first + u].amax);
+      }
+      amax = __reduce_max_sync(kAllLanes, amax);
+      CNN_FP4_UNROLL
+      for (int u = 0; u < kTogether; ++u) states_[first + u].amax = amax;
+    }
   }
   __device__ void Butterfly(int distance) {
     const bool high = (LaneIndex() & distance) != 0;

@@ -144,6 +144,18 @@ CNN_FP4_HOST_DEVICE inline Factors FactorsOf(const TensorFactors& t) {
   return {t, t.encode * (1.0f / t.element_max), 1.0f / t.encode};
 }
 
+// quant::E8m0ScaleCode without a division where a / 6 is a normal number: a / 6
+// is 1.m / 1.5 times 2^(e - 2).
+CNN_FP4_HOST_DEVICE constexpr uint8_t FastE8m0ScaleCode(ScaleRule rule,
+                                                        float a) {
+  const uint32_t bits = BitCast<uint32_t>(a);
+  if (rule == ScaleRule::kPow2RoundUp && bits >= 0x02000000u) {
+    return static_cast<uint8_t>((bits >> 23) - 2 +
+                                ((bits & 0x007FFFFFu) > 0x00400000u));
+  }
+  return E8m0ScaleCode(rule, a);
+}
+
 // The factors of a block from its amax as bits, for rules that look at no
 // element: MakeBlockFactors.
 template <class Compiled>
@@ -156,7 +168,7 @@ CNN_FP4_HOST_DEVICE inline BlockFactors FactorsOfAmax(const QuantizeArgs& a,
   if constexpr (Compiled::kAllRules) return MakeBlockFactors(a.rule, t, amax);
   BlockFactors f;
   if (HasPowerOfTwoScales(a.rule)) {
-    f.code = MinCode(E8m0ScaleCode(a.rule, amax), t.e8m0_max);
+    f.code = MinCode(FastE8m0ScaleCode(a.rule, amax), t.e8m0_max);
     f.stored = DecodeE8m0(f.code);
     f.factor = DecodeE8m0Reciprocal(f.code);
     f.dequantize = f.stored;
@@ -169,6 +181,24 @@ CNN_FP4_HOST_DEVICE inline BlockFactors FactorsOfAmax(const QuantizeArgs& a,
                  : MinFloat(1.0f / (f.stored * factors.decode_unit), kFloatMax);
   f.dequantize = f.stored * t.decode;
   return f;
+}
+
+// What an element is multiplied by (divided, by rules that do) before it is
+// rounded, and after. v[0 .. n), a block's elements, are made zero where they
+// have no code: a NaN's factors make NaN of zero codes.
+struct BlockScale {
+  float factor = 0.0f;
+  float value = 0.0f;
+};
+CNN_FP4_HOST_DEVICE inline BlockScale ScaleOf(const QuantizeArgs& a,
+                                              const BlockFactors& f) {
+  return {f.factor, a.operand ? f.stored : f.dequantize};
+}
+template <int kCount>
+CNN_FP4_HOST_DEVICE inline void ZeroIfNan(const BlockFactors& f, float* v) {
+  if (f.stored == f.stored) return;
+  CNN_FP4_UNROLL
+  for (int i = 0; i < kCount; ++i) v[i] = 0.0f;
 }
 
 // Where the scale of a block lies. Swizzled scales are a matrix with a row for
@@ -311,15 +341,9 @@ __device__ inline uint32_t NearestCodes(const float* s) {
 template <class Compiled, class Out, int kCount, bool kEach = false>
 CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
                                                  uint64_t step, int64_t offset,
-                                                 const BlockFactors* factors,
+                                                 const BlockScale* factors,
                                                  float* v) {
   const uint64_t index = a.first_element + static_cast<uint64_t>(offset);
-  CNN_FP4_UNROLL
-  for (int i = 0; i < kCount; ++i) {
-    const BlockFactors& f = factors[kEach ? i : 0];
-    // A NaN has no code: NonFiniteFactors make values of zero codes NaN.
-    if (f.stored != f.stored) v[i] = 0.0f;
-  }
   if (Compiled::kAllRules && DividesElements(a.rule)) {
     CNN_FP4_UNROLL
     for (int i = 0; i < kCount; ++i) {
@@ -345,12 +369,10 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
         });
     StoreCodes<kCount>(codes, a.codes, offset);
   } else {
-    RoundAll<Compiled, kCount>(a, step, index, v,
-                               [&](int i, const AlignedE2m1& r) {
-                                 const BlockFactors& f = factors[kEach ? i : 0];
-                                 v[i] = E2m1CopySign(r.magnitude, v[i]) *
-                                        (a.operand ? f.stored : f.dequantize);
-                               });
+    RoundAll<Compiled, kCount>(
+        a, step, index, v, [&](int i, const AlignedE2m1& r) {
+          v[i] = E2m1CopySign(r.magnitude, v[i]) * factors[kEach ? i : 0].value;
+        });
     if constexpr (Out::kDType != DType::kFloat32) {
       if (a.saturate) {
         CNN_FP4_UNROLL
@@ -366,6 +388,7 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
 // What a lane holds: one vector of 16 bytes of the source.
 template <class In>
 struct LaneState {
+  Words<4> words = {};  // As they were loaded.
   float v[In::kVector] = {};
   uint32_t amax = 0;  // Magnitude bits.
 };
@@ -373,10 +396,18 @@ struct LaneState {
 template <class In>
 CNN_FP4_HOST_DEVICE inline void LoadLane(const QuantizeArgs& a, int64_t offset,
                                          LaneState<In>& s) {
-  const char* const at =
-      static_cast<const char*>(a.x) + offset * SizeOf(In::kDType);
-  Unpack<In, 4>(LoadWords<4>(at), s.v);
-  if (a.saturate) SaturateAll<In::kVector>(s.v);
+  s.words =
+      LoadWords<4>(static_cast<const char*>(a.x) + offset * SizeOf(In::kDType));
+}
+
+// A step of its own: nothing may wait for the first load before the last is on
+// its way.
+template <class In, class Lanes>
+CNN_FP4_HOST_DEVICE inline void UnpackLanes(const QuantizeArgs& a,
+                                            Lanes& lanes) {
+  lanes.Each([&](int64_t, LaneState<In>& s) { Unpack<In, 4>(s.words, s.v); });
+  if (!a.saturate) return;
+  lanes.Each([&](int64_t, LaneState<In>& s) { SaturateAll<In::kVector>(s.v); });
 }
 
 // The butterflies between elements of one lane, at distances below kCount.
@@ -426,6 +457,7 @@ CNN_FP4_HOST_DEVICE inline void LoadRows(const QuantizeArgs& a, Lanes& lanes) {
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
     LoadLane<In>(a, vector * In::kVector, s);
   });
+  UnpackLanes<In>(a, lanes);
   if (a.hadamard) RotateLanes<In>(a, lanes);
 }
 
@@ -452,8 +484,10 @@ CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
     const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
     const int shift = lanes.Log2(lanes_a_block);
     if ((vector & (lanes_a_block - 1)) == 0) StoreScale(a, vector >> shift, f);
+    ZeroIfNan<In::kVector>(f, s.v);
+    const BlockScale scale = ScaleOf(a, f);
     QuantizeAndStore<Compiled, Out, In::kVector>(a, step, vector * In::kVector,
-                                                 &f, s.v);
+                                                 &scale, s.v);
   });
 }
 
@@ -468,33 +502,50 @@ CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfRows(const QuantizeArgs& a,
   return amax;
 }
 
-// kTiles: 16 x 16 elements, a whole warp. Vector i of a tile lies in its row
-// i / (16 / kVector).
+// kTiles: 16 x 16 elements. A warp takes as many tiles as two vectors a lane
+// make, one or two. Vector i of a tile lies in its row i / (16 / kVector).
 inline constexpr int kTileSide = 16;
+inline constexpr int kLaneTileVectors = 2;
 template <class In>
 inline constexpr int kTileVectors = kTileSide* kTileSide / In::kVector;
+template <class In>
+inline constexpr int kWarpTiles = kWarp* kLaneTileVectors / kTileVectors<In>;
 
+// `tiles`: their number, of which the warp takes those from `first` on.
 template <class Compiled, class In, class Out, class Lanes>
-CNN_FP4_HOST_DEVICE inline void QuantizeTile(const QuantizeArgs& a,
-                                             const Factors& t, uint64_t step,
-                                             int64_t tile, Lanes& lanes) {
+CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
+                                              const Factors& t, uint64_t step,
+                                              int64_t first, Lanes& lanes) {
   constexpr int kVectorsARow = kTileSide / In::kVector;
-  const int64_t first = a.grid.block(tile).offset;
   const int64_t stride = a.grid.row_stride();
-  const auto offset_of = [=](int64_t vector) {
-    return first + vector / kVectorsARow * stride +
-           vector % kVectorsARow * In::kVector;
+  int64_t offsets[kWarpTiles<In>];
+  CNN_FP4_UNROLL
+  for (int i = 0; i < kWarpTiles<In>; ++i) {
+    offsets[i] = a.grid.block(first + i).offset;
+  }
+  // Choices instead of an index, which would put the offsets into memory.
+  const auto offset_of = [&](int64_t vector) {
+    const int64_t begin =
+        vector < kTileVectors<In> ? offsets[0] : offsets[kWarpTiles<In> - 1];
+    const int in_tile = static_cast<int>(vector) % kTileVectors<In>;
+    return begin + in_tile / kVectorsARow * stride +
+           in_tile % kVectorsARow * In::kVector;
   };
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
     LoadLane<In>(a, offset_of(vector), s);
   });
+  UnpackLanes<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
-  lanes.ReduceMaxAll();
+  lanes.template ReduceMaxOfEach<kTileVectors<In>>();
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
     const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
-    if (vector == 0) StoreScale(a, tile, f);
-    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset_of(vector), &f,
-                                                 s.v);
+    if (vector % kTileVectors<In> == 0) {
+      StoreScale(a, first + vector / kTileVectors<In>, f);
+    }
+    ZeroIfNan<In::kVector>(f, s.v);
+    const BlockScale scale = ScaleOf(a, f);
+    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset_of(vector),
+                                                 &scale, s.v);
   });
 }
 
@@ -564,20 +615,25 @@ template <class Compiled, class Out, int kCount, int kLength>
 CNN_FP4_HOST_DEVICE inline void QuantizeColumns(const QuantizeArgs& a,
                                                 const Factors& t, uint64_t step,
                                                 Columns<kCount, kLength>& c) {
-  BlockFactors f[kCount];
+  BlockScale scales[kCount];
   CNN_FP4_UNROLL
   for (int k = 0; k < kCount; ++k) {
     uint32_t amax = 0;
     CNN_FP4_UNROLL
     for (int j = 0; j < kLength; ++j) amax = LargerMagnitude(amax, c.v[j][k]);
-    f[k] = FactorsOfAmax<Compiled>(a, t, amax);
-    StoreScale(a, c.scale + k, f[k]);
+    const BlockFactors f = FactorsOfAmax<Compiled>(a, t, amax);
+    StoreScale(a, c.scale + k, f);
+    scales[k] = ScaleOf(a, f);
+    if (f.stored != f.stored) {
+      CNN_FP4_UNROLL
+      for (int j = 0; j < kLength; ++j) c.v[j][k] = 0.0f;
+    }
   }
   CNN_FP4_UNROLL
   for (int j = 0; j < kLength; ++j) {
     if (j >= c.length) break;
     QuantizeAndStore<Compiled, Out, kCount, /*kEach=*/true>(
-        a, step, c.first + j * a.grid.inner, f, c.v[j]);
+        a, step, c.first + j * a.grid.inner, scales, c.v[j]);
   }
 }
 

@@ -1,4 +1,4 @@
-// Way::kTiles: a warp for each tile of 16 x 16.
+// Way::kTiles: a warp for a tile of 16 x 16, or two.
 
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/kernels.h"
@@ -14,11 +14,14 @@ __global__ void __launch_bounds__(kThreads)
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t tiles = a.grid.num_blocks();
-  const int64_t warps = TotalThreads() / kWarp;
-  for (int64_t tile = GlobalThread() / kWarp; tile < tiles; tile += warps) {
-    DeviceLanes<In, kTileVectors<In> / kWarp> lanes(LaneIndex(),
-                                                    kTileVectors<In>);
-    QuantizeTile<Compiled, In, Out>(a, t, step, tile, lanes);
+  const int64_t stride = TotalThreads() / kWarp * kWarpTiles<In>;
+  for (int64_t tile = GlobalThread() / kWarp * kWarpTiles<In>; tile < tiles;
+       tile += stride) {
+    const int64_t count =
+        tiles - tile < kWarpTiles<In> ? tiles - tile : kWarpTiles<In>;
+    DeviceLanes<In, kLaneTileVectors> lanes(LaneIndex(),
+                                            count * kTileVectors<In>);
+    QuantizeTiles<Compiled, In, Out>(a, t, step, tile, lanes);
   }
 }
 
@@ -32,7 +35,8 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
     if constexpr (kHasKernel<In, Out>) {
       WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
         error = LaunchOver(TilesKernel<decltype(compiled), In, Out>,
-                           args.grid.num_blocks() * kWarp, args, stream);
+                           args.grid.num_blocks() * kWarp / kWarpTiles<In>,
+                           args, stream);
       });
     } else {
       error = "no kernel for these element types";
