@@ -38,9 +38,16 @@ class Scratch {
 };
 
 Grid ToGrid(const BlockGrid& grid) {
-  Grid g = {grid.outer(), grid.rows(),       grid.middle(),    grid.cols(),
-            grid.inner(), grid.block_rows(), grid.block_cols()};
-  g.CountBlocks();
+  Grid g;
+  g.outer = grid.outer();
+  g.rows = grid.rows();
+  g.middle = grid.middle();
+  g.cols = grid.cols();
+  g.inner = grid.inner();
+  g.block_rows = grid.block_rows();
+  g.block_cols = grid.block_cols();
+  // A grid without elements has no blocks, and none is looked for.
+  if (grid.size() > 0) g.Prepare();
   return g;
 }
 

@@ -107,6 +107,31 @@ TEST_F(ExecutorQuantizerTest, TrainingsRecipesTakeOnePassAfterTheAmax) {
   }
 }
 
+TEST(Divisor, Divides) {
+  std::vector<int64_t> numbers;
+  for (const int64_t base :
+       {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{7}, int64_t{9}, int64_t{16},
+        int64_t{625}, int64_t{4095}, int64_t{65537}, int64_t{1000003},
+        int64_t{1} << 30, (int64_t{1} << 31) - 1, int64_t{1} << 31,
+        int64_t{1} << 40}) {
+    for (int64_t d = -2; d <= 2; ++d) {
+      if (base + d > 0) numbers.push_back(base + d);
+    }
+  }
+  for (const int64_t d : numbers) {
+    const Divisor divisor(d);
+    for (const int64_t factor : numbers) {
+      for (int64_t near = -1; near <= 1; ++near) {
+        const int64_t n =
+            factor > (int64_t{1} << 60) / d ? factor : factor * d + near;
+        ASSERT_EQ(divisor.Divide(n).quotient, n / d) << n << " / " << d;
+        ASSERT_EQ(divisor.Divide(n).remainder, n % d) << n << " % " << d;
+      }
+    }
+    ASSERT_EQ(divisor.Divide(0).quotient, 0);
+  }
+}
+
 TEST(FastE8m0ScaleCode, IsTheRule) {
   for (uint64_t bits = 0; bits < kInfinityBits; bits += 509) {
     for (const ScaleRule rule :

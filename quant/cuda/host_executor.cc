@@ -69,6 +69,7 @@ void ForEachWarpOfRows(const QuantizeArgs& a, const F& f) {
   const int64_t count = a.grid.size() / In::kVector;
   for (int64_t first = 0; first < count; first += kWarp) {
     HostLanes<In, kWarp> lanes(first, count);
+    LoadRows<In>(a, lanes);
     f(lanes);
   }
 }
@@ -163,8 +164,10 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
                 std::min<int64_t>(kTiles, g.num_blocks() - tile);
             HostLanes<In, kTiles * kTileVectors<In>> lanes(
                 0, count * kTileVectors<In>);
+            WarpTiles<In> at;
+            LoadTiles<In>(a, tile, at, lanes);
             QuantizeTiles<decltype(compiled), In, decltype(out)>(
-                a, t, a.StepNow(), tile, lanes);
+                a, t, a.StepNow(), at, lanes);
           }
         });
       });

@@ -81,8 +81,8 @@ class DeviceLanes {
   __device__ static int Log2(int power) { return 31 - __clz(power); }
 
  private:
-  const int64_t first_;
-  const int64_t count_;
+  int64_t first_;
+  int64_t count_;
   LaneState<In> states_[kUnroll];
 };
 

@@ -17,10 +17,18 @@ __device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
   const int64_t count = a.grid.size() / In::kVector;
   constexpr int64_t kChunk = kWarp * kVectors;
   const int64_t step = TotalThreads() / kWarp * kChunk;
-  for (int64_t first = GlobalThread() / kWarp * kChunk; first < count;
-       first += step) {
-    DeviceLanes<In, kVectors> lanes(first + LaneIndex(), count);
+  int64_t first = GlobalThread() / kWarp * kChunk;
+  if (first >= count) return;
+  using Lanes = DeviceLanes<In, kVectors>;
+  Lanes lanes(first + LaneIndex(), count);
+  LoadRows<In>(a, lanes);
+  while (true) {
+    first += step;
+    Lanes next(first + LaneIndex(), count);
+    LoadRows<In>(a, next);
     f(lanes);
+    if (first >= count) return;
+    lanes = next;
   }
 }
 

@@ -207,8 +207,9 @@ CNN_FP4_HOST_DEVICE inline int64_t ScaleIndex(const QuantizeArgs& a,
                                               int64_t block) {
   if (!a.swizzled) return block;
   const int64_t cols = a.grid.col_blocks();
-  const int64_t r = block / cols;
-  const int64_t c = block % cols;
+  const Divisor::Result at = a.grid.by_col_blocks.Divide(block);
+  const int64_t r = at.quotient;
+  const int64_t c = at.remainder;
   return (r / 128 * ((cols + 3) / 4) + c / 4) * 512 + r % 32 * 16 +
          r % 128 / 32 * 4 + c % 4;
 }
@@ -451,12 +452,19 @@ CNN_FP4_HOST_DEVICE inline void RotateLanes(const QuantizeArgs& a,
   });
 }
 
-// kRows: vector i of a tensor is its elements i * kVector and on.
+// kRows: vector i of a tensor is its elements i * kVector and on. A warp loads
+// its next vectors before it works on these.
 template <class In, class Lanes>
 CNN_FP4_HOST_DEVICE inline void LoadRows(const QuantizeArgs& a, Lanes& lanes) {
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
     LoadLane<In>(a, vector * In::kVector, s);
   });
+}
+
+// What LoadRows loaded, as it is quantised.
+template <class In, class Lanes>
+CNN_FP4_HOST_DEVICE inline void PrepareRows(const QuantizeArgs& a,
+                                            Lanes& lanes) {
   UnpackLanes<In>(a, lanes);
   if (a.hadamard) RotateLanes<In>(a, lanes);
 }
@@ -476,7 +484,7 @@ template <class Compiled, class In, class Out, class Lanes>
 CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
                                              const Factors& t, uint64_t step,
                                              Lanes& lanes) {
-  LoadRows<In>(a, lanes);
+  PrepareRows<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
   const int lanes_a_block = static_cast<int>(a.grid.block_cols) / In::kVector;
   lanes.ReduceMax(lanes_a_block);
@@ -495,7 +503,7 @@ CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
 template <class In, class Lanes>
 CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfRows(const QuantizeArgs& a,
                                                uint32_t amax, Lanes& lanes) {
-  LoadRows<In>(a, lanes);
+  PrepareRows<In>(a, lanes);
   lanes.Each([&](int64_t, LaneState<In>& s) {
     amax = LargestFinite<In::kVector>(amax, s.v);
   });
@@ -511,41 +519,55 @@ inline constexpr int kTileVectors = kTileSide* kTileSide / In::kVector;
 template <class In>
 inline constexpr int kWarpTiles = kWarp* kLaneTileVectors / kTileVectors<In>;
 
-// `tiles`: their number, of which the warp takes those from `first` on.
-template <class Compiled, class In, class Out, class Lanes>
-CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
-                                              const Factors& t, uint64_t step,
-                                              int64_t first, Lanes& lanes) {
-  constexpr int kVectorsARow = kTileSide / In::kVector;
-  const int64_t stride = a.grid.row_stride();
-  int64_t offsets[kWarpTiles<In>];
-  CNN_FP4_UNROLL
-  for (int i = 0; i < kWarpTiles<In>; ++i) {
-    offsets[i] = a.grid.block(first + i).offset;
-  }
-  // Choices instead of an index, which would put the offsets into memory.
-  const auto offset_of = [&](int64_t vector) {
+// The tiles of one turn of a warp.
+template <class In>
+struct WarpTiles {
+  int64_t first = 0;  // Their blocks are first and on.
+  int64_t offsets[kWarpTiles<In>] = {};
+
+  CNN_FP4_HOST_DEVICE int64_t OffsetOf(int64_t vector, int64_t stride) const {
+    constexpr int kVectorsARow = kTileSide / In::kVector;
+    // A choice, for an index would put the offsets into memory.
     const int64_t begin =
         vector < kTileVectors<In> ? offsets[0] : offsets[kWarpTiles<In> - 1];
     const int in_tile = static_cast<int>(vector) % kTileVectors<In>;
     return begin + in_tile / kVectorsARow * stride +
            in_tile % kVectorsARow * In::kVector;
-  };
+  }
+};
+
+template <class In, class Lanes>
+CNN_FP4_HOST_DEVICE inline void LoadTiles(const QuantizeArgs& a, int64_t first,
+                                          WarpTiles<In>& tiles, Lanes& lanes) {
+  tiles.first = first;
+  CNN_FP4_UNROLL
+  for (int i = 0; i < kWarpTiles<In>; ++i) {
+    tiles.offsets[i] = a.grid.block(first + i).offset;
+  }
+  const int64_t stride = a.grid.row_stride();
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    LoadLane<In>(a, offset_of(vector), s);
+    LoadLane<In>(a, tiles.OffsetOf(vector, stride), s);
   });
+}
+
+template <class Compiled, class In, class Out, class Lanes>
+CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
+                                              const Factors& t, uint64_t step,
+                                              const WarpTiles<In>& tiles,
+                                              Lanes& lanes) {
+  const int64_t stride = a.grid.row_stride();
   UnpackLanes<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
   lanes.template ReduceMaxOfEach<kTileVectors<In>>();
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
     const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
     if (vector % kTileVectors<In> == 0) {
-      StoreScale(a, first + vector / kTileVectors<In>, f);
+      StoreScale(a, tiles.first + vector / kTileVectors<In>, f);
     }
     ZeroIfNan<In::kVector>(f, s.v);
     const BlockScale scale = ScaleOf(a, f);
-    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset_of(vector),
-                                                 &scale, s.v);
+    QuantizeAndStore<Compiled, Out, In::kVector>(
+        a, step, tiles.OffsetOf(vector, stride), &scale, s.v);
   });
 }
 
@@ -566,11 +588,11 @@ CNN_FP4_HOST_DEVICE inline void LoadColumns(const QuantizeArgs& a, int64_t task,
                                             Columns<kCount, kLength>& c) {
   constexpr int kWords = kCount * static_cast<int>(SizeOf(In::kDType)) / 4;
   const Grid& g = a.grid;
-  const int64_t vectors = g.inner / kCount;
-  const Division at = Divide(task, vectors);
-  const int64_t i = at.remainder * kCount;
+  // kCount divides inner.
+  const Divisor::Result at = g.by_inner.Divide(task * kCount);
+  const int64_t i = at.remainder;
   const int64_t block = at.quotient;  // Over outer and col_blocks.
-  const Division at_cols = Divide(block, g.col_blocks());
+  const Divisor::Result at_cols = g.by_col_blocks.Divide(block);
   const int64_t begin = at_cols.remainder * g.block_cols;
   c.first = (at_cols.quotient * g.cols + begin) * g.inner + i;
   c.scale = block * g.inner + i;

@@ -15,13 +15,27 @@ __global__ void __launch_bounds__(kThreads)
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t tiles = a.grid.num_blocks();
   const int64_t stride = TotalThreads() / kWarp * kWarpTiles<In>;
-  for (int64_t tile = GlobalThread() / kWarp * kWarpTiles<In>; tile < tiles;
-       tile += stride) {
-    const int64_t count =
-        tiles - tile < kWarpTiles<In> ? tiles - tile : kWarpTiles<In>;
-    DeviceLanes<In, kLaneTileVectors> lanes(LaneIndex(),
-                                            count * kTileVectors<In>);
-    QuantizeTiles<Compiled, In, Out>(a, t, step, tile, lanes);
+  int64_t tile = GlobalThread() / kWarp * kWarpTiles<In>;
+  if (tile >= tiles) return;
+  using Lanes = DeviceLanes<In, kLaneTileVectors>;
+  const auto lanes_at = [&](int64_t first) {
+    const int64_t left = tiles - first;
+    return Lanes(
+        LaneIndex(),
+        (left < kWarpTiles<In> ? left : kWarpTiles<In>)*kTileVectors<In>);
+  };
+  Lanes lanes = lanes_at(tile);
+  WarpTiles<In> at;
+  LoadTiles<In>(a, tile, at, lanes);
+  while (true) {
+    tile += stride;
+    Lanes next = lanes_at(tile);
+    WarpTiles<In> next_at;
+    LoadTiles<In>(a, tile, next_at, next);
+    QuantizeTiles<Compiled, In, Out>(a, t, step, at, lanes);
+    if (tile >= tiles) return;
+    lanes = next;
+    at = next_at;
   }
 }
 

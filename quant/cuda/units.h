@@ -40,11 +40,10 @@ struct Unit {
 CNN_FP4_HOST_DEVICE inline Unit UnitAt(const Grid& g, int64_t index) {
   const int64_t a_row = UnitsARow(g);
   Unit u;
-  const Division at_row = Divide(index, a_row);
-  const Division at_block = Divide(at_row.quotient, g.block_rows);
-  const int64_t c = at_row.remainder * kUnit;
-  const int64_t r = at_block.remainder;
-  u.block = at_block.quotient;
+  const int64_t c = index % a_row * kUnit;
+  index /= a_row;
+  const int64_t r = index % g.block_rows;
+  u.block = index / g.block_rows;
   const Grid::Block b = g.block(u.block);
   u.row = b.row;
   u.offset = b.offset + r * g.row_stride() + c * g.inner;
@@ -219,7 +218,7 @@ CNN_FP4_HOST_DEVICE inline void DequantizeVector(const QuantizeArgs& a,
   const int64_t offset = vector * kCount;
   const uint32_t codes = LoadWords<1>(a.codes + offset / 2).w[0];
   const float scale =
-      ScaleOfCodes(a, Divide(offset, a.grid.block_cols).quotient, 0);
+      ScaleOfCodes(a, a.grid.by_block_cols.Divide(offset).quotient, 0);
   float v[kCount];
   CNN_FP4_UNROLL
   for (int i = 0; i < kCount; ++i) {
