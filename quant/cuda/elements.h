@@ -107,11 +107,12 @@ template <int kWords>
 CNN_FP4_HOST_DEVICE inline void StoreWords(const Words<kWords>& words,
                                            void* at) {
 #if defined(__CUDA_ARCH__)
+  // Streaming: what is written is not read here again.
   if constexpr (kWords == 4) {
-    *static_cast<uint4*>(at) =
-        make_uint4(words.w[0], words.w[1], words.w[2], words.w[3]);
+    __stcs(static_cast<uint4*>(at),
+           make_uint4(words.w[0], words.w[1], words.w[2], words.w[3]));
   } else if constexpr (kWords == 2) {
-    *static_cast<uint2*>(at) = make_uint2(words.w[0], words.w[1]);
+    __stcs(static_cast<uint2*>(at), make_uint2(words.w[0], words.w[1]));
   } else {
     *static_cast<uint32_t*>(at) = words.w[0];
   }

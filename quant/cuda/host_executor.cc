@@ -32,9 +32,14 @@ class HostLanes {
       for (int j = 0; j < lanes; ++j) states_[i + j].amax = amax;
     }
   }
-  template <int kEach>
-  void ReduceMaxOfEach() {
-    ReduceMax(kEach);
+  template <int kTileRowVectors>
+  void ReduceMaxOfTiles() {
+    uint32_t amax[kLineVectors] = {};
+    const auto tile = [](int i) { return i % kLineVectors / kTileRowVectors; };
+    for (int i = 0; i < kVectors; ++i) {
+      amax[tile(i)] = std::max(amax[tile(i)], states_[i].amax);
+    }
+    for (int i = 0; i < kVectors; ++i) states_[i].amax = amax[tile(i)];
   }
   void Butterfly(int distance) {
     for (int i = 0; i < kVectors; ++i) {
@@ -158,16 +163,14 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
       WithTypes(a, [&](auto in, auto out) {
         using In = decltype(in);
         WithCompiled</*kEvery=*/true>(a, [&](auto compiled) {
-          constexpr int kTiles = kWarpTiles<In>;
-          for (int64_t tile = 0; tile < g.num_blocks(); tile += kTiles) {
-            const int64_t count =
-                std::min<int64_t>(kTiles, g.num_blocks() - tile);
-            HostLanes<In, kTiles * kTileVectors<In>> lanes(
-                0, count * kTileVectors<In>);
-            WarpTiles<In> at;
-            LoadTiles<In>(a, tile, at, lanes);
+          const int64_t turns_a_row = TurnsARow<In>(g);
+          const int64_t turns = g.num_blocks() / g.col_blocks() * turns_a_row;
+          for (int64_t i = 0; i < turns; ++i) {
+            const TileTurn turn = TileTurnAt<In>(g, i, turns, turns_a_row);
+            HostLanes<In, kWarpTileVectors> lanes(0, kWarpTileVectors);
+            LoadTiles<In>(a, turn, lanes);
             QuantizeTiles<decltype(compiled), In, decltype(out)>(
-                a, t, a.StepNow(), at, lanes);
+                a, t, a.StepNow(), turn, lanes);
           }
         });
       });

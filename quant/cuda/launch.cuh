@@ -49,21 +49,22 @@ class DeviceLanes {
       }
     }
   }
-  // Of each kVectors successive vectors, 32 or 64.
-  template <int kVectors>
-  __device__ void ReduceMaxOfEach() {
-    constexpr int kTogether = kVectors / kWarp;
+  // Of each tile: the lanes and vectors of kTileRowVectors columns of vectors.
+  template <int kTileRowVectors>
+  __device__ void ReduceMaxOfTiles() {
+    uint32_t amax = 0;
     CNN_FP4_UNROLL
-    for (int first = 0; first < kUnroll; first += kTogether) {
-      uint32_t amax = 0;
-      CNN_FP4_UNROLL
-      for (int u = 0; u < kTogether; ++u) {
-        amax = max(amax, states_[first + u].amax);
-      }
-      amax = __reduce_max_sync(kAllLanes, amax);
-      CNN_FP4_UNROLL
-      for (int u = 0; u < kTogether; ++u) states_[first + u].amax = amax;
+    for (int u = 0; u < kUnroll; ++u) amax = max(amax, states_[u].amax);
+    CNN_FP4_UNROLL
+    for (int distance = 1; distance < kTileRowVectors; distance *= 2) {
+      amax = max(amax, __shfl_xor_sync(kAllLanes, amax, distance));
     }
+    CNN_FP4_UNROLL
+    for (int distance = kLineVectors; distance < kWarp; distance *= 2) {
+      amax = max(amax, __shfl_xor_sync(kAllLanes, amax, distance));
+    }
+    CNN_FP4_UNROLL
+    for (int u = 0; u < kUnroll; ++u) states_[u].amax = amax;
   }
   __device__ void Butterfly(int distance) {
     const bool high = (LaneIndex() & distance) != 0;

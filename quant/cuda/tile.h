@@ -365,8 +365,9 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
 #endif
     RoundAll<Compiled, kCount>(
         a, step, index, v, [&](int i, const AlignedE2m1& r) {
-          // The sign bit of v[i] to bit 3 of its nibble.
-          codes |= (r.code | BitCast<uint32_t>(v[i]) >> 31 << 3) << (4 * i);
+          // The sign of v[i] to bit 3 of its nibble.
+          const uint32_t sign = BitCast<uint32_t>(v[i]) >> 28 & ~7u;
+          codes += (r.code | sign) << (4 * i);
         });
     StoreCodes<kCount>(codes, a.codes, offset);
   } else {
@@ -510,64 +511,84 @@ CNN_FP4_HOST_DEVICE inline uint32_t AmaxOfRows(const QuantizeArgs& a,
   return amax;
 }
 
-// kTiles: 16 x 16 elements. A warp takes as many tiles as two vectors a lane
-// make, one or two. Vector i of a tile lies in its row i / (16 / kVector).
+// kTiles: 16 x 16 elements. A warp takes neighbours in a row of tiles, as many
+// as make 128 bytes, a whole line of the cache, of each of their rows. Vector i
+// of them is vector i % 8 of row i / 8.
 inline constexpr int kTileSide = 16;
-inline constexpr int kLaneTileVectors = 2;
+inline constexpr int kLineVectors = 8;
+inline constexpr int kWarpTileVectors = kTileSide * kLineVectors;
+// Vectors of a tile in a row, and tiles of a warp.
 template <class In>
-inline constexpr int kTileVectors = kTileSide* kTileSide / In::kVector;
+inline constexpr int kTileRowVectors = kTileSide / In::kVector;
 template <class In>
-inline constexpr int kWarpTiles = kWarp* kLaneTileVectors / kTileVectors<In>;
+inline constexpr int kWarpTiles = kLineVectors / kTileRowVectors<In>;
 
-// The tiles of one turn of a warp.
+// Turns of a warp: a row of tiles may end with less than a whole one.
 template <class In>
-struct WarpTiles {
-  int64_t first = 0;  // Their blocks are first and on.
-  int64_t offsets[kWarpTiles<In>] = {};
+CNN_FP4_HOST_DEVICE constexpr int64_t TurnsARow(const Grid& g) {
+  return (g.col_blocks() + kWarpTiles<In> - 1) / kWarpTiles<In>;
+}
 
-  CNN_FP4_HOST_DEVICE int64_t OffsetOf(int64_t vector, int64_t stride) const {
-    constexpr int kVectorsARow = kTileSide / In::kVector;
-    // A choice, for an index would put the offsets into memory.
-    const int64_t begin =
-        vector < kTileVectors<In> ? offsets[0] : offsets[kWarpTiles<In> - 1];
-    const int in_tile = static_cast<int>(vector) % kTileVectors<In>;
-    return begin + in_tile / kVectorsARow * stride +
-           in_tile % kVectorsARow * In::kVector;
-  }
+// The tiles of one turn.
+struct TileTurn {
+  int64_t block = 0;   // The first tile's; the others follow.
+  int64_t offset = 0;  // Its first element's.
+  int64_t tiles = 0;   // 0 beyond the last turn.
 };
 
-template <class In, class Lanes>
-CNN_FP4_HOST_DEVICE inline void LoadTiles(const QuantizeArgs& a, int64_t first,
-                                          WarpTiles<In>& tiles, Lanes& lanes) {
-  tiles.first = first;
-  CNN_FP4_UNROLL
-  for (int i = 0; i < kWarpTiles<In>; ++i) {
-    tiles.offsets[i] = a.grid.block(first + i).offset;
-  }
+template <class In>
+CNN_FP4_HOST_DEVICE inline TileTurn TileTurnAt(const Grid& g, int64_t turn,
+                                               int64_t turns,
+                                               int64_t turns_a_row) {
+  TileTurn t;
+  if (turn >= turns) return t;
+  const int64_t row = turn / turns_a_row;
+  const int64_t first = (turn - row * turns_a_row) * kWarpTiles<In>;
+  t.block = row * g.col_blocks() + first;
+  t.offset = g.block(t.block).offset;
+  t.tiles = g.col_blocks() - first;
+  return t;
+}
+
+// Calls f(vector, offset of its element, state) for the vectors of a turn.
+template <class In, class Lanes, class F>
+CNN_FP4_HOST_DEVICE inline void EachOfTurn(const QuantizeArgs& a,
+                                           const TileTurn& turn, Lanes& lanes,
+                                           const F& f) {
   const int64_t stride = a.grid.row_stride();
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    LoadLane<In>(a, tiles.OffsetOf(vector, stride), s);
+    const int i = static_cast<int>(vector);
+    if (i % kLineVectors / kTileRowVectors<In> >= turn.tiles) return;
+    f(i,
+      turn.offset + i / kLineVectors * stride + i % kLineVectors * In::kVector,
+      s);
+  });
+}
+
+template <class In, class Lanes>
+CNN_FP4_HOST_DEVICE inline void LoadTiles(const QuantizeArgs& a,
+                                          const TileTurn& turn, Lanes& lanes) {
+  EachOfTurn<In>(a, turn, lanes, [&](int, int64_t offset, LaneState<In>& s) {
+    LoadLane<In>(a, offset, s);
   });
 }
 
 template <class Compiled, class In, class Out, class Lanes>
 CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
                                               const Factors& t, uint64_t step,
-                                              const WarpTiles<In>& tiles,
+                                              const TileTurn& turn,
                                               Lanes& lanes) {
-  const int64_t stride = a.grid.row_stride();
   UnpackLanes<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
-  lanes.template ReduceMaxOfEach<kTileVectors<In>>();
-  lanes.Each([&](int64_t vector, LaneState<In>& s) {
+  lanes.template ReduceMaxOfTiles<kTileRowVectors<In>>();
+  EachOfTurn<In>(a, turn, lanes, [&](int i, int64_t offset, LaneState<In>& s) {
     const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
-    if (vector % kTileVectors<In> == 0) {
-      StoreScale(a, tiles.first + vector / kTileVectors<In>, f);
+    if (i < kLineVectors && i % kTileRowVectors<In> == 0) {
+      StoreScale(a, turn.block + i / kTileRowVectors<In>, f);
     }
     ZeroIfNan<In::kVector>(f, s.v);
     const BlockScale scale = ScaleOf(a, f);
-    QuantizeAndStore<Compiled, Out, In::kVector>(
-        a, step, tiles.OffsetOf(vector, stride), &scale, s.v);
+    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset, &scale, s.v);
   });
 }
 

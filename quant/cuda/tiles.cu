@@ -1,4 +1,4 @@
-// Way::kTiles: a warp for a tile of 16 x 16, or two.
+// Way::kTiles: a warp for some neighbouring tiles of 16 x 16.
 
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/kernels.h"
@@ -7,35 +7,33 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
+template <class In>
+__host__ __device__ int64_t Turns(const Grid& g) {
+  return g.num_blocks() / g.col_blocks() * TurnsARow<In>(g);
+}
+
 template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
     TilesKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  const int64_t tiles = a.grid.num_blocks();
-  const int64_t stride = TotalThreads() / kWarp * kWarpTiles<In>;
-  int64_t tile = GlobalThread() / kWarp * kWarpTiles<In>;
-  if (tile >= tiles) return;
-  using Lanes = DeviceLanes<In, kLaneTileVectors>;
-  const auto lanes_at = [&](int64_t first) {
-    const int64_t left = tiles - first;
-    return Lanes(
-        LaneIndex(),
-        (left < kWarpTiles<In> ? left : kWarpTiles<In>)*kTileVectors<In>);
-  };
-  Lanes lanes = lanes_at(tile);
-  WarpTiles<In> at;
-  LoadTiles<In>(a, tile, at, lanes);
-  while (true) {
-    tile += stride;
-    Lanes next = lanes_at(tile);
-    WarpTiles<In> next_at;
-    LoadTiles<In>(a, tile, next_at, next);
-    QuantizeTiles<Compiled, In, Out>(a, t, step, at, lanes);
-    if (tile >= tiles) return;
+  const int64_t turns_a_row = TurnsARow<In>(a.grid);
+  const int64_t turns = Turns<In>(a.grid);
+  const int64_t stride = TotalThreads() / kWarp;
+  int64_t i = GlobalThread() / kWarp;
+  TileTurn turn = TileTurnAt<In>(a.grid, i, turns, turns_a_row);
+  using Lanes = DeviceLanes<In, kWarpTileVectors / kWarp>;
+  Lanes lanes(LaneIndex(), kWarpTileVectors);
+  LoadTiles<In>(a, turn, lanes);
+  while (turn.tiles > 0) {
+    i += stride;
+    const TileTurn next_turn = TileTurnAt<In>(a.grid, i, turns, turns_a_row);
+    Lanes next(LaneIndex(), kWarpTileVectors);
+    LoadTiles<In>(a, next_turn, next);
+    QuantizeTiles<Compiled, In, Out>(a, t, step, turn, lanes);
     lanes = next;
-    at = next_at;
+    turn = next_turn;
   }
 }
 
@@ -49,8 +47,7 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
     if constexpr (kHasKernel<In, Out>) {
       WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
         error = LaunchOver(TilesKernel<decltype(compiled), In, Out>,
-                           args.grid.num_blocks() * kWarp / kWarpTiles<In>,
-                           args, stream);
+                           Turns<In>(args.grid) * kWarp, args, stream);
       });
     } else {
       error = "no kernel for these element types";

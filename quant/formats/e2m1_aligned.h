@@ -30,23 +30,23 @@ CNN_FP4_HOST_DEVICE constexpr float E2m1CopySign(float magnitude, float sign) {
 }
 
 // The grid around 0 <= m <= 6: its spacing is 2^(e - 1), where 2^e is the
-// binade of m, at least 1.
+// binade of m, at least 1. A value of it has the code 2 * e + value / spacing.
 struct E2m1Binade {
-  float aligner = 0.0f;     // 2^(e + 22): its last place is the spacing.
-  float step = 0.0f;        // 2^(e - 1).
-  float per_step = 0.0f;    // 2^32 / step.
-  uint32_t first_code = 0;  // 2 * e: the code of m is this + m / step.
+  // 2^(e + 22), whose last place is the spacing, plus 2 * e spacings: the low
+  // bits of m + aligner are the code.
+  float aligner = 0.0f;
+  float step = 0.0f;      // The spacing.
+  float per_step = 0.0f;  // 2^32 / step.
 };
 
 CNN_FP4_HOST_DEVICE constexpr E2m1Binade BinadeOf(float m) {
   const float at_least_one = m > 1.0f ? m : 1.0f;
-  const uint32_t exponent = BitCast<uint32_t>(at_least_one) & 0x7F800000u;
+  const uint32_t exponent = BitCast<uint32_t>(at_least_one) >> 23;  // 127 + e.
   E2m1Binade b;
-  b.aligner = BitCast<float>(exponent + (22u << 23));
-  b.step = BitCast<float>(exponent - (1u << 23));
-  // 2^(33 - e).
-  b.per_step = BitCast<float>(((127u + 127u + 33u) << 23) - exponent);
-  b.first_code = (exponent - 0x3F800000u) >> 22;
+  b.aligner =
+      BitCast<float>(exponent * ((1u << 23) + 2u) + ((22u << 23) - 2u * 127u));
+  b.step = BitCast<float>((exponent - 1u) << 23);
+  b.per_step = BitCast<float>((127u + 127u + 33u - exponent) << 23);
   return b;
 }
 
@@ -62,8 +62,7 @@ CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignNearest(float x) {
   const float m = E2m1Clamped(x);
   const E2m1Binade b = BinadeOf(m);
   const float sum = m + b.aligner;
-  // m / spacing is at most 4.
-  return {sum - b.aligner, (BitCast<uint32_t>(sum) & 7u) + b.first_code};
+  return {sum - b.aligner, BitCast<uint32_t>(sum) & 7u};
 }
 
 // The largest value that is at most m, 0 <= m <= 6.
@@ -75,7 +74,7 @@ CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignDown(float m,
   float sum = m + b.aligner;
   if (sum - b.aligner > m) sum -= b.step;
 #endif
-  return {sum - b.aligner, (BitCast<uint32_t>(sum) & 7u) + b.first_code};
+  return {sum - b.aligner, BitCast<uint32_t>(sum) & 7u};
 }
 
 // The smallest whole number that is not below x, 0 <= x < 2^32.
