@@ -1,10 +1,12 @@
 #include "nn/gemm/gemm_operand.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
 #include <vector>
 
 #include "glog/logging.h"
+#include "quant/device_quantizer.h"
 #include "quant/float16.h"
 #include "quant/quantizer.h"
 
@@ -23,6 +25,28 @@ absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
 
 at::Tensor DenseOnCpu(const at::Tensor& tensor) {
   return tensor.detach().cpu().contiguous();
+}
+
+// Quantises a CUDA tensor where it lies, in the order of torch's current
+// stream.
+absl::StatusOr<GemmOperand> QuantizeOnDevice(
+    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const quant::BlockGrid& grid, const quant::QuantizeOptions& options) {
+  const at::Tensor source = tensor.detach().contiguous();
+  at::Tensor values = at::empty_like(source);
+  at::Tensor scale = at::empty({}, values.options());
+  const c10::impl::VirtualGuardImpl device(tensor.device().type());
+  quant::QuantizeOptions on_device = options;
+  on_device.device.stream = device.getStream(tensor.device()).native_handle();
+  const absl::Status status = quant::QuantizeOperand(
+      recipe, grid,
+      {quant::DType::kFloat32, source.const_data_ptr<float>(), source.numel(),
+       quant::Device::kCuda},
+      {quant::DType::kFloat32, values.mutable_data_ptr<float>(), values.numel(),
+       quant::Device::kCuda},
+      scale.mutable_data_ptr<float>(), on_device);
+  if (!status.ok()) return status;
+  return GemmOperand{values, scale};
 }
 
 absl::StatusOr<QuantizedOperand> TakeApart(
@@ -81,6 +105,10 @@ absl::StatusOr<GemmOperand> QuantizeOnGrid(
     const at::Tensor& tensor, const quant::Recipe& recipe,
     const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
+  if (tensor.is_cuda() && taken_apart == nullptr &&
+      quant::FindDeviceQuantizer(quant::Device::kCuda) != nullptr) {
+    return QuantizeOnDevice(tensor, recipe, grid, options);
+  }
   at::Tensor values;
   absl::StatusOr<float> scale;
   if (taken_apart != nullptr) {

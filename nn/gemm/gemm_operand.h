@@ -64,16 +64,19 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
 // `tensor` (FP32, any device), taken as dense and row-major, with the blocks of
 // `grid`: what the operands of all three GEMMs are made by. With `taken_apart`
 // the quantised operand is returned there, too, from the same one quantisation.
-// Errors: the quantiser's.
+// A CUDA tensor is quantised where it lies, without a copy to the host, where
+// //quant/cuda is linked and nothing is taken apart, else on the CPU.
+// Errors: the quantiser's. On a device a NaN or an infinity is none: it
+// propagates.
 absl::StatusOr<GemmOperand> QuantizeOnGrid(
     const at::Tensor& tensor, const quant::Recipe& recipe,
     const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart);
 
-// `tensor` (FP32, any device; quantisation itself runs on the CPU) as `operand`
-// in `format`. With `taken_apart`, a quantised operand is returned there, too,
-// from the same one quantisation; it is reset for a plain format.
-// InvalidArgument, from the quantiser, for NaN or Inf in the source.
+// `tensor` (FP32, any device) as `operand` in `format`. With `taken_apart`, a
+// quantised operand is returned there, too, from the same one quantisation; it
+// is reset for a plain format. InvalidArgument, from the quantiser, for NaN or
+// Inf in the source on the CPU.
 absl::StatusOr<GemmOperand> MakeGemmOperand(
     const at::Tensor& tensor, Operand operand, const ConvGeometry& geometry,
     const OperandFormat& format, const quant::QuantizeOptions& options = {},

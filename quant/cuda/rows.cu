@@ -8,7 +8,8 @@ namespace cnn_fp4::quant::cuda {
 namespace {
 
 // Vectors that a lane has on their way at once.
-constexpr int kUnroll = 2;
+template <class In>
+constexpr int kUnroll = In::kVector / 2;
 constexpr int kAmaxUnroll = 4;
 
 // Calls f(lanes) for a warp's share of the tensor's vectors.
@@ -38,7 +39,7 @@ __global__ void __launch_bounds__(kThreads)
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  ForEachChunk<In, kUnroll>(a, [&](auto& lanes) {
+  ForEachChunk<In, kUnroll<In>>(a, [&](auto& lanes) {
     QuantizeRows<Compiled, In, Out>(a, t, step, lanes);
   });
 }
@@ -80,7 +81,7 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
       if constexpr (kHasKernel<In, Out>) {
         WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
           error = LaunchOver(RowsKernel<decltype(compiled), In, Out>,
-                             size / (In::kVector * kUnroll), args, stream);
+                             size / (In::kVector * kUnroll<In>), args, stream);
         });
       } else {
         error = "no kernel for these element types";
