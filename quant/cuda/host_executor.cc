@@ -24,6 +24,12 @@ class HostLanes {
       if (first_ + i < count_) f(first_ + i, states_[i]);
     }
   }
+  template <class Make, class F>
+  void EachWithBlock(const Make& make, const F& f) {
+    Each([&](int64_t vector, LaneState<In>& s) {
+      f(vector, s, make(vector, s));
+    });
+  }
   void ReduceMax(int lanes) {
     for (int i = 0; i < kVectors; i += lanes) {
       uint32_t amax = 0;

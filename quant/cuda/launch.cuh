@@ -23,11 +23,24 @@ __device__ inline int64_t TotalThreads() {
 }
 __device__ inline int LaneIndex() { return threadIdx.x % kWarp; }
 
-// One lane, with kUnroll vectors that lie a warp apart: as many loads are on
-// their way at once.
-template <class In, int kUnroll>
+// How the vectors of a warp lie over its lanes.
+enum class Lie {
+  kApart,     // A lane's are a warp apart: each access is of whole lines.
+  kAdjacent,  // A lane's are neighbours, and of one block: it has one scale.
+};
+
+// One lane, with kUnroll vectors: as many loads are on their way at once.
+template <class In, int kUnroll, Lie kLie = Lie::kApart>
 class DeviceLanes {
  public:
+  // From the lane's first vector to the next.
+  static constexpr int kApart = kLie == Lie::kApart ? kWarp : 1;
+  // The first vector of a lane, from the warp's.
+  __device__ static int64_t FirstOf(int64_t warp_first) {
+    return warp_first +
+           (kLie == Lie::kApart ? LaneIndex() : LaneIndex() * kUnroll);
+  }
+
   __device__ DeviceLanes(int64_t first, int64_t count)
       : first_(first), count_(count) {}
 
@@ -35,17 +48,43 @@ class DeviceLanes {
   __device__ void Each(const F& f) {
     CNN_FP4_UNROLL
     for (int u = 0; u < kUnroll; ++u) {
-      const int64_t vector = first_ + u * kWarp;
+      const int64_t vector = first_ + u * kApart;
       if (vector < count_) f(vector, states_[u]);
     }
   }
-  __device__ void ReduceMax(int lanes) {
-    for (int distance = 1; distance < lanes; distance *= 2) {
+  template <class Make, class F>
+  __device__ void EachWithBlock(const Make& make, const F& f) {
+    if constexpr (kLie == Lie::kApart) {
+      Each([&](int64_t vector, LaneState<In>& s) {
+        f(vector, s, make(vector, s));
+      });
+    } else {
+      if (first_ >= count_) return;
+      const BlockFactors factors = make(first_, states_[0]);
       CNN_FP4_UNROLL
-      for (int u = 0; u < kUnroll; ++u) {
+      for (int u = 0; u < kUnroll; ++u) f(first_ + u, states_[u], factors);
+    }
+  }
+  // Of each `vectors` successive vectors; kAdjacent: at least kUnroll.
+  __device__ void ReduceMax(int vectors) {
+    if constexpr (kLie == Lie::kAdjacent) {
+      CNN_FP4_UNROLL
+      for (int u = 1; u < kUnroll; ++u) {
+        states_[0].amax = max(states_[0].amax, states_[u].amax);
+      }
+      for (int distance = kUnroll; distance < vectors; distance *= 2) {
         const uint32_t other =
-            __shfl_xor_sync(kAllLanes, states_[u].amax, distance);
-        states_[u].amax = max(states_[u].amax, other);
+            __shfl_xor_sync(kAllLanes, states_[0].amax, distance / kUnroll);
+        states_[0].amax = max(states_[0].amax, other);
+      }
+    } else {
+      for (int distance = 1; distance < vectors; distance *= 2) {
+        CNN_FP4_UNROLL
+        for (int u = 0; u < kUnroll; ++u) {
+          const uint32_t other =
+              __shfl_xor_sync(kAllLanes, states_[u].amax, distance);
+          states_[u].amax = max(states_[u].amax, other);
+        }
       }
     }
   }
@@ -66,16 +105,29 @@ class DeviceLanes {
     CNN_FP4_UNROLL
     for (int u = 0; u < kUnroll; ++u) states_[u].amax = amax;
   }
+  // With the vectors at a distance.
   __device__ void Butterfly(int distance) {
-    const bool high = (LaneIndex() & distance) != 0;
-    CNN_FP4_UNROLL
-    for (int u = 0; u < kUnroll; ++u) {
+    if constexpr (kLie == Lie::kAdjacent) {
+      static_assert(kUnroll == 2 && In::kVector == 8,
+                    "a group of 16 is one lane's");
       CNN_FP4_UNROLL
       for (int i = 0; i < In::kVector; ++i) {
-        const float own = states_[u].v[i];
-        const float other = __shfl_xor_sync(kAllLanes, own, distance);
-        // (low + high, low - high), each as it is written there.
-        states_[u].v[i] = high ? other - own : own + other;
+        const float low = states_[0].v[i];
+        const float other = states_[1].v[i];
+        states_[0].v[i] = low + other;
+        states_[1].v[i] = low - other;
+      }
+    } else {
+      const bool high = (LaneIndex() & distance) != 0;
+      CNN_FP4_UNROLL
+      for (int u = 0; u < kUnroll; ++u) {
+        CNN_FP4_UNROLL
+        for (int i = 0; i < In::kVector; ++i) {
+          const float own = states_[u].v[i];
+          const float other = __shfl_xor_sync(kAllLanes, own, distance);
+          // (low + high, low - high), each as it is written there.
+          states_[u].v[i] = high ? other - own : own + other;
+        }
       }
     }
   }

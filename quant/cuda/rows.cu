@@ -8,24 +8,30 @@ namespace cnn_fp4::quant::cuda {
 namespace {
 
 // Vectors that a lane has on their way at once.
-template <class In>
-constexpr int kUnroll = In::kVector / 2;
+template <class In, class Out>
+constexpr int kUnroll =
+    In::kVector == 4 || std::is_same<Out, Packed>::value ? 2 : 4;
+// Codes leave little to write: what counts is the arithmetic of the scales.
+template <class In, class Out>
+constexpr Lie kLie =
+    In::kVector == 8 && std::is_same<Out, Packed>::value ? Lie::kAdjacent
+                                                         : Lie::kApart;
 constexpr int kAmaxUnroll = 4;
 
 // Calls f(lanes) for a warp's share of the tensor's vectors.
-template <class In, int kVectors, class F>
+template <class In, int kVectors, Lie kLie = Lie::kApart, class F>
 __device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
   const int64_t count = a.grid.size() / In::kVector;
   constexpr int64_t kChunk = kWarp * kVectors;
   const int64_t step = TotalThreads() / kWarp * kChunk;
   int64_t first = GlobalThread() / kWarp * kChunk;
   if (first >= count) return;
-  using Lanes = DeviceLanes<In, kVectors>;
-  Lanes lanes(first + LaneIndex(), count);
+  using Lanes = DeviceLanes<In, kVectors, kLie>;
+  Lanes lanes(Lanes::FirstOf(first), count);
   LoadRows<In>(a, lanes);
   while (true) {
     first += step;
-    Lanes next(first + LaneIndex(), count);
+    Lanes next(Lanes::FirstOf(first), count);
     LoadRows<In>(a, next);
     f(lanes);
     if (first >= count) return;
@@ -39,7 +45,7 @@ __global__ void __launch_bounds__(kThreads)
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  ForEachChunk<In, kUnroll<In>>(a, [&](auto& lanes) {
+  ForEachChunk<In, kUnroll<In, Out>, kLie<In, Out>>(a, [&](auto& lanes) {
     QuantizeRows<Compiled, In, Out>(a, t, step, lanes);
   });
 }
@@ -80,8 +86,9 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
       using Out = decltype(out);
       if constexpr (kHasKernel<In, Out>) {
         WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
-          error = LaunchOver(RowsKernel<decltype(compiled), In, Out>,
-                             size / (In::kVector * kUnroll<In>), args, stream);
+          error =
+              LaunchOver(RowsKernel<decltype(compiled), In, Out>,
+                         size / (In::kVector * kUnroll<In, Out>), args, stream);
         });
       } else {
         error = "no kernel for these element types";

@@ -9,7 +9,9 @@
 // Where several lanes of a warp share a block, a body is written as steps over
 // Lanes: Each(f) calls f(vector index, state) for the vectors at hand - those
 // of one lane on the device, those of the whole warp on the host - and between
-// the steps the lanes exchange values.
+// the steps the lanes exchange values. EachWithBlock(make, f) calls f(vector
+// index, state, make(vector index, state)), with one make for the vectors of a
+// block that a lane holds.
 
 #include <cstdint>
 #include <type_traits>
@@ -487,17 +489,23 @@ CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
                                              Lanes& lanes) {
   PrepareRows<In>(a, lanes);
   TakeLaneAmaxes<In>(lanes);
-  const int lanes_a_block = static_cast<int>(a.grid.block_cols) / In::kVector;
-  lanes.ReduceMax(lanes_a_block);
-  lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
-    const int shift = lanes.Log2(lanes_a_block);
-    if ((vector & (lanes_a_block - 1)) == 0) StoreScale(a, vector >> shift, f);
-    ZeroIfNan<In::kVector>(f, s.v);
-    const BlockScale scale = ScaleOf(a, f);
-    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, vector * In::kVector,
-                                                 &scale, s.v);
-  });
+  const int vectors_a_block = static_cast<int>(a.grid.block_cols) / In::kVector;
+  lanes.ReduceMax(vectors_a_block);
+  const int shift = lanes.Log2(vectors_a_block);
+  lanes.EachWithBlock(
+      [&](int64_t vector, LaneState<In>& s) {
+        const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
+        if ((vector & (vectors_a_block - 1)) == 0) {
+          StoreScale(a, vector >> shift, f);
+        }
+        return f;
+      },
+      [&](int64_t vector, LaneState<In>& s, const BlockFactors& f) {
+        ZeroIfNan<In::kVector>(f, s.v);
+        const BlockScale scale = ScaleOf(a, f);
+        QuantizeAndStore<Compiled, Out, In::kVector>(
+            a, step, vector * In::kVector, &scale, s.v);
+      });
 }
 
 // The largest finite magnitude of the lanes' vectors after the transform.
