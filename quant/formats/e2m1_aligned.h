@@ -29,52 +29,55 @@ CNN_FP4_HOST_DEVICE constexpr float E2m1CopySign(float magnitude, float sign) {
                         (BitCast<uint32_t>(sign) & 0x80000000u));
 }
 
-// The grid around 0 <= m <= 6: its spacing is 2^(e - 1), where 2^e is the
-// binade of m, at least 1. A value of it has the code 2 * e + value / spacing.
-struct E2m1Binade {
-  // 2^(e + 22), whose last place is the spacing, plus 2 * e spacings: the low
-  // bits of m + aligner are the code.
-  float aligner = 0.0f;
-  float step = 0.0f;      // The spacing.
-  float per_step = 0.0f;  // 2^32 / step.
-};
-
-CNN_FP4_HOST_DEVICE constexpr E2m1Binade BinadeOf(float m) {
-  const float at_least_one = m > 1.0f ? m : 1.0f;
-  const uint32_t exponent = BitCast<uint32_t>(at_least_one) >> 23;  // 127 + e.
-  E2m1Binade b;
-  b.aligner =
-      BitCast<float>(exponent * ((1u << 23) + 2u) + ((22u << 23) - 2u * 127u));
-  b.step = BitCast<float>((exponent - 1u) << 23);
-  b.per_step = BitCast<float>((127u + 127u + 33u - exponent) << 23);
-  return b;
-}
-
 // |x|, at most 6. x is not NaN.
 CNN_FP4_HOST_DEVICE constexpr float E2m1Clamped(float x) {
   const float m = E2m1Abs(x);
   return m < kE2m1Max ? m : kE2m1Max;
 }
 
+// The exponent bits of the binade 2^e of 0 <= m <= 6, at least 1, in which the
+// grid's spacing is 2^(e - 1). A value of it has the code 2 * e + value /
+// spacing.
+CNN_FP4_HOST_DEVICE constexpr uint32_t E2m1Exponent(float m) {
+  return BitCast<uint32_t>(m > 1.0f ? m : 1.0f) >> 23;
+}
+
 // EncodeE2m1: nearest, ties to the even code, which is the even multiple of the
 // spacing.
 CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignNearest(float x) {
   const float m = E2m1Clamped(x);
-  const E2m1Binade b = BinadeOf(m);
-  const float sum = m + b.aligner;
-  return {sum - b.aligner, BitCast<uint32_t>(sum) & 7u};
+  // 2^(e + 22), whose last place is the spacing, plus 2 * e spacings: the low
+  // bits of the sum are the code.
+  const float aligner = BitCast<float>(E2m1Exponent(m) * ((1u << 23) + 2u) +
+                                       ((22u << 23) - 2u * 127u));
+  const float sum = m + aligner;
+  return {sum - aligner, BitCast<uint32_t>(sum) & 7u};
 }
 
-// The largest value that is at most m, 0 <= m <= 6.
-CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignDown(float m,
-                                                    const E2m1Binade& b) {
+// The grid's value below 0 <= m <= 6, or m itself, and what is around it.
+struct E2m1Floor {
+  AlignedE2m1 low;
+  float step = 0.0f;      // To the next value.
+  float per_step = 0.0f;  // 2^32 / step.
+};
+
+CNN_FP4_HOST_DEVICE constexpr E2m1Floor E2m1FloorOf(float m) {
+  const uint32_t exponent = E2m1Exponent(m) << 23;
+  E2m1Floor f;
+  f.step = BitCast<float>(exponent - (1u << 23));
+  f.per_step = BitCast<float>(((127u + 127u + 33u) << 23) - exponent);
+  // Without the code in its low bits: most callers want the value alone.
+  const float aligner = BitCast<float>(exponent + (22u << 23));
 #if defined(__CUDA_ARCH__)
-  const float sum = __fadd_rz(m, b.aligner);
+  const float sum = __fadd_rz(m, aligner);
 #else
-  float sum = m + b.aligner;
-  if (sum - b.aligner > m) sum -= b.step;
+  float sum = m + aligner;
+  if (sum - aligner > m) sum -= f.step;
 #endif
-  return {sum - b.aligner, BitCast<uint32_t>(sum) & 7u};
+  f.low.magnitude = sum - aligner;
+  f.low.code =
+      (BitCast<uint32_t>(sum) & 7u) + ((exponent - (127u << 23)) >> 22);
+  return f;
 }
 
 // The smallest whole number that is not below x, 0 <= x < 2^32.
@@ -92,23 +95,22 @@ CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignStochastic8(float x,
                                                            uint32_t r) {
   const float m = E2m1Abs(x);
   const float step = m < 2.0f ? 0.5f : m < 4.0f ? 1.0f : 2.0f;
-  const float t =
-      E2m1Clamped(m + static_cast<float>(r) * (1.0f / 256.0f) * step);
-  return AlignDown(t, BinadeOf(t));
+  return E2m1FloorOf(
+             E2m1Clamped(m + static_cast<float>(r) * (1.0f / 256.0f) * step))
+      .low;
 }
 
 // EncodeE2m1Stochastic: up where r is below the fraction of the way to the
 // upper neighbour, times 2^32.
 CNN_FP4_HOST_DEVICE constexpr AlignedE2m1 AlignStochastic(float x, uint32_t r) {
   const float m = E2m1Clamped(x);
-  const E2m1Binade b = BinadeOf(m);
-  AlignedE2m1 down = AlignDown(m, b);
+  E2m1Floor f = E2m1FloorOf(m);
   // r is whole: below the fraction is below its ceiling.
-  if (r < E2m1Ceiling((m - down.magnitude) * b.per_step)) {
-    down.magnitude += b.step;
-    ++down.code;
+  if (r < E2m1Ceiling((m - f.low.magnitude) * f.per_step)) {
+    f.low.magnitude += f.step;
+    ++f.low.code;
   }
-  return down;
+  return f.low;
 }
 
 }  // namespace cnn_fp4::quant
