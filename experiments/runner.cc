@@ -194,6 +194,7 @@ absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
   record.train_seconds = arm.train_seconds;
   record.cpu = facts_.cpu;
   record.device = facts_.device;
+  record.threads = nn::NumThreads();
   record.git_revision = facts_.git_revision;
   record.libtorch_version = facts_.libtorch_version;
   result_.arms.push_back(record);

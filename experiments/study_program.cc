@@ -22,9 +22,11 @@ struct Seeds {
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
-    visit("seeds", self.seeds,
-          "The seeds: a number N, which means 1 to N, or a list of them, as in "
-          "3,5,8. Every arm is trained once with each.");
+    visit(
+        "seeds", self.seeds,
+        "The seeds; every arm is trained once with each. A number alone is how "
+        "many: 5 means the seeds 1 to 5. A list names them, as in 3,5,8, and "
+        "so does a range: 6..10, or 7..7 for the seed 7 alone.");
   }
 };
 
