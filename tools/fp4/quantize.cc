@@ -11,14 +11,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "io/safetensors/reader.h"
+#include "io/safetensors/writer.h"
 #include "quant/float_environment.h"
 #include "quant/quantizer.h"
 #include "tools/fp4/copy.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/geometry.h"
 #include "tools/fp4/packed_writer.h"
-#include "tools/safetensors/reader.h"
-#include "tools/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 namespace {
