@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "base/user_path.h"
+#include "experiments/init_weights.h"
 #include "experiments/policy_list.h"
 #include "experiments/program.h"
 #include "experiments/run_options.h"
@@ -129,7 +130,13 @@ class Main {
       if (!seeds.ok()) return Refuse(seeds.status(), kExitUsage);
       study_.seeds = *std::move(seeds);
     }
-    absl::Status status = Check(study_);
+    options_.run.init = base::UserPath(options_.run.init);
+    train::TrainSpec& train = study_.experiment.train;
+    absl::Status status = program_.free
+                              ? SetInitChecksum(options_.run.init, train)
+                              : CheckInit(options_.run.init, train);
+    if (!status.ok()) return Refuse(status, ExitStatusFor(status));
+    status = Check(study_);
     status.Update(Check(options_.run));
     if (!status.ok()) return Refuse(status, kExitUsage);
     if (actions_.print_config) {
