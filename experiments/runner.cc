@@ -92,6 +92,7 @@ absl::Status ExperimentRun::Open() {
     if (!net.ok()) return net.status();
   }
   facts_ = CollectRunFacts(device_, nn::LibTorchVersion());
+  facts_.class_names = datasets_.train->class_names();
   absl::StatusOr<RunDirectory> directory =
       options_.resume.empty()
           ? RunDirectory::Create(options_.output_dir, name_, spec_, facts_)

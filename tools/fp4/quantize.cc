@@ -96,6 +96,11 @@ class FileQuantizer {
   }
 
  private:
+  int64_t AxisOf(const TensorInfo& info) const {
+    const auto own = options_.axes.find(info.name);
+    return own == options_.axes.end() ? options_.axis : own->second;
+  }
+
   absl::Status Plan() {
     FileRecord record;
     record.layout = options_.layout;
@@ -111,7 +116,7 @@ class FileQuantizer {
         continue;
       }
       absl::StatusOr<Geometry> geometry =
-          Geometry::Create(info.shape, options_.axis, options_.recipe);
+          Geometry::Create(info.shape, AxisOf(info), options_.recipe);
       if (!geometry.ok()) {
         return Error(info, absl::StrCat(geometry.status().message(),
                                         " (--exclude copies the tensor)"));
