@@ -35,18 +35,18 @@ open(sys.argv[1], "wb").write(struct.pack("<Q", len(text)) + text + data)
 END
 
 train() {
-  experiments/train --models=fp32,nvfp4 --dataset=synthetic \
-    --synthetic_size=64 --model_scale_factor=0.125 --crop=32 --steps=2 --logf=1 \
+  experiments/train --models=fp32,nvfp4 --crop=32 --steps=2 --logf=1 \
     --threads=1 --progress=off --output_dir="${work}/out" "$@" \
     >"${work}/log" 2>&1
 }
+readonly tiny=(--dataset=synthetic --synthetic_size=64 --model_scale_factor=0.125)
 readonly latest="${work}/out/train/latest"
 
-train || fail "without --init"
+train "${tiny[@]}" || fail "without --init"
 first_loss() { grep -m1 '"train/loss"' "${latest}/metrics.jsonl" | sed 's/.*"train\/loss":\([0-9.]*\).*/\1/'; }
 drawn="$(first_loss)"
 [[ -n "${drawn}" ]] || fail "no loss in metrics.jsonl"
-train --init="${work}/weights.safetensors" || fail "--init"
+train "${tiny[@]}" --init="${work}/weights.safetensors" || fail "--init"
 [[ "$(first_loss)" != "${drawn}" ]] || fail "the weights change nothing"
 # Both directions.
 grep -q "init .*1 of [0-9]* tensors of the net" "${work}/log" || fail "the count"
@@ -88,3 +88,53 @@ experiments/study --arms=fp32 --seeds=7..7 --init="${work}/weights.safetensors" 
   >"${work}/log" 2>&1 || fail "a study with --init"
 grep -qF "\"init_checksum\": \"${checksum}\"" "${work}"/study/study.json ||
   fail "the study's configuration"
+
+# The script of docs for PyTorch's users: its names and shapes are the net's.
+# PyTorch itself is not here; what the script uses of it is, without numbers.
+mkdir -p "${work}"/{torch/nn,safetensors}
+cat >"${work}/torch/nn/__init__.py" <<'END'
+class Module:
+    def state_dict(self, path=""):
+        tensors = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                tensors.update(value.state_dict(path + name + "."))
+            else:
+                tensors[path + name] = value
+        return tensors
+
+
+class Conv2d(Module):
+    def __init__(self, inputs, outputs, size, padding=0):
+        self.weight, self.bias = [outputs, inputs, size, size], [outputs]
+
+
+class ConvTranspose2d(Module):
+    def __init__(self, inputs, outputs, size, stride):
+        self.weight, self.bias = [inputs, outputs, size, size], [outputs]
+
+
+class GroupNorm(Module):
+    def __init__(self, groups, channels):
+        self.weight, self.bias = [channels], [channels]
+END
+touch "${work}"/torch/{__init__,nn/functional}.py "${work}/safetensors/__init__.py"
+cat >"${work}/safetensors/torch.py" <<'END'
+import json, math, struct
+def save_file(tensors, path):
+    header, size = {}, 0
+    for name, shape in tensors.items():
+        end = size + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [size, end]}
+        size = end
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + bytes(size))
+END
+PYTHONPATH="${work}" /usr/bin/python3 docs/save_pytorch_unet.py \
+  "${work}/pytorch.safetensors" || fail "docs/save_pytorch_unet.py"
+train --init="${work}/pytorch.safetensors" --model_scale_factor=0.25 \
+  --dataset=nuclei || fail "--init with the file of docs/save_pytorch_unet.py"
+grep -q "init .* 82 of 82 tensors" "${work}/log" || fail "its tensors do not fit"
+grep -qE "not in the (file|net)" "${work}/log" && fail "some do not fit"
+exit 0

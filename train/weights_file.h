@@ -4,7 +4,7 @@
 // A net's weights as a safetensors file: every parameter and buffer under its
 // name in the net's modules, which is the name that PyTorch's state_dict gives
 // it. So a PyTorch net of the same modules can begin a training here, and the
-// other way round (docs/extending.md shows the PyTorch side).
+// other way round (docs/save_pytorch_unet.py).
 //
 // Unlike a checkpoint (train/checkpoint.h) it has neither the optimiser's state
 // nor the step, and may be of another net: what fits is taken.
