@@ -87,6 +87,7 @@ std::string ToJson(const ArmRecord& record) {
   object["train_seconds"] = Number(record.train_seconds);
   object["cpu"] = record.cpu;
   object["device"] = record.device;
+  if (record.threads.has_value()) object["threads"] = *record.threads;
   object["git_revision"] = record.git_revision;
   object["libtorch"] = record.libtorch_version;
   return object.dump(2);
@@ -117,6 +118,9 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.train_seconds = NumberFrom(object.at("train_seconds"));
   record.cpu = object.at("cpu");
   record.device = object.at("device");
+  if (const auto threads = object.find("threads"); threads != object.end()) {
+    record.threads = threads->get<int64_t>();
+  }
   record.git_revision = object.at("git_revision");
   record.libtorch_version = object.at("libtorch");
   return record;

@@ -10,7 +10,8 @@
 //                             "in_table": true}, ...},
 //    ...}
 //
-// What was never measured is absent; numbers are as in base/json_number.h.
+// What was never measured is absent; numbers are as in base/json_number.h. A
+// key that was added later may be absent in older files.
 
 #include <cstdint>
 #include <optional>
@@ -45,6 +46,8 @@ struct ArmRecord {
   // Where: results of two machines differ in their last digits.
   std::string cpu;
   std::string device;
+  // nullopt: the record is of a version that did not write it.
+  std::optional<int64_t> threads;
   std::string git_revision;
   std::string libtorch_version;
 };

@@ -53,7 +53,11 @@ expect() {
   grep -qF -- "${pattern}" "${work}/error" ||
     fail "$*: no '${pattern}' in: $(cat "${work}/error")"
 }
-expect "--checkpoint must be given"
+expect "--checkpoint or init must be given"
+expect "--checkpoint or init must be given" --checkpoint=a --init=b
+expect "--model_scale_factor goes with --init" --checkpoint=a \
+  --model_scale_factor=1
+expect "cannot open" --init=/nonexistent.safetensors
 expect "no such checkpoint" --checkpoint=/nonexistent/best.pt
 expect "nvfp4_seed" --checkpoint="${run}/checkpoints/fp16/best.pt" --policy=fp3
 expect "is not in a run" --checkpoint="$0"

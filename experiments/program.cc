@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/user_path.h"
+#include "experiments/init_weights.h"
 #include "experiments/runner.h"
 #include "glog/logging.h"
 #include "train/stop_signal.h"
@@ -13,6 +14,10 @@ const std::map<std::string, std::string>& RenamedFlags() {
   static const auto* const names =
       new std::map<std::string, std::string>{{"arms", "models"}};
   return *names;
+}
+
+int ExitStatusFor(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
 }
 
 void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train) {
@@ -49,6 +54,10 @@ int Program::Run(const std::string& name, const ExperimentSpec& spec) {
         "smoke continues no run; leave --resume out"));
   }
   if (!status.ok()) return Refuse(status);
+  RunOptions options = options_;
+  options.init = base::UserPath(options.init);
+  status = CheckInit(options.init, spec.train);
+  if (!status.ok()) return Refuse(status, ExitStatusFor(status));
   if (actions_.print_config) {
     std::printf("%s\n", base::ToJson(spec).c_str());
     return 0;
@@ -58,7 +67,6 @@ int Program::Run(const std::string& name, const ExperimentSpec& spec) {
     status = RunSmokeTest(name, spec);
     return status.ok() ? 0 : Refuse(status, kExitFailure);
   }
-  RunOptions options = options_;
   options.output_dir = options.output_dir.empty()
                            ? DefaultOutputDir()
                            : base::UserPath(options.output_dir);

@@ -33,12 +33,18 @@ void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train);
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
 
+// kExitUsage for InvalidArgument.
+int ExitStatusFor(const absl::Status& status);
+
 class Program {
  public:
   // `description` begins --help.
   explicit Program(const std::string& description);
 
   base::FlagParser& parser() { return parser_; }
+
+  // What the flags said, once they are parsed.
+  const RunOptions& options() const { return options_; }
 
   // Prints --help where it is asked for.
   absl::StatusOr<base::ParsedFlags> ParseFlags(int argc, char** argv);

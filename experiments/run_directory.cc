@@ -44,6 +44,7 @@ std::string RunJsonText(const std::string& experiment,
       {"git_revision", facts.git_revision},
       {"libtorch", facts.libtorch_version},
       {"device", facts.device},
+      {"class_names", facts.class_names},
       {"machine",
        {{"cpu", facts.cpu}, {"cores", facts.cores}, {"system", facts.system}}},
   };

@@ -5,6 +5,7 @@
 // configuration.
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -20,6 +21,8 @@ struct RunFacts {
   std::string cpu;     // The model's name.
   unsigned cores = 0;  // As the system counts them.
   std::string system;  // Kernel, release and architecture.
+  // Of the data set that the run found; the caller's.
+  std::vector<std::string> class_names;
 };
 
 // The facts of this process, now.

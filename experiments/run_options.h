@@ -17,6 +17,7 @@ struct RunOptions {
   // Empty: DefaultOutputDir().
   std::string output_dir;
   std::string resume;
+  std::string init;
   std::string device = "cpu";
   int64_t threads = 0;
   int64_t logf = 10;
@@ -36,6 +37,11 @@ struct RunOptions {
     visit("resume", self.resume,
           "Continues a run from its newest checkpoints: its directory, or "
           "latest.");
+    visit("init", self.init,
+          "A safetensors file with weights that every arm begins with, by the "
+          "names of the net's parameters, which are those of a PyTorch "
+          "state_dict. Tensors of the net that it lacks are drawn from the "
+          "seed; what does not match is listed.");
     visit("device", self.device,
           "Where the nets are trained: cpu, cuda, or auto, which is cuda if "
           "there is a GPU.");

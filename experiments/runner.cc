@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
 #include "base/console.h"
@@ -13,6 +15,7 @@
 #include "data/dataset_registry.h"
 #include "experiments/arm_net.h"
 #include "experiments/arm_record.h"
+#include "experiments/init_weights.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
@@ -40,6 +43,9 @@ class ExperimentRun {
  private:
   absl::Status Open();
   absl::Status OpenTelemetry();
+  // With the weights that the arm begins with; what is to be said of those of
+  // a file goes to `report` (null: nobody wants to know).
+  absl::StatusOr<ArmNet> NewNet(size_t index, std::string* report) const;
   absl::Status TrainArm(size_t index);
   absl::Status WriteArm(size_t index, const ArmNet& net,
                         const train::ArmResult& arm);
@@ -79,7 +85,14 @@ absl::Status ExperimentRun::Open() {
   if (!datasets.ok()) return datasets.status();
   datasets_ = *std::move(datasets);
   sheet_ = task_->NewSheet(*datasets_.val);
+  // Every arm begins with the same weights: what is said of one is of all.
+  std::string init;
+  if (!options_.init.empty()) {
+    const absl::StatusOr<ArmNet> net = NewNet(0, &init);
+    if (!net.ok()) return net.status();
+  }
   facts_ = CollectRunFacts(device_, nn::LibTorchVersion());
+  facts_.class_names = datasets_.train->class_names();
   absl::StatusOr<RunDirectory> directory =
       options_.resume.empty()
           ? RunDirectory::Create(options_.output_dir, name_, spec_, facts_)
@@ -88,6 +101,9 @@ absl::Status ExperimentRun::Open() {
   if (!directory.ok()) return directory.status();
   directory_ = *std::move(directory);
   Say(absl::StrCat("run    ", directory_.path()));
+  for (absl::string_view line : absl::StrSplit(init, '\n', absl::SkipEmpty())) {
+    Say(absl::StrCat("init   ", line));
+  }
   Say(absl::StrCat("train  ", datasets_.train->Describe()));
   Say(absl::StrCat("val    ", datasets_.val->Describe()));
   for (const std::string& warning : datasets_.warnings) {
@@ -127,12 +143,22 @@ absl::Status ExperimentRun::OpenTelemetry() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<ArmNet> ExperimentRun::NewNet(size_t index,
+                                             std::string* report) const {
+  absl::StatusOr<ArmNet> made =
+      MakeArmNet(spec_.arms[index], spec_.net,
+                 static_cast<int64_t>(datasets_.train->class_names().size()),
+                 static_cast<uint64_t>(spec_.train.seed), device_);
+  if (!made.ok() || options_.init.empty()) return made;
+  absl::StatusOr<InitReport> init = LoadInit(options_.init, *made);
+  if (!init.ok()) return init.status();
+  if (report != nullptr) *report = std::move(init->text);
+  return made;
+}
+
 absl::Status ExperimentRun::TrainArm(size_t index) {
   const std::string& key = arms_[index];
-  const absl::StatusOr<ArmNet> made =
-      MakeArmNet(spec_.arms[index], spec_.net,
-                 static_cast<int64_t>(result_.class_names.size()),
-                 static_cast<uint64_t>(spec_.train.seed), device_);
+  const absl::StatusOr<ArmNet> made = NewNet(index, nullptr);
   if (!made.ok()) return made.status();
 
   train::ArmOptions options;
@@ -194,6 +220,7 @@ absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
   record.train_seconds = arm.train_seconds;
   record.cpu = facts_.cpu;
   record.device = facts_.device;
+  record.threads = nn::NumThreads();
   record.git_revision = facts_.git_revision;
   record.libtorch_version = facts_.libtorch_version;
   result_.arms.push_back(record);
@@ -271,6 +298,7 @@ absl::StatusOr<RunOutcome> RunExperiment(const std::string& name,
                                          const RunOptions& options) {
   absl::Status status = Check(spec);
   status.Update(Check(options));
+  if (status.ok()) status = CheckInit(options.init, spec.train);
   if (!status.ok()) return status;
   return ExperimentRun(name, spec, options).Run();
 }

@@ -37,8 +37,16 @@ absl::StatusOr<SavedArm> FindSavedArm(const std::string& checkpoint) {
     return absl::InvalidArgumentError(
         absl::StrCat(run.RunJson(), ": ", spec.status().message()));
   }
-  SavedArm saved{path.string(), *std::move(spec),
-                 arm_directory.filename().string(), ""};
+  SavedArm saved{path.string(),
+                 *std::move(spec),
+                 arm_directory.filename().string(),
+                 "",
+                 {}};
+  if (const auto names = json.find("class_names"); names != json.end()) {
+    for (const auto& name : *names) {
+      if (name.is_string()) saved.class_names.push_back(name);
+    }
+  }
   const std::vector<std::string> keys = ArmKeys(saved.spec);
   for (size_t i = 0; i < keys.size(); ++i) {
     if (keys[i] == saved.arm) saved.policy = saved.spec.arms[i];
@@ -48,6 +56,29 @@ absl::StatusOr<SavedArm> FindSavedArm(const std::string& checkpoint) {
         absl::StrCat(checkpoint, ": the run has no arm '", saved.arm, "'"));
   }
   return saved;
+}
+
+absl::StatusOr<LoadedArm> LoadArm(const SavedArm& saved,
+                                  const std::string& policy,
+                                  const std::string& device) {
+  if (saved.class_names.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        saved.checkpoint,
+        ": its run.json does not say the classes; the run is of an older "
+        "version, train it anew"));
+  }
+  LoadedArm loaded;
+  loaded.policy = policy.empty() ? saved.policy : policy;
+  absl::StatusOr<ArmNet> net =
+      MakeArmNet(loaded.policy, saved.spec.net,
+                 static_cast<int64_t>(saved.class_names.size()),
+                 static_cast<uint64_t>(saved.spec.train.seed), device);
+  if (!net.ok()) return net.status();
+  loaded.net = *std::move(net);
+  const absl::StatusOr<int64_t> step = LoadWeights(saved, loaded.net);
+  if (!step.ok()) return step.status();
+  loaded.step = *step;
+  return loaded;
 }
 
 absl::StatusOr<int64_t> LoadWeights(const SavedArm& saved, const ArmNet& net) {

@@ -106,6 +106,7 @@ ExperimentSpec Miniature(ExperimentSpec spec) {
   spec.train.steps = 2;
   spec.train.epochs = 0;
   spec.train.warmup_steps = 0;
+  spec.train.init_checksum.clear();
   return spec;
 }
 

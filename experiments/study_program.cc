@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "base/user_path.h"
+#include "experiments/init_weights.h"
 #include "experiments/policy_list.h"
 #include "experiments/program.h"
 #include "experiments/run_options.h"
@@ -22,9 +23,11 @@ struct Seeds {
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
-    visit("seeds", self.seeds,
-          "The seeds: a number N, which means 1 to N, or a list of them, as in "
-          "3,5,8. Every arm is trained once with each.");
+    visit(
+        "seeds", self.seeds,
+        "The seeds; every arm is trained once with each. A number alone is how "
+        "many: 5 means the seeds 1 to 5. A list names them, as in 3,5,8, and "
+        "so does a range: 6..10, or 7..7 for the seed 7 alone.");
   }
 };
 
@@ -127,7 +130,13 @@ class Main {
       if (!seeds.ok()) return Refuse(seeds.status(), kExitUsage);
       study_.seeds = *std::move(seeds);
     }
-    absl::Status status = Check(study_);
+    options_.run.init = base::UserPath(options_.run.init);
+    train::TrainSpec& train = study_.experiment.train;
+    absl::Status status = program_.free
+                              ? SetInitChecksum(options_.run.init, train)
+                              : CheckInit(options_.run.init, train);
+    if (!status.ok()) return Refuse(status, ExitStatusFor(status));
+    status = Check(study_);
     status.Update(Check(options_.run));
     if (!status.ok()) return Refuse(status, kExitUsage);
     if (actions_.print_config) {

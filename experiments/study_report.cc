@@ -66,36 +66,56 @@ base::Cell ToCell(const std::optional<double>& value) {
   return value.has_value() ? base::Cell(*value, kDigits) : base::Cell("");
 }
 
+// Whether there is something to compare with the first arm.
+bool Compares(const StudyStatistics& statistics) {
+  return statistics.arms.size() > 1;
+}
+
+std::string Machines(const StudyStatistics& statistics) {
+  std::string text =
+      absl::StrCat("on ", absl::StrJoin(statistics.cpus, "; "), " (device ",
+                   absl::StrJoin(statistics.devices, ", "));
+  if (!statistics.threads.empty()) {
+    absl::StrAppend(&text, ", threads ",
+                    absl::StrJoin(statistics.threads, ", "));
+  }
+  return text + ")";
+}
+
+// What a difference and its interval are.
+std::string Method(const StudyResult& result) {
+  return absl::StrCat(
+      "A difference is an arm's value less that of ",
+      result.spec.experiment.arms[0],
+      " within a pair: two cells of one seed, trained on the same CPU model "
+      "and "
+      "device with the same number of threads. The interval is mean ± t × "
+      "standard deviation / √n, where n is the number of pairs and t the "
+      "two-sided ",
+      absl::StrFormat("%g", 100 * kConfidence),
+      " % quantile of Student's distribution with n - 1 degrees of freedom; "
+      "one "
+      "pair has none. It takes the differences for independent and normal, and "
+      "no correction is made for the number of arms and metrics.");
+}
+
 // Paragraphs: what one has to know to read the tables.
 std::vector<std::string> Notes(const StudyResult& result,
                                const StudyStatistics& statistics) {
-  const std::string& first = result.spec.experiment.arms[0];
-  return {
-      absl::StrCat(
-          "Seeds: ", absl::StrJoin(result.spec.seeds, ", "),
-          ". Every arm of a seed begins with the same weights and sees "
-          "the same batches. Scores are those of the last validation, "
-          "as mean ± standard deviation (divisor n - 1) over the "
-          "seeds."),
-      absl::StrCat(
-          "A difference is an arm's value less that of ", first,
-          " within a pair: two cells of one seed, trained on the same "
-          "CPU model and device. The interval is mean ± t × standard "
-          "deviation / √n, where n is the number of pairs and t the "
-          "two-sided ",
-          absl::StrFormat("%g", 100 * kConfidence),
-          " % quantile of Student's distribution with n - 1 degrees of "
-          "freedom; one pair has none. It takes the differences for "
-          "independent and normal, and no correction is made for the "
-          "number of arms and metrics."),
-      absl::StrCat(
-          "Training took ",
-          absl::FormatDuration(absl::Trunc(
-              absl::Seconds(statistics.train_seconds), absl::Seconds(1))),
-          " in all, on ", absl::StrJoin(statistics.cpus, "; "), " (device ",
-          absl::StrJoin(statistics.devices, ", "), "). Git revisions: ",
-          absl::StrJoin(statistics.git_revisions, ", "), "."),
-  };
+  std::vector<std::string> notes = {absl::StrCat(
+      "Seeds: ", absl::StrJoin(result.spec.seeds, ", "),
+      ". Every arm of a seed begins with the same weights and sees the same "
+      "batches. Scores are those of the last validation, as mean ± standard "
+      "deviation (divisor n - 1) over the seeds.")};
+  if (Compares(statistics)) notes.push_back(Method(result));
+  if (result.cells.empty()) return notes;
+  notes.push_back(absl::StrCat(
+      "Training took ",
+      absl::FormatDuration(absl::Trunc(absl::Seconds(statistics.train_seconds),
+                                       absl::Seconds(1))),
+      " in all, ", Machines(statistics),
+      ". Git revisions: ", absl::StrJoin(statistics.git_revisions, ", "), "."));
+  return notes;
 }
 
 void PutIfThere(const char* key, const std::optional<double>& value,
@@ -158,7 +178,7 @@ Json MetricsJson(const StudyStatistics& statistics) {
 std::string FigureHtml(const StudyResult& result,
                        const StudyStatistics& statistics) {
   const train::Metric* const headline = train::Headline(statistics.metrics);
-  if (headline == nullptr || statistics.arms.size() < 2) return "";
+  if (headline == nullptr || !Compares(statistics)) return "";
   const size_t index = headline - statistics.metrics.data();
   viz::IntervalPlot plot;
   plot.title = absl::StrCat(Title(*headline), " less that of ",
@@ -185,6 +205,12 @@ std::string FigureHtml(const StudyResult& result,
   return absl::StrCat("<h2>", viz::EscapeHtml(plot.title), "</h2>\n",
                       viz::IntervalPlotSvg(plot), "<p class=\"sub\">",
                       viz::EscapeHtml(plot.description), "</p>\n");
+}
+
+std::string DifferencesHtml(const StudyStatistics& statistics) {
+  if (!Compares(statistics)) return "";
+  return absl::StrCat("<h2>Paired differences to the first arm</h2>\n",
+                      viz::HtmlTable(DifferencesTable(statistics)));
 }
 
 }  // namespace
@@ -263,8 +289,9 @@ std::string StudyJson(const StudyResult& result, const std::string& directory) {
       {"train_seconds", statistics.train_seconds},
       {"cpus", statistics.cpus},
       {"devices", statistics.devices},
+      {"threads", statistics.threads},
       {"git_revisions", statistics.git_revisions},
-      {"method", Notes(result, statistics)[1]},
+      {"method", Method(result)},
       {"cells", std::move(cells)},
   };
   return study.dump(2) + "\n";
@@ -272,12 +299,17 @@ std::string StudyJson(const StudyResult& result, const std::string& directory) {
 
 std::string StudyMarkdown(const StudyResult& result) {
   const StudyStatistics statistics = Summarize(result);
-  return absl::StrCat("# ", result.name, "\n\n", Completeness(result), "\n\n",
-                      ArmsTable(statistics).ToMarkdown(),
-                      "\nPaired differences to ",
-                      result.spec.experiment.arms[0], ":\n\n",
-                      DifferencesTable(statistics).ToMarkdown(), "\n",
-                      absl::StrJoin(Notes(result, statistics), "\n\n"), "\n");
+  std::string text =
+      absl::StrCat("# ", result.name, "\n\n", Completeness(result), "\n\n",
+                   ArmsTable(statistics).ToMarkdown());
+  if (Compares(statistics)) {
+    absl::StrAppend(&text, "\nPaired differences to ",
+                    result.spec.experiment.arms[0], ":\n\n",
+                    DifferencesTable(statistics).ToMarkdown());
+  }
+  absl::StrAppend(&text, "\n", absl::StrJoin(Notes(result, statistics), "\n\n"),
+                  "\n");
+  return text;
 }
 
 std::string StudyHtml(const StudyResult& result) {
@@ -291,7 +323,7 @@ std::string StudyHtml(const StudyResult& result) {
       {"style", viz::PageStyle()},
       {"subtitle", Completeness(result)},
       {"figure", FigureHtml(result, statistics)},
-      {"differences", viz::HtmlTable(DifferencesTable(statistics))},
+      {"differences", DifferencesHtml(statistics)},
       {"arms", viz::HtmlTable(ArmsTable(statistics))},
       {"notes", notes},
       {"config", viz::EscapeHtml(ToJson(result.spec))},

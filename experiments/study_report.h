@@ -33,7 +33,7 @@ StudyStatistics Summarize(const StudyResult& result);
 // that tables show, seconds of training a cell.
 base::Table ArmsTable(const StudyStatistics& statistics);
 
-// One row for each metric and each arm but the first.
+// One row for each metric and each arm but the first; no row for one arm.
 base::Table DifferencesTable(const StudyStatistics& statistics);
 
 // "schema_version": 1. Paths of the cells are relative to `directory`. Numbers

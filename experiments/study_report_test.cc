@@ -21,6 +21,7 @@ FoundRecord Found(const Cell& cell, double iou) {
   record.train_seconds = 10;
   record.cpu = "CPU <A>";
   record.device = "cpu";
+  record.threads = 2;
   record.git_revision = "abc";
   return {"/out/cells/" + cell.arm + "/arm.json", record};
 }
@@ -50,7 +51,8 @@ TEST(StudyReport, MarkdownHasTheWorkedExample) {
                                              "*-0\\.0300 *\\| *0\\.0265 *\\| "
                                              "*-0\\.0957 *\\| *0\\.0357"));
   EXPECT_THAT(text, HasSubstr("Student's distribution"));
-  EXPECT_THAT(text, HasSubstr("Training took 1m in all, on CPU <A>"));
+  EXPECT_THAT(text, HasSubstr("Training took 1m in all, on CPU <A> (device "
+                              "cpu, threads 2)."));
   EXPECT_THAT(text, HasSubstr("Git revisions: abc."));
 }
 
@@ -89,7 +91,30 @@ TEST(StudyReport, WhatIsMissingIsSaidAndAbsent) {
   EXPECT_EQ(difference["n"], 1);
   EXPECT_FALSE(difference.contains("low"));
   EXPECT_FALSE(difference.contains("standard_deviation"));
-  EXPECT_THAT(StudyMarkdown(Worked(0)), HasSubstr("0 of 6 cells"));
+}
+
+TEST(StudyReport, NothingIsSaidOfWhatIsNotTrained) {
+  const std::string text = StudyMarkdown(Worked(0));
+  EXPECT_THAT(text, HasSubstr("0 of 6 cells"));
+  EXPECT_THAT(text, HasSubstr("Student's distribution"));
+  EXPECT_THAT(text, Not(HasSubstr("Training took")));
+  EXPECT_THAT(StudyHtml(Worked(0)), Not(HasSubstr("Training took")));
+}
+
+TEST(StudyReport, OneArmIsComparedWithNothing) {
+  StudyResult result = Worked(0);
+  result.spec.experiment.arms = {"fp16"};
+  for (const Cell& cell : Cells(result.spec)) {
+    result.cells.push_back(Found(cell, 0.8));
+  }
+  const std::string text = StudyMarkdown(result);
+  EXPECT_THAT(text, HasSubstr("0.8000 ± 0.0000"));
+  const std::string page = StudyHtml(result);
+  for (const char* word : {"aired differences", "Student", "pairs"}) {
+    EXPECT_THAT(text, Not(HasSubstr(word)));
+    EXPECT_THAT(page, Not(HasSubstr(word)));
+  }
+  EXPECT_THAT(StudyHtml(Worked(6)), HasSubstr("Paired differences"));
 }
 
 TEST(StudyReport, ThePageIsByItselfAndEscaped) {

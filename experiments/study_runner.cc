@@ -149,9 +149,11 @@ absl::StatusOr<int> StudyRun::Finish() const {
   const int signal = train::StopSignal();
   if (!result_.cells.empty()) {
     const StudyStatistics statistics = Summarize(result_);
-    absl::PrintF("\n%s\n%s\nreport: %s/study.html\n",
-                 ArmsTable(statistics).ToText(),
-                 DifferencesTable(statistics).ToText(), options_.directory);
+    absl::PrintF("\n%s", ArmsTable(statistics).ToText());
+    if (statistics.arms.size() > 1) {
+      absl::PrintF("\n%s", DifferencesTable(statistics).ToText());
+    }
+    absl::PrintF("\nreport: %s/study.html\n", options_.directory);
     std::fflush(stdout);
   }
   if (result_.cells.size() == cells_.size()) return 0;

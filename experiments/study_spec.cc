@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -12,6 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/spec_check.h"
 #include "experiments/study_statistics.h"
 #include "nlohmann/json.hpp"
@@ -20,6 +23,8 @@ namespace cnn_fp4::experiments {
 namespace {
 
 namespace fs = std::filesystem;
+using base::Require;
+using base::RequireRange;
 using nlohmann::json;
 
 constexpr int64_t kMaxSeeds = 10'000;
@@ -34,6 +39,43 @@ struct Share {
     return std::tie(first_arm, cells) < std::tie(other.first_arm, other.cells);
   }
 };
+
+// "7" is 7 to 7, and "6..10" 6 to 10.
+std::optional<std::pair<int64_t, int64_t>> ParseRange(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> ends =
+      absl::StrSplit(text, absl::MaxSplits("..", 1));
+  const bool one = ends.first.size() == text.size();
+  int64_t first = 0;
+  int64_t last = 0;
+  if (!absl::SimpleAtoi(ends.first, &first) ||
+      !absl::SimpleAtoi(one ? text : ends.second, &last) || first < 0 ||
+      last < first) {
+    return std::nullopt;
+  }
+  return std::make_pair(first, last);
+}
+
+std::vector<int64_t> Range(std::pair<int64_t, int64_t> ends) {
+  std::vector<int64_t> seeds(ends.second - ends.first + 1);
+  std::iota(seeds.begin(), seeds.end(), ends.first);
+  return seeds;
+}
+
+absl::Status TooManySeeds() {
+  return absl::InvalidArgumentError(
+      absl::StrCat("seeds: there are more than ", kMaxSeeds));
+}
+
+absl::Status CheckSeeds(absl::Span<const int64_t> seeds) {
+  absl::Status status =
+      Require(!seeds.empty(), "seeds", "must not be empty; give one, as in 5");
+  std::set<int64_t> once;
+  for (const int64_t seed : seeds) {
+    status.Update(Require(once.insert(seed).second, "seeds",
+                          absl::StrCat("has ", seed, " twice")));
+  }
+  return status;
+}
 
 void AddRecord(const fs::path& path, FoundRecords& found) {
   std::ifstream file(path);
@@ -52,36 +94,36 @@ void AddRecord(const fs::path& path, FoundRecords& found) {
 
 absl::StatusOr<std::vector<int64_t>> ParseSeeds(
     absl::Span<const std::string> texts) {
+  int64_t count = 0;
+  if (texts.size() == 1 && absl::SimpleAtoi(texts[0], &count)) {
+    if (absl::Status status = RequireRange("seeds", count, 1, kMaxSeeds);
+        !status.ok()) {
+      return status;
+    }
+    return Range({1, count});
+  }
   std::vector<int64_t> seeds;
   for (const std::string& text : texts) {
-    int64_t seed = 0;
-    if (!absl::SimpleAtoi(text, &seed) || seed < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("seeds: '", text,
-                       "' is no seed; give a number of seeds, as in 5, or "
-                       "a list, as in 3,5,8"));
+    const std::optional<std::pair<int64_t, int64_t>> ends = ParseRange(text);
+    if (!ends.has_value()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "seeds: '", text,
+          "' is no seed; give a number of seeds, as in 5, or a list of seeds "
+          "and ranges, as in 3,5,8 or 6..10"));
     }
-    if (std::find(seeds.begin(), seeds.end(), seed) != seeds.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("seeds has ", seed, " twice"));
-    }
-    seeds.push_back(seed);
+    // The difference first: it cannot overflow.
+    if (ends->second - ends->first >= kMaxSeeds) return TooManySeeds();
+    for (const int64_t seed : Range(*ends)) seeds.push_back(seed);
+    if (seeds.size() > kMaxSeeds) return TooManySeeds();
   }
-  if (seeds.empty()) {
-    return absl::InvalidArgumentError("seeds must not be empty");
-  }
-  if (seeds.size() > 1) return seeds;
-  const int64_t count = seeds[0];
-  if (absl::Status status = base::RequireRange("seeds", count, 1, kMaxSeeds);
-      !status.ok()) {
-    return status;
-  }
-  seeds.clear();
-  for (int64_t seed = 1; seed <= count; ++seed) seeds.push_back(seed);
+  if (absl::Status status = CheckSeeds(seeds); !status.ok()) return status;
   return seeds;
 }
 
 absl::Status Check(const StudySpec& study) {
+  if (absl::Status status = CheckSeeds(study.seeds); !status.ok()) {
+    return status;
+  }
   ExperimentSpec spec = study.experiment;
   for (const int64_t seed : study.seeds) {
     spec.train.seed = seed;

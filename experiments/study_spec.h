@@ -9,7 +9,7 @@
 // trained elsewhere, by another study or as an arm of an experiment, is the
 // same cell.
 //
-//   const auto seeds = ParseSeeds({"5"});                    // 1, 2, 3, 4, 5
+//   const auto seeds = ParseSeeds({"5"});              // 1, 2, 3, 4, 5
 //   const StudySpec study{experiment, *seeds};
 //   for (const Cell& cell : Cells(study)) { ... cell.spec ... }
 //
@@ -35,12 +35,15 @@ struct StudySpec {
   std::vector<int64_t> seeds = {1, 2, 3, 4, 5};
 };
 
-// {"5"} is 1 to 5, {"3", "5", "8"} is these three. InvalidArgument that begins
-// with "seeds" for anything else, and for a seed twice.
+// A number alone is a count: {"5"} is 1 to 5. More of them are a list: {"3",
+// "8"} is these two. A range is one, too, alone or in a list: {"6..10"} is 6 to
+// 10, and {"7..7"} the seed 7 alone. InvalidArgument that begins with "seeds"
+// for anything else, for a seed twice and for more than 10,000 seeds.
 absl::StatusOr<std::vector<int64_t>> ParseSeeds(
     absl::Span<const std::string> texts);
 
-// The experiment's Check, and that of the experiment with each seed.
+// The experiment's Check with each seed; there has to be a seed, and none
+// twice.
 absl::Status Check(const StudySpec& study);
 
 // JSON with the experiment, without a seed, and the seeds.

@@ -25,6 +25,13 @@ TEST(ParseSeeds, ANumberIsACountAndMoreAreAList) {
   EXPECT_THAT(*ParseSeeds({"0", "7"}), ElementsAre(0, 7));
 }
 
+TEST(ParseSeeds, ARangeNamesItsSeeds) {
+  EXPECT_THAT(*ParseSeeds({"7..7"}), ElementsAre(7));
+  EXPECT_THAT(*ParseSeeds({"6..8"}), ElementsAre(6, 7, 8));
+  EXPECT_THAT(*ParseSeeds({"6..8", "2", "0..1"}),
+              ElementsAre(6, 7, 8, 2, 0, 1));
+}
+
 TEST(ParseSeeds, ErrorsSayWhatIsWrong) {
   const auto error = [](const std::vector<std::string>& texts) {
     const auto seeds = ParseSeeds(texts);
@@ -32,11 +39,21 @@ TEST(ParseSeeds, ErrorsSayWhatIsWrong) {
     return std::string(seeds.status().message());
   };
   EXPECT_THAT(error({"x"}), HasSubstr("seeds: 'x' is no seed"));
-  EXPECT_THAT(error({"-1"}), HasSubstr("'-1' is no seed"));
+  EXPECT_THAT(error({"-1"}), HasSubstr("seeds is -1"));
+  EXPECT_THAT(error({"2", "-1"}), HasSubstr("'-1' is no seed"));
   EXPECT_THAT(error({"4", "5", "4"}), HasSubstr("seeds has 4 twice"));
   EXPECT_THAT(error({}), HasSubstr("must not be empty"));
   EXPECT_THAT(error({"0"}), HasSubstr("seeds"));
   EXPECT_THAT(error({"10001"}), HasSubstr("10000"));
+  EXPECT_THAT(error({"1..10001"}), HasSubstr("more than 10000"));
+  EXPECT_THAT(error({"0..9223372036854775807"}), HasSubstr("more than 10000"));
+  EXPECT_THAT(error({"1..6000", "6001..12000"}), HasSubstr("more than 10000"));
+  EXPECT_THAT(error({"3..5", "4"}), HasSubstr("seeds has 4 twice"));
+  // What could be meant for one seed alone is not taken for a count.
+  for (const char* text : {"8..6", "-1..2", "1..", "..2", "1..2..3", "1.5"}) {
+    EXPECT_THAT(error({text}), HasSubstr("is no seed")) << text;
+  }
+  EXPECT_THAT(error({"7", ""}), HasSubstr("'' is no seed"));
 }
 
 StudySpec Study() {
@@ -82,6 +99,20 @@ TEST(StudySpec, EverySeedIsChecked) {
   study = Study();
   study.experiment.arms.push_back("fp3");
   EXPECT_THAT(std::string(Check(study).message()), HasSubstr("fp3"));
+  study = Study();
+  study.experiment.arms.push_back("fp16");
+  EXPECT_THAT(std::string(Check(study).message()),
+              HasSubstr("arms has 'fp16' twice"));
+}
+
+TEST(StudySpec, ThereIsASeedAndNoneTwice) {
+  StudySpec study = Study();
+  study.seeds.push_back(4);
+  EXPECT_THAT(std::string(Check(study).message()),
+              HasSubstr("seeds has 4 twice"));
+  study.seeds.clear();
+  EXPECT_THAT(std::string(Check(study).message()),
+              HasSubstr("seeds must not be empty"));
 }
 
 FoundRecord Found(const Cell& cell, const std::string& cpu,

@@ -59,8 +59,9 @@ std::vector<train::Metric> TableMetrics(absl::Span<const ArmRecord> records) {
   return metrics;
 }
 
-std::vector<std::string> Sorted(const std::set<std::string>& texts) {
-  return {texts.begin(), texts.end()};
+template <typename T>
+std::vector<T> Sorted(const std::set<T>& values) {
+  return {values.begin(), values.end()};
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ std::optional<Interval> ConfidenceInterval(const SampleSummary& sample) {
 }
 
 Machine MachineOf(const ArmRecord& record) {
-  return {record.cpu, record.device};
+  return {record.cpu, record.device, record.threads};
 }
 
 StudyStatistics Summarize(absl::Span<const std::string> policies,
@@ -116,6 +117,7 @@ StudyStatistics Summarize(absl::Span<const std::string> policies,
   std::map<std::string, Cells> by_policy;
   for (const std::string& policy : policies) by_policy[policy];
   std::set<std::string> cpus, devices, revisions;
+  std::set<int64_t> threads;
   for (const ArmRecord& record : records) {
     const auto cells = by_policy.find(record.policy);
     CHECK(cells != by_policy.end()) << "no arm " << record.policy;
@@ -124,10 +126,12 @@ StudyStatistics Summarize(absl::Span<const std::string> policies,
     statistics.train_seconds += record.train_seconds;
     cpus.insert(record.cpu);
     devices.insert(record.device);
+    if (record.threads.has_value()) threads.insert(*record.threads);
     revisions.insert(record.git_revision);
   }
   statistics.cpus = Sorted(cpus);
   statistics.devices = Sorted(devices);
+  statistics.threads = Sorted(threads);
   statistics.git_revisions = Sorted(revisions);
   for (size_t i = 0; i < policies.size(); ++i) {
     const Cells& cells = by_policy[policies[i]];

@@ -7,9 +7,9 @@
 // A net's score varies from seed to seed more than between two formats, but
 // much of that variation is common to all arms of a seed, which begin with the
 // same weights and see the same batches. So arms are compared within pairs:
-// cells of one seed that were trained on the same CPU model and device, since
-// two machines add in different orders. Cells without such a partner count for
-// the arm's own mean and not for the difference.
+// cells of one seed that were trained on the same CPU model and device with the
+// same number of threads, since others add in another order. Cells without such
+// a partner count for the arm's own mean and not for the difference.
 //
 //   const StudyStatistics statistics = Summarize({"fp16", "nvfp4"}, records);
 //   statistics.arms[1].metrics[0].difference->interval->low;
@@ -22,7 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -31,8 +31,10 @@
 
 namespace cnn_fp4::experiments {
 
-// CPU model and device: where these are equal, equal trainings have equal bits.
-using Machine = std::pair<std::string, std::string>;
+// CPU model, device and number of threads: where these are equal, equal
+// trainings have equal bits. Records without a number of threads are taken for
+// records of the same one.
+using Machine = std::tuple<std::string, std::string, std::optional<int64_t>>;
 
 Machine MachineOf(const ArmRecord& record);
 
@@ -95,6 +97,7 @@ struct StudyStatistics {
   // Each value once, sorted.
   std::vector<std::string> cpus;
   std::vector<std::string> devices;
+  std::vector<int64_t> threads;  // Of the records that have it.
   std::vector<std::string> git_revisions;
 };
 

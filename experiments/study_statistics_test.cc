@@ -25,6 +25,7 @@ ArmRecord Record(const std::string& policy, int64_t seed, double iou,
   record.train_seconds = 10;
   record.cpu = cpu;
   record.device = "cpu";
+  record.threads = 1;
   record.git_revision = "abc";
   return record;
 }
@@ -115,6 +116,27 @@ TEST(Summarize, AnotherDeviceMakesNoPairEither) {
   records[1].device = "cuda";
   const StudyStatistics s = Summarize({"fp16", "nvfp4"}, records);
   EXPECT_EQ(s.arms[1].metrics[1].difference->summary.n, 0);
+}
+
+TEST(Summarize, AnotherNumberOfThreadsMakesNoPairEither) {
+  ArmRecord records[] = {Record("fp16", 1, 0.80), Record("nvfp4", 1, 0.70)};
+  records[1].threads = 2;
+  const StudyStatistics s = Summarize({"fp16", "nvfp4"}, records);
+  EXPECT_EQ(s.arms[1].metrics[1].difference->summary.n, 0);
+  EXPECT_THAT(s.threads, ElementsAre(1, 2));
+  // Records of versions that did not write it are pairs among themselves.
+  records[1].threads.reset();
+  EXPECT_EQ(Summarize({"fp16", "nvfp4"}, records)
+                .arms[1]
+                .metrics[1]
+                .difference->summary.n,
+            0);
+  records[0].threads.reset();
+  EXPECT_EQ(Summarize({"fp16", "nvfp4"}, records)
+                .arms[1]
+                .metrics[1]
+                .difference->summary.n,
+            1);
 }
 
 TEST(Summarize, AnArmWithoutCellsIsThere) {

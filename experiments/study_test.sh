@@ -59,7 +59,12 @@ numbers "${work}/elsewhere" | cmp -s - "${work}/expected" || fail "--done"
 [[ -z "$(find "${work}/elsewhere" -name arm.json)" ]] ||
   fail "a cell of --done was trained again"
 
-expect_refused "seeds" "${study}" --seeds=1,1
+# A range names one seed, which a number alone cannot.
+"${study}" --arms=fp32 --seeds=7..7 --print_config |
+  tr -d ' \n' | grep -qF '"seeds":[7]' || fail "--seeds=7..7"
+
+expect_refused "--seeds has 1 twice" "${study}" --seeds=1,1
+expect_refused "'7..' is no seed" "${study}" --seeds=7..
 expect_refused "'x' is no seed" "${study}" --seeds=x
 expect_refused "unknown policy 'fp3'" "${study}" --arms=fp16,fp3
 expect_refused "a study has --arms" "${study}" --models=fp16

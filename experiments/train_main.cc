@@ -2,7 +2,9 @@
 
 #include <cstdio>
 
+#include "base/user_path.h"
 #include "experiments/experiment_spec.h"
+#include "experiments/init_weights.h"
 #include "experiments/policy_list.h"
 #include "experiments/program.h"
 
@@ -44,6 +46,11 @@ int Main(int argc, char** argv) {
     return 0;
   }
   LetEpochsDecide(*parsed, spec.train);
+  if (absl::Status status =
+          SetInitChecksum(base::UserPath(program.options().init), spec.train);
+      !status.ok()) {
+    return program.Refuse(status, ExitStatusFor(status));
+  }
   return program.Run("train", spec);
 }
 

@@ -28,6 +28,8 @@ absl::StatusOr<std::string> ResolveDevice(const std::string& name) {
       "device cuda: this machine has no usable CUDA device; take cpu");
 }
 
+int NumThreads() { return at::get_num_threads(); }
+
 std::string LibTorchVersion() { return TORCH_VERSION; }
 
 }  // namespace cnn_fp4::nn

@@ -26,6 +26,9 @@ void InitRuntime(int threads);
 // name, FailedPrecondition for "cuda" without a usable device.
 absl::StatusOr<std::string> ResolveDevice(const std::string& name);
 
+// CPU threads of all operations: what InitRuntime came to.
+int NumThreads();
+
 std::string LibTorchVersion();
 
 }  // namespace cnn_fp4::nn

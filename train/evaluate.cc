@@ -67,4 +67,17 @@ absl::Status AddToSheet(const std::string& arm, nn::Net& net,
   return absl::OkStatus();
 }
 
+absl::Status Predict(const Task& task, nn::Net& net, nn::QuantContext& context,
+                     const std::string& name, const data::Image& image,
+                     const data::BatchSpec& batch,
+                     absl::Span<const std::string> class_names,
+                     const std::string& directory) {
+  const absl::StatusOr<nn::Output> output = Infer(net, context, image, batch);
+  if (!output.ok()) {
+    return absl::Status(output.status().code(),
+                        absl::StrCat(name, ": ", output.status().message()));
+  }
+  return task.WritePrediction(name, image, *output, class_names, directory);
+}
+
 }  // namespace cnn_fp4::train

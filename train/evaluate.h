@@ -9,8 +9,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "data/batch_spec.h"
 #include "data/dataset.h"
+#include "data/image.h"
 #include "train/metric.h"
 #include "train/task.h"
 
@@ -34,6 +36,14 @@ absl::Status AddToSheet(const std::string& arm, nn::Net& net,
                         nn::QuantContext& context, const data::Dataset& dataset,
                         const data::BatchSpec& batch, int64_t count,
                         Sheet& sheet);
+
+// Task::WritePrediction of what the net makes of an image. Errors: its, and
+// Infer's with the name of the image.
+absl::Status Predict(const Task& task, nn::Net& net, nn::QuantContext& context,
+                     const std::string& name, const data::Image& image,
+                     const data::BatchSpec& batch,
+                     absl::Span<const std::string> class_names,
+                     const std::string& directory);
 
 }  // namespace cnn_fp4::train
 

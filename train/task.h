@@ -11,8 +11,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "data/image.h"
 #include "train/metric.h"
 #include "train/train_spec.h"
 
@@ -70,6 +72,15 @@ class Task {
 
   virtual std::unique_ptr<Sheet> NewSheet(
       const data::Dataset& dataset) const = 0;
+
+  // Writes what the net says of an image to files below `directory`, each in a
+  // subdirectory for its kind under the image's name without its ending.
+  // `output` is the net's, of a batch that holds the image alone; the classes
+  // are those that it was trained with.
+  virtual absl::Status WritePrediction(
+      const std::string& name, const data::Image& image,
+      const nn::Output& output, absl::Span<const std::string> class_names,
+      const std::string& directory) const = 0;
 };
 
 // The task that `spec` (which passes its Check) names.

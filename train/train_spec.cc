@@ -22,10 +22,17 @@ absl::Status Between(const char* field, double value, double low, double high) {
       absl::StrCat("is ", value, "; it must be between ", low, " and ", high));
 }
 
+bool IsChecksum(absl::string_view text) {
+  return text.size() == 8 &&
+         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+}
+
 }  // namespace
 
 absl::Status Check(const TrainSpec& spec) {
-  absl::Status status;
+  absl::Status status =
+      Require(spec.init_checksum.empty() || IsChecksum(spec.init_checksum),
+              "init_checksum", "must be 8 hexadecimal digits, as in 0123abcd");
   const auto range = [&](const char* field, int64_t value, int64_t max) {
     status.Update(Require(value >= 0 && value <= max, field,
                           absl::StrCat("must be between 0 and ", max)));

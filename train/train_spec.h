@@ -37,6 +37,7 @@ struct TrainSpec {
   double loss_scale_backoff_factor = 0.5;
   int64_t loss_scale_growth_interval = 2000;
   int64_t validate_every = 40;
+  std::string init_checksum;
 
   // base/spec.h has the protocol.
   template <typename Self, typename Visitor>
@@ -82,6 +83,11 @@ struct TrainSpec {
     visit("validate_every", self.validate_every,
           "Number of steps between scores on the validation images; 0 means "
           "after the last step only.");
+    visit("init_checksum", self.init_checksum,
+          "Checksum (CRC-32, 8 hexadecimal digits) of the file of weights that "
+          "the trainings begin with; init fills it in. Empty: weights are "
+          "drawn from the seed.",
+          "");
   }
 };
 

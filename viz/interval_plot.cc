@@ -19,7 +19,7 @@ constexpr double kGap = 14;
 constexpr double kNumbers = 190;  // For "-0.0410 [-0.0520, -0.0300]".
 constexpr double kCharacter = 7.4;
 
-constexpr int kTicks = 5;  // About.
+constexpr size_t kMinTicks = 4;
 
 struct Axis {
   double low = 0;
@@ -52,14 +52,23 @@ Axis MakeAxis(const IntervalPlot& plot, double left) {
   return axis;
 }
 
-// 1, 2 or 5 times a power of ten.
-double TickStep(const Axis& axis) {
-  const double wanted = (axis.high - axis.low) / kTicks;
-  const double power = std::pow(10, std::floor(std::log10(wanted)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= wanted) return factor * power;
+// The multiples of a round number that lie on the axis: of the largest round
+// number of which there are kMinTicks. As its successor is at most twice as
+// large, there are at most 2 * kMinTicks - 1.
+std::vector<double> Ticks(const Axis& axis) {
+  const double power =
+      std::pow(10, std::ceil(std::log10(axis.high - axis.low)));
+  for (const double scale : {1.0, 0.1, 0.01}) {
+    for (const double factor : {1.0, 0.5, 0.25, 0.2}) {
+      const double step = factor * scale * power;
+      std::vector<double> ticks;
+      for (double i = std::ceil(axis.low / step); i * step <= axis.high; ++i) {
+        ticks.push_back(i * step);
+      }
+      if (ticks.size() >= kMinTicks) return ticks;
+    }
   }
-  return 10 * power;
+  return {0};  // The axis is so short that the steps are not numbers.
 }
 
 std::string VerticalLine(double x, double y1, double y2,
@@ -71,17 +80,16 @@ std::string VerticalLine(double x, double y1, double y2,
 
 std::string AxisSvg(const IntervalPlot& plot, const Axis& axis, double bottom) {
   std::string svg;
-  const double step = TickStep(axis);
-  for (double i = std::ceil(axis.low / step); i * step <= axis.high; ++i) {
-    const double x = axis.At(i * step);
+  for (const double tick : Ticks(axis)) {
+    const double x = axis.At(tick);
     absl::StrAppend(
         &svg,
         VerticalLine(x, kTop, bottom,
-                     i == 0 ? "stroke=\"var(--ink)\" stroke-width=\"1.5\""
-                            : "stroke=\"var(--line)\""),
+                     tick == 0 ? "stroke=\"var(--ink)\" stroke-width=\"1.5\""
+                               : "stroke=\"var(--line)\""),
         absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" "
                         "text-anchor=\"middle\">%g</text>\n",
-                        x, bottom + 16, i == 0 ? 0 : i * step));
+                        x, bottom + 16, tick == 0 ? 0 : tick));
   }
   absl::StrAppendFormat(&svg,
                         "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" "

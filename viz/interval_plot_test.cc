@@ -1,6 +1,8 @@
 #include "viz/interval_plot.h"
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -8,6 +10,7 @@
 namespace cnn_fp4::viz {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -27,6 +30,39 @@ TEST(IntervalPlotSvg, DrawsValuesToScale) {
   EXPECT_THAT(svg, HasSubstr("<circle cx=\"392.1\" cy=\"25.6\" r=\"5\""));
   EXPECT_THAT(svg, HasSubstr("<circle cx=\"287.6\" cy=\"34.6\" r=\"3\""));
   EXPECT_THAT(svg, HasSubstr("<circle cx=\"496.7\" cy=\"34.6\" r=\"3\""));
+}
+
+// The numbers under the axis: the texts that are centred, but for its title.
+std::vector<std::string> Ticks(double low, double high) {
+  const std::string svg =
+      IntervalPlotSvg({"t", "d", {{"a", low, low, high, {}}}});
+  std::vector<std::string> ticks;
+  const std::string before = "text-anchor=\"middle\">";
+  for (size_t at = svg.find(before); at != std::string::npos;
+       at = svg.find(before, at + 1)) {
+    const size_t begin = at + before.size();
+    ticks.push_back(svg.substr(begin, svg.find('<', begin) - begin));
+  }
+  return ticks;
+}
+
+TEST(IntervalPlotSvg, TheAxisHasRoundTicks) {
+  EXPECT_THAT(Ticks(-1, 1), ElementsAre("-1", "-0.5", "0", "0.5", "1"));
+  EXPECT_THAT(Ticks(-0.022, 0.002),
+              ElementsAre("-0.02", "-0.015", "-0.01", "-0.005", "0"));
+  EXPECT_THAT(Ticks(0, 0.9), ElementsAre("0", "0.25", "0.5", "0.75"));
+}
+
+TEST(IntervalPlotSvg, TheAxisHasFourToSevenTicks) {
+  for (double length = 1e-6; length < 1e6; length *= 1.03) {
+    for (const double share : {0.0, 0.1, 0.37, 0.5, 0.99, 1.0}) {
+      const size_t count = Ticks(-share * length, (1 - share) * length).size();
+      EXPECT_TRUE(count >= 4 && count <= 7)
+          << count << " ticks: " << length << ", " << share;
+    }
+  }
+  // Values that differ by next to nothing.
+  EXPECT_GE(Ticks(0, 5e-324).size(), 1u);
 }
 
 TEST(IntervalPlotSvg, SaysInWordsWhatItShows) {

@@ -60,53 +60,6 @@ bool IsJudged(int32_t value, int num_classes) {
   return value >= 0 && value < num_classes;
 }
 
-// Classes over the image, the background left clear. An outline is drawn as
-// pixels of the image, those of a class near another; more of them when the
-// sheet shows the image smaller.
-RgbImage Overlay(const RgbImage& image, const ClassMask& mask,
-                 absl::Span<const ClassStyle> classes) {
-  RgbImage out = image;
-  const int num_classes = static_cast<int>(classes.size());
-  const auto at = [&](int x, int y) {
-    return mask
-        .classes[static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
-                 static_cast<size_t>(x)];
-  };
-  const int thickness = std::max(
-      1, static_cast<int>(std::lround(std::max(image.width, image.height) /
-                                      (kCell * Canvas::kPixelsPerPoint))));
-  const auto is_edge = [&](int x, int y) {
-    const int32_t value = at(x, y);
-    for (int d = 1; d <= thickness; ++d) {
-      if ((x >= d && at(x - d, y) != value) ||
-          (y >= d && at(x, y - d) != value) ||
-          (x + d < mask.width && at(x + d, y) != value) ||
-          (y + d < mask.height && at(x, y + d) != value)) {
-        return true;
-      }
-    }
-    return false;
-  };
-  for (int y = 0; y < mask.height; ++y) {
-    for (int x = 0; x < mask.width; ++x) {
-      const int32_t value = at(x, y);
-      if (value == 0) continue;
-      const Rgb color = IsJudged(value, num_classes)
-                            ? classes[static_cast<size_t>(value)].color
-                            : kUnjudged;
-      uint8_t* pixel =
-          out.pixels.data() +
-          3 * (static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
-               static_cast<size_t>(x));
-      const double share = is_edge(x, y) ? 1.0 : kFill;
-      pixel[0] = Blend(pixel[0], color.r, share);
-      pixel[1] = Blend(pixel[1], color.g, share);
-      pixel[2] = Blend(pixel[2], color.b, share);
-    }
-  }
-  return out;
-}
-
 bool Fits(const RgbImage& image, const ClassMask& mask) {
   return mask.width == image.width && mask.height == image.height &&
          mask.classes.size() == static_cast<size_t>(image.width) *
@@ -194,6 +147,53 @@ std::vector<ClassStyle> DefaultClassStyles(
   return styles;
 }
 
+// An outline is drawn as pixels of the image, those of a class near another;
+// more of them when a sheet shows the image smaller.
+RgbImage DrawOverlay(const RgbImage& image, const ClassMask& mask,
+                     absl::Span<const ClassStyle> classes) {
+  CHECK(Fits(image, mask)) << image.width << " x " << image.height;
+  RgbImage out = image;
+  const int num_classes = static_cast<int>(classes.size());
+  const auto at = [&](int x, int y) {
+    return mask
+        .classes[static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
+                 static_cast<size_t>(x)];
+  };
+  const int thickness = std::max(
+      1, static_cast<int>(std::lround(std::max(image.width, image.height) /
+                                      (kCell * Canvas::kPixelsPerPoint))));
+  const auto is_edge = [&](int x, int y) {
+    const int32_t value = at(x, y);
+    for (int d = 1; d <= thickness; ++d) {
+      if ((x >= d && at(x - d, y) != value) ||
+          (y >= d && at(x, y - d) != value) ||
+          (x + d < mask.width && at(x + d, y) != value) ||
+          (y + d < mask.height && at(x, y + d) != value)) {
+        return true;
+      }
+    }
+    return false;
+  };
+  for (int y = 0; y < mask.height; ++y) {
+    for (int x = 0; x < mask.width; ++x) {
+      const int32_t value = at(x, y);
+      if (value == 0) continue;
+      const Rgb color = IsJudged(value, num_classes)
+                            ? classes[static_cast<size_t>(value)].color
+                            : kUnjudged;
+      uint8_t* pixel =
+          out.pixels.data() +
+          3 * (static_cast<size_t>(y) * static_cast<size_t>(mask.width) +
+               static_cast<size_t>(x));
+      const double share = is_edge(x, y) ? 1.0 : kFill;
+      pixel[0] = Blend(pixel[0], color.r, share);
+      pixel[1] = Blend(pixel[1], color.g, share);
+      pixel[2] = Blend(pixel[2], color.b, share);
+    }
+  }
+  return out;
+}
+
 double ForegroundIou(const ClassMask& truth, const ClassMask& prediction,
                      int num_classes) {
   CHECK_EQ(truth.classes.size(), prediction.classes.size());
@@ -257,13 +257,13 @@ absl::Status WriteOverlaySheet(absl::Span<const OverlayRow> rows,
         row.image, column_x(0), y,
         absl::StrCat(row.name, "  ", row.image.width, " x ", row.image.height),
         &canvas);
-    DrawPicture(Overlay(row.image, row.truth, classes), column_x(1), y, "",
+    DrawPicture(DrawOverlay(row.image, row.truth, classes), column_x(1), y, "",
                 &canvas);
     for (size_t i = 0; i < row.predictions.size(); ++i) {
       const ClassMask& mask = row.predictions[i].mask;
       const double iou = ForegroundIou(row.truth, mask, num_classes);
       DrawPicture(
-          Overlay(row.image, mask, classes), column_x(i + 2), y,
+          DrawOverlay(row.image, mask, classes), column_x(i + 2), y,
           std::isnan(iou)
               ? "no foreground"
               : absl::StrFormat("%s %.3f", num_classes > 2 ? "mean IoU" : "IoU",

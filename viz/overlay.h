@@ -53,6 +53,11 @@ struct ClassStyle {
 // then evenly spread hues).
 std::vector<ClassStyle> DefaultClassStyles(absl::Span<const std::string> names);
 
+// The image with the classes of the mask filled translucently and outlined; the
+// background is left as it is. Sizes must agree (CHECK).
+RgbImage DrawOverlay(const RgbImage& image, const ClassMask& mask,
+                     absl::Span<const ClassStyle> classes);
+
 // IoU of one class for two-class masks; else the mean over the classes 1.. that
 // truth or prediction contains. NaN when there is none. Pixels that the truth
 // leaves unjudged do not count. Sizes must agree (CHECK).

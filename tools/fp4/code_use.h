@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "io/safetensors/reader.h"
 #include "quant/code_counts.h"
 #include "tools/fp4/quantized_file.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

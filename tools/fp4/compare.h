@@ -12,10 +12,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "io/safetensors/reader.h"
 #include "quant/code_counts.h"
 #include "quant/distortion.h"
 #include "tools/fp4/file_record.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

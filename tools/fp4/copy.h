@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "tools/safetensors/reader.h"
-#include "tools/safetensors/writer.h"
+#include "io/safetensors/reader.h"
+#include "io/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 

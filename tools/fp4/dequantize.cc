@@ -5,11 +5,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "io/safetensors/writer.h"
 #include "quant/float_environment.h"
 #include "tools/fp4/copy.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/quantized_file.h"
-#include "tools/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 

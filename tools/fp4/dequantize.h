@@ -12,9 +12,9 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "io/safetensors/reader.h"
 #include "tools/fp4/file_record.h"
 #include "tools/fp4/quantize.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

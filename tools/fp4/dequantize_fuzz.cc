@@ -8,11 +8,11 @@
 
 #include "absl/types/span.h"
 #include "glog/logging.h"
+#include "io/safetensors/fuzz_input.h"
+#include "io/safetensors/reader.h"
 #include "tools/fp4/code_use.h"
 #include "tools/fp4/element_stream.h"
 #include "tools/fp4/quantized_file.h"
-#include "tools/safetensors/fuzz_input.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 namespace {

@@ -19,10 +19,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "io/safetensors/reader.h"
 #include "quant/packed_tensor.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/quantized_file.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -5,8 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "io/safetensors/header.h"
 #include "nlohmann/json.hpp"
-#include "tools/safetensors/header.h"
 
 namespace cnn_fp4::fp4 {
 namespace {

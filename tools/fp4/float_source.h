@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "tools/safetensors/reader.h"
+#include "io/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -7,13 +7,13 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "io/safetensors/reader.h"
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e4m3.h"
 #include "quant/quantizer.h"
 #include "tools/fp4/dequantize.h"
 #include "tools/fp4/round_trip.h"
 #include "tools/fp4/test_files.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 namespace {

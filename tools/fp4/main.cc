@@ -26,13 +26,13 @@
 #include "absl/time/time.h"
 #include "base/progress.h"
 #include "base/user_path.h"
+#include "io/safetensors/reader.h"
 #include "quant/recipe.h"
 #include "tools/fp4/compare.h"
 #include "tools/fp4/dequantize.h"
 #include "tools/fp4/help.h"
 #include "tools/fp4/quantize.h"
 #include "tools/fp4/report.h"
-#include "tools/safetensors/reader.h"
 
 // Help is in help.cc: a flag means the same for every command.
 ABSL_FLAG(std::string, recipe, "nvfp4", "");

@@ -10,11 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "io/safetensors/writer.h"
 #include "quant/packed_tensor.h"
 #include "quant/recipe.h"
 #include "tools/fp4/file_record.h"
 #include "tools/fp4/geometry.h"
-#include "tools/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 

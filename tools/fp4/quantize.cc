@@ -11,14 +11,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "io/safetensors/reader.h"
+#include "io/safetensors/writer.h"
 #include "quant/float_environment.h"
 #include "quant/quantizer.h"
 #include "tools/fp4/copy.h"
 #include "tools/fp4/float_source.h"
 #include "tools/fp4/geometry.h"
 #include "tools/fp4/packed_writer.h"
-#include "tools/safetensors/reader.h"
-#include "tools/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 namespace {
@@ -96,6 +96,11 @@ class FileQuantizer {
   }
 
  private:
+  int64_t AxisOf(const TensorInfo& info) const {
+    const auto own = options_.axes.find(info.name);
+    return own == options_.axes.end() ? options_.axis : own->second;
+  }
+
   absl::Status Plan() {
     FileRecord record;
     record.layout = options_.layout;
@@ -111,7 +116,7 @@ class FileQuantizer {
         continue;
       }
       absl::StatusOr<Geometry> geometry =
-          Geometry::Create(info.shape, options_.axis, options_.recipe);
+          Geometry::Create(info.shape, AxisOf(info), options_.recipe);
       if (!geometry.ok()) {
         return Error(info, absl::StrCat(geometry.status().message(),
                                         " (--exclude copies the tensor)"));

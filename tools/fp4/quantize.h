@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ namespace cnn_fp4::fp4 {
 struct QuantizeFileOptions {
   quant::Recipe recipe;
   Layout layout = Layout::kModelOpt;
-  int64_t axis = -1;         // Negative: from the end of each tensor's shape.
+  int64_t axis = -1;  // Negative: from the end of each tensor's shape.
+  // By name: the axes of tensors for which it is another one.
+  std::map<std::string, int64_t> axes;
   bool dequantized = false;  // Add X_dequantized.
   bool saturate = false;     // NaN -> 0, Inf -> FLT_MAX, instead of refusing.
   // Key of the stochastic roundings, with a hash of the tensor's name as the

@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "io/safetensors/header.h"
 #include "tools/fp4/tensor_scale.h"
-#include "tools/safetensors/header.h"
 
 namespace cnn_fp4::fp4 {
 namespace {

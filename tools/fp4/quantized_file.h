@@ -15,11 +15,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "io/safetensors/reader.h"
 #include "quant/packed_tensor.h"
 #include "quant/recipe.h"
 #include "tools/fp4/file_record.h"
 #include "tools/fp4/geometry.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "io/safetensors/reader.h"
 #include "tools/fp4/compare.h"
 #include "tools/fp4/file_record.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -9,9 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
+#include "io/safetensors/reader.h"
 #include "tools/fp4/quantize.h"
 #include "tools/fp4/test_files.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -15,11 +15,11 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "io/safetensors/reader.h"
 #include "quant/quantizer.h"
 #include "tools/fp4/dequantize.h"
 #include "tools/fp4/quantize.h"
 #include "tools/fp4/test_files.h"
-#include "tools/safetensors/reader.h"
 
 namespace cnn_fp4::fp4 {
 namespace {

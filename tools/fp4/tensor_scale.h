@@ -6,9 +6,9 @@
 // compressed-tensors a divisor. Mixing them up is the classic mistake between
 // these two formats.
 
+#include "io/safetensors/dtype.h"
 #include "quant/recipe.h"
 #include "tools/fp4/file_record.h"
-#include "tools/safetensors/dtype.h"
 
 namespace cnn_fp4::fp4 {
 

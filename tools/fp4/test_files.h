@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "tools/safetensors/writer.h"
+#include "io/safetensors/writer.h"
 
 namespace cnn_fp4::fp4 {
 

@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/image.h"
 #include "glog/logging.h"
 #include "nn/net.h"
 #include "train/tasks/confusion_matrix.h"
 #include "viz/overlay.h"
+#include "viz/png_file.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -155,6 +157,28 @@ class SemanticSegmentation : public Task {
 
   std::unique_ptr<Sheet> NewSheet(const data::Dataset& dataset) const override {
     return std::make_unique<OverlaySheet>(dataset);
+  }
+
+  // masks/NAME.png, grey with the index of the class as the value, and
+  // overlays/NAME.png.
+  absl::Status WritePrediction(const std::string& name,
+                               const data::Image& image,
+                               const nn::Output& output,
+                               absl::Span<const std::string> class_names,
+                               const std::string& directory) const override {
+    const std::vector<int64_t> classes = Classes(output);
+    const std::vector<uint8_t> values(classes.begin(), classes.end());
+    absl::Status status =
+        viz::WritePngFile(absl::StrCat(directory, "/masks/", name, ".png"),
+                          image.width, image.height, /*channels=*/1, values);
+    if (!status.ok()) return status;
+    const viz::RgbImage overlay = viz::DrawOverlay(
+        {image.width, image.height, image.pixels},
+        {image.width, image.height, {classes.begin(), classes.end()}},
+        viz::DefaultClassStyles(class_names));
+    return viz::WritePngFile(
+        absl::StrCat(directory, "/overlays/", name, ".png"), image.width,
+        image.height, /*channels=*/3, overlay.pixels);
   }
 
  private:

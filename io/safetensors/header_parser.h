@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_HEADER_PARSER_H_
-#define TOOLS_SAFETENSORS_HEADER_PARSER_H_
+#ifndef IO_SAFETENSORS_HEADER_PARSER_H_
+#define IO_SAFETENSORS_HEADER_PARSER_H_
 
 // The JSON grammar of a safetensors header, as a receiver of parser events.
 //
@@ -16,8 +16,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "io/safetensors/header.h"
 #include "nlohmann/json.hpp"
-#include "tools/safetensors/header.h"
 
 namespace cnn_fp4::safetensors {
 
@@ -40,4 +40,4 @@ absl::StatusOr<RawHeader> ParseRawHeader(absl::string_view json);
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_HEADER_PARSER_H_
+#endif  // IO_SAFETENSORS_HEADER_PARSER_H_

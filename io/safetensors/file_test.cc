@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/safetensors/reader.h"
-#include "tools/safetensors/writer.h"
+#include "io/safetensors/reader.h"
+#include "io/safetensors/writer.h"
 
 namespace cnn_fp4::safetensors {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/safetensors/writer.h"
+#include "io/safetensors/writer.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

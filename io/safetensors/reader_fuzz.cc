@@ -7,8 +7,8 @@
 
 #include "absl/types/span.h"
 #include "glog/logging.h"
-#include "tools/safetensors/fuzz_input.h"
-#include "tools/safetensors/reader.h"
+#include "io/safetensors/fuzz_input.h"
+#include "io/safetensors/reader.h"
 
 namespace cnn_fp4::safetensors {
 namespace {

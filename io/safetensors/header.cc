@@ -1,4 +1,4 @@
-#include "tools/safetensors/header.h"
+#include "io/safetensors/header.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,8 +8,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "io/safetensors/header_parser.h"
 #include "nlohmann/json.hpp"
-#include "tools/safetensors/header_parser.h"
 
 namespace cnn_fp4::safetensors {
 namespace {

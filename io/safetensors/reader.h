@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_READER_H_
-#define TOOLS_SAFETENSORS_READER_H_
+#ifndef IO_SAFETENSORS_READER_H_
+#define IO_SAFETENSORS_READER_H_
 
 // A safetensors file, memory-mapped: opening costs the header, and a tensor's
 // pages are read when they are touched, so a file may be larger than memory.
@@ -21,7 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "tools/safetensors/header.h"
+#include "io/safetensors/header.h"
 
 namespace cnn_fp4::safetensors {
 
@@ -72,4 +72,4 @@ class Reader {
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_READER_H_
+#endif  // IO_SAFETENSORS_READER_H_

@@ -1,4 +1,4 @@
-#include "tools/safetensors/reader.h"
+#include "io/safetensors/reader.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "tools/safetensors/header.h"
+#include "io/safetensors/header.h"
 
 #include <string>
 

@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_FUZZ_INPUT_H_
-#define TOOLS_SAFETENSORS_FUZZ_INPUT_H_
+#ifndef IO_SAFETENSORS_FUZZ_INPUT_H_
+#define IO_SAFETENSORS_FUZZ_INPUT_H_
 
 // Help for fuzzing: nearly every mutation of a header changes its length, and a
 // file whose length field is wrong is refused before anything interesting.
@@ -27,4 +27,4 @@ inline std::vector<uint8_t> WithLengthOfHeader(
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_FUZZ_INPUT_H_
+#endif  // IO_SAFETENSORS_FUZZ_INPUT_H_

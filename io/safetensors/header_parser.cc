@@ -1,4 +1,4 @@
-#include "tools/safetensors/header_parser.h"
+#include "io/safetensors/header_parser.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "tools/safetensors/dtype.h"
+#include "io/safetensors/dtype.h"
 
 #include "glog/logging.h"
 

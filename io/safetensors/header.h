@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_HEADER_H_
-#define TOOLS_SAFETENSORS_HEADER_H_
+#ifndef IO_SAFETENSORS_HEADER_H_
+#define IO_SAFETENSORS_HEADER_H_
 
 // The JSON header of a safetensors file: names, types, shapes, offsets and
 // free-form metadata.
@@ -21,7 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "tools/safetensors/dtype.h"
+#include "io/safetensors/dtype.h"
 
 namespace cnn_fp4::safetensors {
 
@@ -74,4 +74,4 @@ absl::StatusOr<std::string> SerializeHeader(absl::string_view file,
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_HEADER_H_
+#endif  // IO_SAFETENSORS_HEADER_H_

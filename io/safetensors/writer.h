@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_WRITER_H_
-#define TOOLS_SAFETENSORS_WRITER_H_
+#ifndef IO_SAFETENSORS_WRITER_H_
+#define IO_SAFETENSORS_WRITER_H_
 
 // Writes a safetensors file piece by piece, so that no tensor needs to be in
 // memory as a whole.
@@ -24,7 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "tools/safetensors/header.h"
+#include "io/safetensors/header.h"
 
 namespace cnn_fp4::safetensors {
 
@@ -76,4 +76,4 @@ class Writer {
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_WRITER_H_
+#endif  // IO_SAFETENSORS_WRITER_H_

@@ -1,5 +1,5 @@
-#ifndef TOOLS_SAFETENSORS_DTYPE_H_
-#define TOOLS_SAFETENSORS_DTYPE_H_
+#ifndef IO_SAFETENSORS_DTYPE_H_
+#define IO_SAFETENSORS_DTYPE_H_
 
 // The element types that a safetensors file can name, and their sizes.
 //
@@ -50,4 +50,4 @@ int64_t DTypeBits(DType dtype);
 
 }  // namespace cnn_fp4::safetensors
 
-#endif  // TOOLS_SAFETENSORS_DTYPE_H_
+#endif  // IO_SAFETENSORS_DTYPE_H_
