@@ -297,6 +297,16 @@ std::vector<DeviceCase> AllDeviceCases() {
       cases.push_back({recipe, {2, 3, 8}, 1});
     }
   }
+  // Blocks from one vector of 16 bytes to more than a warp's.
+  for (const char* recipe :
+       {"nvfp4+sr+block=", "mxfp4+block=", "mxfp4+sr+block="}) {
+    for (const int block : {4, 8, 12, 16, 64, 128, 256}) {
+      for (const DType type : {DType::kFloat32, DType::kBfloat16}) {
+        cases.push_back(
+            {absl::StrCat(recipe, block), {6, 768}, 1, -1, type, type});
+      }
+    }
+  }
   // Every pair of types, on the ways of training's recipes.
   for (const char* recipe :
        {"nvfp4", "nvfp4+sr", "nvfp4+sr+rht", "mxfp4", "mxfp4+sr8", "pow2_1x16",

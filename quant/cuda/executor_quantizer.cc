@@ -204,9 +204,10 @@ Way ChooseWay(const QuantizeArgs& a) {
   const int64_t vector = VectorOf(a.in);
   if (IsOneDimensional(g) && g.inner == 1) {
     const int64_t lanes = g.block_cols / vector;
+    // Two vectors or more: a lane's neighbours may share a scale.
     const bool fits = g.cols % g.block_cols == 0 &&
-                      g.block_cols % vector == 0 && lanes <= kWarp &&
-                      (lanes & (lanes - 1)) == 0;
+                      g.block_cols % vector == 0 && lanes >= 2 &&
+                      lanes <= kWarp && (lanes & (lanes - 1)) == 0;
     return fits && OutputIsAligned(a, vector) && HasRowsKernel(a) ? Way::kRows
                                                                   : Way::kUnits;
   }

@@ -105,26 +105,26 @@ class DeviceLanes {
     CNN_FP4_UNROLL
     for (int u = 0; u < kUnroll; ++u) states_[u].amax = amax;
   }
-  // With the vectors at a distance.
+  // With the vectors at a distance, a power of two.
   __device__ void Butterfly(int distance) {
-    if constexpr (kLie == Lie::kAdjacent) {
-      static_assert(kUnroll == 2 && In::kVector == 8,
-                    "a group of 16 is one lane's");
+    if (kLie == Lie::kAdjacent && distance < kUnroll) {
+      static_assert(kLie == Lie::kApart || kUnroll == 2, "one pair a lane");
       CNN_FP4_UNROLL
       for (int i = 0; i < In::kVector; ++i) {
         const float low = states_[0].v[i];
-        const float other = states_[1].v[i];
+        const float other = states_[kUnroll - 1].v[i];
         states_[0].v[i] = low + other;
-        states_[1].v[i] = low - other;
+        states_[kUnroll - 1].v[i] = low - other;
       }
     } else {
-      const bool high = (LaneIndex() & distance) != 0;
+      const int lanes = kLie == Lie::kAdjacent ? distance / kUnroll : distance;
+      const bool high = (LaneIndex() & lanes) != 0;
       CNN_FP4_UNROLL
       for (int u = 0; u < kUnroll; ++u) {
         CNN_FP4_UNROLL
         for (int i = 0; i < In::kVector; ++i) {
           const float own = states_[u].v[i];
-          const float other = __shfl_xor_sync(kAllLanes, own, distance);
+          const float other = __shfl_xor_sync(kAllLanes, own, lanes);
           // (low + high, low - high), each as it is written there.
           states_[u].v[i] = high ? other - own : own + other;
         }

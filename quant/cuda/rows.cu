@@ -7,15 +7,19 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-// Vectors that a lane has on their way at once.
-template <class In, class Out>
+// Where arithmetic and not memory is what takes the time - random bits, codes,
+// which leave little to write - the vectors of a lane are neighbours: they
+// share a block's scale and most of its rotation.
+template <class Compiled, class In, class Out>
+constexpr Lie kLie = std::is_same<Compiled, StochasticOnly>::value ||
+                             (In::kVector == 8 &&
+                              std::is_same<Out, Packed>::value)
+                         ? Lie::kAdjacent
+                         : Lie::kApart;
+// Vectors that a lane has on their way at once, and as many more of the next.
+template <class Compiled, class In, class Out>
 constexpr int kUnroll =
-    In::kVector == 4 || std::is_same<Out, Packed>::value ? 2 : 4;
-// Codes leave little to write: what counts is the arithmetic of the scales.
-template <class In, class Out>
-constexpr Lie kLie =
-    In::kVector == 8 && std::is_same<Out, Packed>::value ? Lie::kAdjacent
-                                                         : Lie::kApart;
+    In::kVector == 8 && kLie<Compiled, In, Out> == Lie::kApart ? 4 : 2;
 constexpr int kAmaxUnroll = 4;
 
 // Calls f(lanes) for a warp's share of the tensor's vectors.
@@ -45,12 +49,12 @@ __global__ void __launch_bounds__(kThreads)
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  ForEachChunk<In, kUnroll<In, Out>, kLie<In, Out>>(a, [&](auto& lanes) {
-    QuantizeRows<Compiled, In, Out>(a, t, step, lanes);
-  });
+  ForEachChunk<In, kUnroll<Compiled, In, Out>, kLie<Compiled, In, Out>>(
+      a,
+      [&](auto& lanes) { QuantizeRows<Compiled, In, Out>(a, t, step, lanes); });
 }
 
-// With a whole number of vectors; kRotated: of the transform.
+// For tensors that begin at 16 bytes; of the transform where there is one.
 template <class In>
 __global__ void __launch_bounds__(kThreads)
     AmaxKernel(const __grid_constant__ QuantizeArgs a) {
@@ -86,9 +90,10 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
       using Out = decltype(out);
       if constexpr (kHasKernel<In, Out>) {
         WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
-          error =
-              LaunchOver(RowsKernel<decltype(compiled), In, Out>,
-                         size / (In::kVector * kUnroll<In, Out>), args, stream);
+          error = LaunchOver(
+              RowsKernel<decltype(compiled), In, Out>,
+              size / (In::kVector * kUnroll<decltype(compiled), In, Out>), args,
+              stream);
         });
       } else {
         error = "no kernel for these element types";
