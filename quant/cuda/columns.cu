@@ -7,16 +7,13 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-// A thread needs many registers.
-constexpr int kColumnThreads = 128;
-
 template <int kCount>
 __host__ __device__ int64_t Tasks(const Grid& g) {
   return g.outer * g.col_blocks() * (g.inner / kCount);
 }
 
 template <class Compiled, class In, class Out, int kCount, int kLength>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kThreads)
     ColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
@@ -30,7 +27,7 @@ __global__ void __launch_bounds__(kColumnThreads)
 }
 
 template <class In, int kCount, int kLength>
-__global__ void __launch_bounds__(kColumnThreads)
+__global__ void __launch_bounds__(kThreads)
     AmaxColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   uint32_t amax = 0;
   const int64_t tasks = Tasks<kCount>(a.grid);
@@ -49,9 +46,8 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
   const int64_t tasks = Tasks<kCount>(args.grid);
   if (kernel == Kernel::kAmaxColumns) {
     WithInput(args.in, [&](auto in) {
-      error = LaunchOver<kColumnThreads>(
-          AmaxColumnsKernel<decltype(in), kCount, kLength>, tasks, args,
-          stream);
+      error = LaunchOver(AmaxColumnsKernel<decltype(in), kCount, kLength>,
+                         tasks, args, stream);
     });
     return error;
   }
@@ -61,7 +57,7 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
     if constexpr (kHasColumnKernel<In, Out>) {
       error = "no kernel for this rule";
       WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
-        error = LaunchOver<kColumnThreads>(
+        error = LaunchOver(
             ColumnsKernel<decltype(compiled), In, Out, kCount, kLength>, tasks,
             args, stream);
       });

@@ -72,13 +72,18 @@ bool HasRowsKernel(const QuantizeArgs& a) {
   return has;
 }
 
+// What the kernels that are not compiled for every rule have.
+bool IsForTraining(const QuantizeArgs& a) {
+  return IsTrainingRule(a.rule) &&
+         (a.rounding == Rounding::kNearestEven || IsStochastic(a.rounding));
+}
+
 bool HasColumnsKernel(const QuantizeArgs& a) {
   bool has = false;
   WithTypes(a, [&](auto in, auto out) {
     has = kHasColumnKernel<decltype(in), decltype(out)>;
   });
-  return has && IsTrainingRule(a.rule) &&
-         (a.rounding == Rounding::kNearestEven || IsStochastic(a.rounding));
+  return has && IsForTraining(a);
 }
 
 int64_t VectorOf(DType type) { return 16 / SizeOf(type); }
@@ -222,8 +227,10 @@ Way ChooseWay(const QuantizeArgs& a) {
   const bool fits = g.inner == 1 && g.block_rows == kTileSide &&
                     g.block_cols == kTileSide && g.rows % kTileSide == 0 &&
                     g.cols % kTileSide == 0;
-  return fits && OutputIsAligned(a, vector) && HasRowsKernel(a) ? Way::kTiles
-                                                                : Way::kUnits;
+  return fits && OutputIsAligned(a, vector) && HasRowsKernel(a) &&
+                 IsForTraining(a)
+             ? Way::kTiles
+             : Way::kUnits;
 }
 
 std::string ToString(Way way) {

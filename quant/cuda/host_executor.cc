@@ -168,7 +168,7 @@ absl::Status HostExecutor::Run(Kernel kernel, const QuantizeArgs& a) {
       const Factors t = FactorsOf(a.FactorsOfRow(0));
       WithTypes(a, [&](auto in, auto out) {
         using In = decltype(in);
-        WithCompiled</*kEvery=*/true>(a, [&](auto compiled) {
+        WithCompiled</*kEvery=*/false>(a, [&](auto compiled) {
           const int64_t turns_a_row = TurnsARow<In>(g);
           const int64_t turns = g.num_blocks() / g.col_blocks() * turns_a_row;
           for (int64_t i = 0; i < turns; ++i) {

@@ -12,7 +12,9 @@
 
 namespace cnn_fp4::quant::cuda {
 
-inline constexpr int kThreads = 256;
+// Of a thread block: few, so that many registers a thread leave no part of a
+// processor unused.
+inline constexpr int kThreads = 128;
 inline constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
 __device__ inline int64_t GlobalThread() {
@@ -147,7 +149,7 @@ __device__ inline void StoreLargest(uint32_t amax, uint32_t* at) {
 
 // As many thread blocks as the device holds at once, at most those that
 // `threads` threads make. The kernels stride over the rest.
-template <int kBlock = kThreads, class Kernel>
+template <class Kernel>
 int ThreadBlocks(Kernel kernel, int64_t threads) {
   // Devices of one machine are alike.
   static const int resident = [kernel] {
@@ -158,21 +160,21 @@ int ThreadBlocks(Kernel kernel, int64_t threads) {
         cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
                                device) != cudaSuccess ||
         cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-            &a_processor, kernel, kBlock, 0) != cudaSuccess) {
+            &a_processor, kernel, kThreads, 0) != cudaSuccess) {
       return 1;
     }
     return processors * a_processor;
   }();
-  const int64_t needed = (threads + kBlock - 1) / kBlock;
+  const int64_t needed = (threads + kThreads - 1) / kThreads;
   return static_cast<int>(
       std::max<int64_t>(1, std::min<int64_t>(needed, resident)));
 }
 
 // Launches kernel<<<...>>>(args) with a thread for each of `threads` tasks.
-template <int kBlock = kThreads, class Kernel>
+template <class Kernel>
 const char* LaunchOver(Kernel kernel, int64_t threads, const QuantizeArgs& args,
                        void* stream) {
-  kernel<<<ThreadBlocks<kBlock>(kernel, threads), kBlock, 0,
+  kernel<<<ThreadBlocks(kernel, threads), kThreads, 0,
            static_cast<cudaStream_t>(stream)>>>(args);
   const cudaError_t error = cudaGetLastError();
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);

@@ -45,7 +45,8 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
     using In = decltype(in);
     using Out = decltype(out);
     if constexpr (kHasKernel<In, Out>) {
-      WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
+      error = "no kernel for this rule";
+      WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
         error = LaunchOver(TilesKernel<decltype(compiled), In, Out>,
                            Turns<In>(args.grid) * kWarp, args, stream);
       });
