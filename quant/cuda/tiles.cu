@@ -24,6 +24,17 @@ __global__ void __launch_bounds__(kThreads)
   int64_t i = GlobalThread() / kWarp;
   TileTurn turn = TileTurnAt<In>(a.grid, i, turns, turns_a_row);
   using Lanes = DeviceLanes<In, kWarpTileVectors / kWarp>;
+  if constexpr (std::is_same<Compiled, StochasticOnly>::value) {
+    // Random bits take the registers that the next tiles would.
+    while (turn.tiles > 0) {
+      Lanes lanes(LaneIndex(), kWarpTileVectors);
+      LoadTiles<In>(a, turn, lanes);
+      QuantizeTiles<Compiled, In, Out>(a, t, step, turn, lanes);
+      i += stride;
+      turn = TileTurnAt<In>(a.grid, i, turns, turns_a_row);
+    }
+    return;
+  }
   Lanes lanes(LaneIndex(), kWarpTileVectors);
   LoadTiles<In>(a, turn, lanes);
   while (turn.tiles > 0) {
