@@ -13,7 +13,7 @@ __host__ __device__ int64_t Tasks(const Grid& g) {
 }
 
 template <class Compiled, class In, class Out, int kCount, int kLength>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     ColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class In, int kCount, int kLength>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     AmaxColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   uint32_t amax = 0;
   const int64_t tasks = Tasks<kCount>(a.grid);
@@ -46,8 +46,9 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
   const int64_t tasks = Tasks<kCount>(args.grid);
   if (kernel == Kernel::kAmaxColumns) {
     WithInput(args.in, [&](auto in) {
-      error = LaunchOver(AmaxColumnsKernel<decltype(in), kCount, kLength>,
-                         tasks, args, stream);
+      error = LaunchOver<kFewThreads>(
+          AmaxColumnsKernel<decltype(in), kCount, kLength>, tasks, args,
+          stream);
     });
     return error;
   }
@@ -57,7 +58,7 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
     if constexpr (kHasColumnKernel<In, Out>) {
       error = "no kernel for this rule";
       WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
-        error = LaunchOver(
+        error = LaunchOver<kFewThreads>(
             ColumnsKernel<decltype(compiled), In, Out, kCount, kLength>, tasks,
             args, stream);
       });

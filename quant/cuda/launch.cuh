@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <mutex>
 
 #include "quant/cuda/tile.h"
 
 namespace cnn_fp4::quant::cuda {
 
-// Of a thread block: few, so that many registers a thread leave no part of a
-// processor unused.
-inline constexpr int kThreads = 128;
+// Of a thread block, where two such blocks of a kernel fit a processor, and
+// where they do not: fewer leave less of it unused.
+inline constexpr int kManyThreads = 256;
+inline constexpr int kFewThreads = 128;
 inline constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
 __device__ inline int64_t GlobalThread() {
@@ -147,34 +150,43 @@ __device__ inline void StoreLargest(uint32_t amax, uint32_t* at) {
   if (LaneIndex() == 0 && amax != 0) atomicMax(at, amax);
 }
 
+// How many blocks of kThreads threads the device holds at once. Asked once for
+// each kernel: devices of one machine are alike.
+template <int kThreads, class Kernel>
+int ResidentBlocks(Kernel kernel) {
+  static std::mutex mutex;
+  // Kernels of one signature share this function.
+  static auto* const known = new std::map<const void*, int>();
+  const std::lock_guard<std::mutex> lock(mutex);
+  int& resident = (*known)[reinterpret_cast<const void*>(kernel)];
+  if (resident > 0) return resident;
+  int device = 0;
+  int processors = 0;
+  int a_processor = 0;
+  if (cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
+                             device) != cudaSuccess ||
+      cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+          &a_processor, kernel, kThreads, 0) != cudaSuccess) {
+    return 1;
+  }
+  return resident = processors * a_processor;
+}
+
 // As many thread blocks as the device holds at once, at most those that
 // `threads` threads make. The kernels stride over the rest.
-template <class Kernel>
+template <int kThreads, class Kernel>
 int ThreadBlocks(Kernel kernel, int64_t threads) {
-  // Devices of one machine are alike.
-  static const int resident = [kernel] {
-    int device = 0;
-    int processors = 0;
-    int a_processor = 0;
-    if (cudaGetDevice(&device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
-                               device) != cudaSuccess ||
-        cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-            &a_processor, kernel, kThreads, 0) != cudaSuccess) {
-      return 1;
-    }
-    return processors * a_processor;
-  }();
   const int64_t needed = (threads + kThreads - 1) / kThreads;
-  return static_cast<int>(
-      std::max<int64_t>(1, std::min<int64_t>(needed, resident)));
+  return static_cast<int>(std::max<int64_t>(
+      1, std::min<int64_t>(needed, ResidentBlocks<kThreads>(kernel))));
 }
 
 // Launches kernel<<<...>>>(args) with a thread for each of `threads` tasks.
-template <class Kernel>
+template <int kThreads, class Kernel>
 const char* LaunchOver(Kernel kernel, int64_t threads, const QuantizeArgs& args,
                        void* stream) {
-  kernel<<<ThreadBlocks(kernel, threads), kThreads, 0,
+  kernel<<<ThreadBlocks<kThreads>(kernel, threads), kThreads, 0,
            static_cast<cudaStream_t>(stream)>>>(args);
   const cudaError_t error = cudaGetLastError();
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);

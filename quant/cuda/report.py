@@ -10,6 +10,7 @@ import argparse
 import collections
 import re
 import subprocess
+import textwrap
 
 HEADER = """# The CUDA kernels of the quantiser
 
@@ -53,7 +54,6 @@ registers and local arrays) must be 0.
 REGISTERS = 65536
 MAX_THREADS = 2048
 WARP_GRANULE = 256  # Registers are given to a warp in units of this.
-BLOCK = 128  # kThreads of launch.cuh.
 
 
 def dump(toolkit, archive, arch, option):
@@ -62,10 +62,10 @@ def dump(toolkit, archive, arch, option):
         check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def resident_threads(registers):
+def resident_threads(registers, block):
     per_warp = -(-registers * 32 // WARP_GRANULE) * WARP_GRANULE
-    blocks = REGISTERS // (per_warp * BLOCK // 32)
-    return min(MAX_THREADS, blocks * BLOCK)
+    blocks = REGISTERS // (per_warp * block // 32)
+    return min(MAX_THREADS, blocks * block)
 
 
 def kernels(toolkit, archive, arch):
@@ -99,15 +99,20 @@ def main():
     parser.add_argument("toolkit")
     parser.add_argument("archives", nargs="+")
     parser.add_argument("--benchmark", action="append", default=[])
+    parser.add_argument("--note", action="append", default=[],
+                        help="says under which conditions the benchmark of "
+                             "the same place was made")
     args = parser.parse_args()
     print(HEADER + MACHINE_CODE, end="")
     for arch in ["sm_80", "sm_90a", "sm_100a"]:
         for archive in sorted(args.archives):
             way = re.search(r"lib(\w+)_kernels", archive).group(1)
             usage, lengths = kernels(args.toolkit, archive, arch)
+            # kManyThreads and kFewThreads of launch.cuh.
+            block = 256 if way == "tiles" else 128
             registers = [r for r, _ in usage.values()]
             print(f"| {arch} | {way} | {len(usage)} | {span(registers)} | "
-                  f"{span([resident_threads(r) for r in registers])} | "
+                  f"{span([resident_threads(r, block) for r in registers])} | "
                   f"{span([s for _, s in usage.values()])} | "
                   f"{span([lengths[f] for f in usage])} |")
     print("\n## Beside the device's own copy\n")
@@ -116,10 +121,13 @@ def main():
           "a pass of its own, which\ncounts.")
     if not args.benchmark:
         print("\nNot measured.")
-    for path in args.benchmark:
+    for i, path in enumerate(args.benchmark):
         with open(path) as file:
             title, table = file.read().strip().split("\n", 1)
-        print(f"\n### {title}\n\n{table.strip()}")
+        print(f"\n### {title}\n")
+        if i < len(args.note):
+            print(textwrap.fill(args.note[i], 80) + "\n")
+        print(table.strip())
 
 
 main()

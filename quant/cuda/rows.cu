@@ -44,7 +44,7 @@ __device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
 }
 
 template <class Compiled, class In, class Out>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     RowsKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // For tensors that begin at 16 bytes; of the transform where there is one.
 template <class In>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     AmaxKernel(const __grid_constant__ QuantizeArgs a) {
   uint32_t amax = 0;
   ForEachChunk<In, kAmaxUnroll>(
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // For tensors that do not begin at 16 bytes.
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     UnalignedAmaxKernel(const __grid_constant__ QuantizeArgs a) {
   uint32_t amax = 0;
   const int64_t size = a.grid.size();
@@ -90,7 +90,7 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
       using Out = decltype(out);
       if constexpr (kHasKernel<In, Out>) {
         WithCompiled</*kEvery=*/true>(args, [&](auto compiled) {
-          error = LaunchOver(
+          error = LaunchOver<kFewThreads>(
               RowsKernel<decltype(compiled), In, Out>,
               size / (In::kVector * kUnroll<decltype(compiled), In, Out>), args,
               stream);
@@ -102,12 +102,12 @@ const char* LaunchRows(Kernel kernel, const QuantizeArgs& args, void* stream) {
     return error;
   }
   if (reinterpret_cast<uintptr_t>(args.x) % sizeof(Words<4>) != 0) {
-    return LaunchOver(UnalignedAmaxKernel, size, args, stream);
+    return LaunchOver<kFewThreads>(UnalignedAmaxKernel, size, args, stream);
   }
   WithInput(args.in, [&](auto in) {
     using In = decltype(in);
-    error = LaunchOver(AmaxKernel<In>, size / (In::kVector * kAmaxUnroll), args,
-                       stream);
+    error = LaunchOver<kFewThreads>(
+        AmaxKernel<In>, size / (In::kVector * kAmaxUnroll), args, stream);
   });
   return error;
 }

@@ -13,7 +13,7 @@ __host__ __device__ int64_t Turns(const Grid& g) {
 }
 
 template <class Compiled, class In, class Out>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kManyThreads)
     TilesKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
@@ -58,8 +58,9 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
     if constexpr (kHasKernel<In, Out>) {
       error = "no kernel for this rule";
       WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
-        error = LaunchOver(TilesKernel<decltype(compiled), In, Out>,
-                           Turns<In>(args.grid) * kWarp, args, stream);
+        error = LaunchOver<kManyThreads>(
+            TilesKernel<decltype(compiled), In, Out>,
+            Turns<In>(args.grid) * kWarp, args, stream);
       });
     } else {
       error = "no kernel for these element types";

@@ -12,7 +12,7 @@ namespace {
 
 // One thread for each of `count` tasks.
 template <Kernel kKernel>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     UnitsKernel(const __grid_constant__ QuantizeArgs a, int64_t count) {
   [[maybe_unused]] const uint64_t step = a.StepNow();
   for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class Out>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kFewThreads)
     DequantizeRowsKernel(const __grid_constant__ QuantizeArgs a,
                          int64_t count) {
   for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class Function>
 const char* LaunchTasks(Function kernel, int64_t count,
                         const QuantizeArgs& args, void* stream) {
-  kernel<<<ThreadBlocks(kernel, count), kThreads, 0,
+  kernel<<<ThreadBlocks<kFewThreads>(kernel, count), kFewThreads, 0,
            static_cast<cudaStream_t>(stream)>>>(args, count);
   const cudaError_t error = cudaGetLastError();
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
