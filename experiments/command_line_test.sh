@@ -104,6 +104,7 @@ refused "--set train.steps: the field is given twice" --steps=3 \
 refused "--set there is no field 'train.stepz'" --set train.stepz=4
 refused "--epochs must be" --epochs=9223372036854775807
 refused "--progress" --progress=loud
+refused "--sinks: unknown sink 'heatmap'; known: heatmaps" --sinks=heatmap
 refused "--smoke continues no run" --smoke --resume=latest
 expect 1 "--data_root is not read by --dataset=nuclei" "${free}" \
   --data_root=/tmp --output_dir="${out}"

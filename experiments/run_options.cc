@@ -32,6 +32,11 @@ absl::Status Check(const RunOptions& options) {
     status.Update(absl::InvalidArgumentError(
         absl::StrCat("progress: ", mode.status().message())));
   }
+  if (const absl::Status sinks = telemetry::CheckSinkNames(options.sinks);
+      !sinks.ok()) {
+    status.Update(
+        absl::InvalidArgumentError(absl::StrCat("sinks: ", sinks.message())));
+  }
   status.Update(Check(options.loader));
   return status;
 }

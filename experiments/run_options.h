@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "data/batch_spec.h"
 #include "data/dataset_spec.h"
+#include "telemetry/sinks/sink_factory.h"
 
 namespace cnn_fp4::experiments {
 
@@ -25,6 +27,7 @@ struct RunOptions {
   int64_t keep_checkpoints = 2;
   int64_t overlay_images = 4;
   std::string progress = "auto";
+  std::vector<std::string> sinks = telemetry::SinkNames();
   data::ReadOptions read;      // But for the seed, which the experiment has.
   data::LoaderOptions loader;  // The same.
 
@@ -63,6 +66,10 @@ struct RunOptions {
     visit("progress", self.progress,
           "How progress is shown on stderr: bar, lines, off, or auto, which is "
           "bar on a terminal and lines elsewhere.");
+    visit("sinks", self.sinks,
+          "Where measurements go beside metrics.jsonl, which every run has: "
+          "heatmaps draws layers over steps below plots/heatmaps. "
+          "--sinks= stands for none.");
     visit("read", self.read, "The data set on this machine");
     visit("loader", self.loader, "Preparing batches");
   }

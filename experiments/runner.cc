@@ -20,8 +20,8 @@
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
 #include "telemetry/run.h"
-#include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/jsonl_sink.h"
+#include "telemetry/sinks/sink_factory.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/stop_signal.h"
@@ -127,18 +127,14 @@ absl::Status ExperimentRun::OpenTelemetry() {
       directory_.resumed() ? telemetry::JsonlSink::Resume(path, points)
                            : telemetry::JsonlSink::Create(path);
   if (!jsonl.ok()) return jsonl.status();
-  const telemetry::HeatmapSinkOptions options{directory_.Heatmaps(),
-                                              spec_.task.task, name_};
-  // After the JSONL sink, which removes from the file what will be measured
-  // again.
-  absl::StatusOr<std::unique_ptr<telemetry::HeatmapSink>> heatmaps =
-      directory_.resumed() ? telemetry::HeatmapSink::Resume(options, path)
-                           : telemetry::HeatmapSink::Create(options);
-  if (!heatmaps.ok()) return heatmaps.status();
-  std::vector<std::unique_ptr<telemetry::Sink>> sinks;
-  sinks.push_back(*std::move(jsonl));
-  sinks.push_back(*std::move(heatmaps));
-  run_ = std::make_unique<telemetry::Run>(std::move(sinks));
+  telemetry::SinkContext context;
+  context.experiment = name_;
+  context.task = spec_.task.task;
+  // After JsonlSink::Resume, which removes what will be measured again.
+  if (directory_.resumed()) context.replay = path;
+  context.heatmaps_directory = directory_.Heatmaps();
+  run_ = std::make_unique<telemetry::Run>(
+      *std::move(jsonl), telemetry::OpenSinks(options_.sinks, context));
   run_->Log({telemetry::Config{base::ToJson(spec_)}});
   return absl::OkStatus();
 }
@@ -154,6 +150,12 @@ absl::StatusOr<ArmNet> ExperimentRun::NewNet(size_t index,
   if (!init.ok()) return init.status();
   if (report != nullptr) *report = std::move(init->text);
   return made;
+}
+
+// What the process would exit with if this arm were the only one.
+int ExitCode(const absl::StatusOr<train::ArmResult>& result) {
+  if (!result.ok()) return 1;
+  return result->finished ? 0 : 128 + train::StopSignal();
 }
 
 absl::Status ExperimentRun::TrainArm(size_t index) {
@@ -182,7 +184,7 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   // What an arm that failed has measured is worth a look, too. Waits for the
   // drawing, which would slow the steps of the next arm, and which the report
   // links.
-  run_->Log({telemetry::ArmEnd{}, key});
+  run_->Log({telemetry::ArmEnd{ExitCode(arm_result)}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
   if (absl::Status status = WriteArm(index, *made, *arm_result);

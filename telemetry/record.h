@@ -12,6 +12,7 @@
 //   run.Log({Text{"validation", "step 40: mIoU 0.71"}, "fp16"});
 //   run.Log({Config{canonical_json}});
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -87,7 +88,14 @@ struct TableRecord {
 // was stopped or failed. A sink that shows an arm as a whole does so here
 // rather than when the run ends, which a crash of a later arm may prevent. A
 // resumed arm ends once more.
-struct ArmEnd {};
+struct ArmEnd {
+  int code = 0;  // As Exit::code, of this arm alone.
+};
+
+// Records are missing from metrics.jsonl at this place. Written by Run.
+struct Gap {
+  int64_t records = 0;
+};
 
 // The last record of a run. Written by Run::Finish.
 struct Exit {
@@ -95,8 +103,8 @@ struct Exit {
   int code = 0;
 };
 
-using Payload =
-    std::variant<Scalars, LayerStats, Text, Config, TableRecord, ArmEnd, Exit>;
+using Payload = std::variant<Scalars, LayerStats, Text, Config, TableRecord,
+                             ArmEnd, Gap, Exit>;
 
 struct Record {
   Payload payload;
@@ -105,6 +113,9 @@ struct Record {
   // InfinitePast: Run::Log puts the time of the call here.
   absl::Time time = absl::InfinitePast();
 };
+
+// About how much memory the record takes while it waits in a queue.
+size_t Bytes(const Record& record);
 
 }  // namespace cnn_fp4::telemetry
 

@@ -300,6 +300,9 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
   const Stopwatch stopwatch;
   while (state_.steps_done < total_steps_ &&
          !(options_.should_stop && options_.should_stop())) {
+    if (absl::Status status = run_.journal_status(); !status.ok()) {
+      return status;
+    }
     const absl::StatusOr<data::Batch> batch = (*loader)->Next();
     if (!batch.ok()) return batch.status();
     const absl::StatusOr<StepResult> result = Step(*batch);

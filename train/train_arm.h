@@ -73,7 +73,7 @@ int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train);
 // Trains `net`, which is under a policy with `context`, in place on `task`.
 // Measurements go to `run`. Errors: the data set's; those of LoadCheckpoint;
 // Internal for a loss, an operand, or gradients over and over, that are not
-// finite, naming the first tensor that is not.
+// finite, naming the first tensor that is not; those of Run::journal_status.
 absl::StatusOr<ArmResult> TrainArm(const Task& task, nn::Net& net,
                                    nn::QuantContext& context,
                                    const data::DatasetPair& datasets,

@@ -122,9 +122,7 @@ class TrainArmTest : public ::testing::TestWithParam<std::string> {
   absl::StatusOr<ArmResult> Train(const TestNet& test, ArmOptions options,
                                   Recorder::Numbers* numbers) {
     options.loss_scaling = test.loss_scaling;
-    std::vector<std::unique_ptr<telemetry::Sink>> sinks;
-    sinks.push_back(std::make_unique<Recorder>(numbers));
-    telemetry::Run run(std::move(sinks));
+    telemetry::Run run(std::make_unique<Recorder>(numbers));
     auto result = TrainArm(*CreateTask(TaskSpec()), *test.net, *test.context,
                            datasets_, options, base::ProgressMode::kOff, run);
     EXPECT_TRUE(run.Finish(0).ok());

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "telemetry/sinks/metrics_reader.h"
 #include "viz/heatmap.h"
 
 namespace cnn_fp4::telemetry {
@@ -33,23 +32,6 @@ HeatmapSink::HeatmapSink(HeatmapSinkOptions options)
 
 std::unique_ptr<HeatmapSink> HeatmapSink::Create(HeatmapSinkOptions options) {
   return std::unique_ptr<HeatmapSink>(new HeatmapSink(std::move(options)));
-}
-
-absl::StatusOr<std::unique_ptr<HeatmapSink>> HeatmapSink::Resume(
-    HeatmapSinkOptions options, const std::string& metrics_path) {
-  std::unique_ptr<HeatmapSink> sink = Create(std::move(options));
-  const absl::Status status =
-      ReadMetrics(metrics_path, [&sink](const MetricsLine& line) {
-        if (line.type != "layer_stats") return absl::OkStatus();
-        if (line.model.empty()) {
-          return absl::DataLossError("\"model\" is missing");
-        }
-        const absl::StatusOr<LayerStats> stats = ParseLayerStats(line.json);
-        if (stats.ok()) sink->Fold(line.model, *stats);
-        return stats.status();
-      });
-  if (!status.ok()) return status;
-  return sink;
 }
 
 void HeatmapSink::Fold(const std::string& arm_name, const LayerStats& stats) {

@@ -8,9 +8,9 @@
 //   plots/heatmaps/nvfp4/weights/prequantize/semantic_weights.png
 //
 // The sink folds LayerStats records and draws an arm when it ends and, if there
-// is more to show by then, when the run does. metrics.jsonl has the same
-// records, so that a resumed run takes from there what was measured before the
-// interruption and nothing else has to keep it.
+// is more to show by then, when the run does. A resumed run replays what was
+// measured before the interruption (replay.h); whether those arms were drawn is
+// not known, so they are drawn once more.
 //
 //   HeatmapSinkOptions options{run + "/plots/heatmaps", "semantic", "my_run"};
 //   sinks.push_back(HeatmapSink::Create(options));
@@ -29,7 +29,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "telemetry/sink.h"
 #include "telemetry/statistics.h"
 #include "viz/heatmap_set.h"
@@ -45,13 +44,6 @@ struct HeatmapSinkOptions {
 class HeatmapSink : public Sink {
  public:
   static std::unique_ptr<HeatmapSink> Create(HeatmapSinkOptions options);
-
-  // Starts from the records in `metrics_path`, a metrics.jsonl from which
-  // JsonlSink::Resume has removed what will be measured again. Whether the
-  // interrupted run drew them all is not known, so every arm in it is drawn
-  // once more. DataLoss naming file and line for a line that is no record.
-  static absl::StatusOr<std::unique_ptr<HeatmapSink>> Resume(
-      HeatmapSinkOptions options, const std::string& metrics_path);
 
   absl::Status Write(const Record& record) override;
   absl::Status Finish() override;

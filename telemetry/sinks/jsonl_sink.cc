@@ -1,6 +1,7 @@
 #include "telemetry/sinks/jsonl_sink.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -120,8 +121,12 @@ struct LineWriter {
     return out + "]}";
   }
 
-  absl::StatusOr<std::string> operator()(const ArmEnd&) const {
-    return Head("arm_end", record) + "}";
+  absl::StatusOr<std::string> operator()(const ArmEnd& end) const {
+    return absl::StrCat(Head("arm_end", record), ",\"code\":", end.code, "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const Gap& gap) const {
+    return absl::StrCat(Head("gap", record), ",\"records\":", gap.records, "}");
   }
 
   absl::StatusOr<std::string> operator()(const Exit& exit) const {
@@ -210,6 +215,23 @@ absl::Status JsonlSink::Write(const Record& record) {
   absl::StatusOr<std::string> line = ToJsonLine(record);
   if (!line.ok()) return line.status();
   line->push_back('\n');
+  struct stat file;
+  if (::fstat(fd_, &file) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("looking at ", path_));
+  }
+  if (file.st_nlink == 0) {
+    return absl::NotFoundError(
+        absl::StrCat(path_, " was removed while the run was writing it"));
+  }
+  // What a write that failed left of its line, see below.
+  if (torn_) {
+    if (::ftruncate(fd_, whole_lines_) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("shortening ", path_));
+    }
+    torn_ = false;
+  } else {
+    whole_lines_ = file.st_size;
+  }
   // No buffer of our own: written is flushed. One write(2) of a whole line, so
   // that a reader of the growing file sees half a line only when the disk is
   // full.
@@ -218,7 +240,9 @@ absl::Status JsonlSink::Write(const Record& record) {
     const ssize_t n = ::write(fd_, rest.data(), rest.size());
     if (n < 0) {
       if (errno == EINTR) continue;
-      return absl::ErrnoToStatus(errno, absl::StrCat("writing ", path_));
+      const int error = errno;
+      torn_ = rest.size() < line->size() && ::ftruncate(fd_, whole_lines_) != 0;
+      return absl::ErrnoToStatus(error, absl::StrCat("writing ", path_));
     }
     rest.remove_prefix(static_cast<size_t>(n));
   }

@@ -12,7 +12,8 @@
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
 //   {"type":"config","time":...,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
-//   {"type":"arm_end","time":...,"model":"nvfp4"}
+//   {"type":"arm_end","time":...,"model":"nvfp4","code":0}
+//   {"type":"gap","time":...,"records":12}
 //   {"type":"exit","time":...,"code":0}
 //
 // (each on one line). `time` is seconds since 1970 with milliseconds; `model`
@@ -21,6 +22,8 @@
 // "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
 // "tensor" and the keys of a layer's values are those of
 // telemetry/statistics.h. telemetry/sinks/metrics_reader.h reads the file.
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
@@ -60,6 +63,8 @@ class JsonlSink : public Sink {
 
   ~JsonlSink() override;
 
+  // After an error the file ends with a whole line again, or is made to before
+  // the next record. NotFound if the file was removed.
   absl::Status Write(const Record& record) override;
   absl::Status Finish() override;
   std::string name() const override;
@@ -69,6 +74,8 @@ class JsonlSink : public Sink {
 
   std::string path_;
   int fd_;
+  off_t whole_lines_ = 0;  // Bytes.
+  bool torn_ = false;      // Beyond these is a part of a line.
 };
 
 // One line of metrics.jsonl, without '\n'. InvalidArgument for a Config that is

@@ -1,6 +1,9 @@
 #include "telemetry/sinks/jsonl_sink.h"
 
+#include <sys/resource.h>
+
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -75,6 +78,7 @@ TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
                   {{StatId::kMean, -0.0}, {StatId::kSqnrDb, 20.1}}},
        "nvfp4", kTime},
       {ArmEnd{}, "nvfp4", kTime},
+      {Gap{12}, "", kTime},
       {Exit{130}, "", kTime},
   };
   const char* const expected[] = {
@@ -82,7 +86,8 @@ TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
       R"({"type":"config","time":1724277733.125,"config":{"b":1,"a":[2.5]}})",
       R"({"type":"table","time":1724277733.125,"name":"result","columns":["arm","loss"],"rows":[["fp\"16\n",0.25]]})",
       R"({"type":"layer_stats","time":1724277733.125,"model":"nvfp4","step":50,"tensor":"weights/prequantize","layer":"enc1.conv1","values":{"mean":-0.0,"sqnr_db":20.1}})",
-      R"({"type":"arm_end","time":1724277733.125,"model":"nvfp4"})",
+      R"({"type":"arm_end","time":1724277733.125,"model":"nvfp4","code":0})",
+      R"({"type":"gap","time":1724277733.125,"records":12})",
       R"({"type":"exit","time":1724277733.125,"code":130})",
   };
   for (size_t i = 0; i < std::size(records); ++i) {
@@ -125,6 +130,37 @@ TEST(JsonlSinkTest, AFullDiskIsAnErrorThatNamesTheFile) {
   const absl::Status status = (*sink)->Write(Step("fp16", 1));
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr("/dev/full"));
+}
+
+TEST(JsonlSinkTest, ARemovedFileIsNotFound) {
+  const std::string path = Path();
+  auto sink = JsonlSink::Create(path);
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  ASSERT_TRUE((*sink)->Write(Step("fp16", 1)).ok());
+  std::filesystem::remove(path);
+  const absl::Status status = (*sink)->Write(Step("fp16", 2));
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+TEST(JsonlSinkTest, AWriteThatFailsHalfwayLeavesWholeLines) {
+  const std::string path = Path();
+  auto sink = JsonlSink::Create(path);
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  ASSERT_TRUE((*sink)->Write(Step("fp16", 1)).ok());
+  const std::string before = Read(path);
+  // A file may grow by no more than a part of the next line.
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit low = {before.size() + 10, limit.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &low), 0);
+  const absl::Status status = (*sink)->Write(Step("fp16", 2));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(Read(path), before);
+  ASSERT_TRUE((*sink)->Write(Step("fp16", 3)).ok());
+  EXPECT_EQ(Read(path), before + *ToJsonLine(Step("fp16", 3)) + "\n");
 }
 
 TEST(JsonlSinkTest, ResumeRemovesWhatWillBeMeasuredAgain) {

@@ -41,6 +41,20 @@ absl::StatusOr<std::optional<int64_t>> OptionalInteger(const json& object,
   return found->get<int64_t>();
 }
 
+absl::StatusOr<int64_t> Step(const json& object) {
+  const absl::StatusOr<std::optional<int64_t>> step =
+      OptionalInteger(object, "step");
+  if (!step.ok()) return step.status();
+  if (!step->has_value()) return absl::DataLossError("\"step\" is missing");
+  return **step;
+}
+
+absl::StatusOr<double> NumberOf(const std::string& key, const json& value) {
+  const std::optional<double> number = base::NumberFromJson(value);
+  if (number.has_value()) return *number;
+  return absl::DataLossError(absl::StrCat("\"", key, "\" is null"));
+}
+
 absl::Status Visit(absl::string_view text,
                    absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
   const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -54,8 +68,16 @@ absl::Status Visit(absl::string_view text,
   if (!model.ok()) return model.status();
   const auto step = OptionalInteger(object, "step");
   if (!step.ok()) return step.status();
+  absl::Time time = absl::InfinitePast();
+  if (const auto found = object.find("time"); found != object.end()) {
+    if (!found->is_number()) {
+      return absl::DataLossError(
+          absl::StrCat("\"time\" is ", found->dump(), ", not a number"));
+    }
+    time = absl::UnixEpoch() + absl::Seconds(found->get<double>());
+  }
   return visit({text, object, **std::move(type),
-                (*std::move(model)).value_or(""), *step});
+                (*std::move(model)).value_or(""), *step, time});
 }
 
 }  // namespace
@@ -85,10 +107,9 @@ absl::Status ReadMetrics(
 
 absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
   LayerStats stats;
-  const auto step = OptionalInteger(object, "step");
+  const absl::StatusOr<int64_t> step = Step(object);
   if (!step.ok()) return step.status();
-  if (!step->has_value()) return absl::DataLossError("\"step\" is missing");
-  stats.step = **step;
+  stats.step = *step;
   const std::string tensor = object.at("tensor");
   const std::optional<TensorKind> kind = FindTensorKind(tensor);
   if (!kind.has_value()) {
@@ -102,13 +123,38 @@ absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
       return absl::DataLossError(
           absl::StrCat("unknown statistic \"", key, "\""));
     }
-    const std::optional<double> number = base::NumberFromJson(value);
-    if (!number.has_value()) {
-      return absl::DataLossError(absl::StrCat("\"", key, "\" is null"));
-    }
+    const absl::StatusOr<double> number = NumberOf(key, value);
+    if (!number.ok()) return number.status();
     stats.values.push_back({*id, *number});
   }
   return stats;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+absl::StatusOr<Scalars> ParseScalars(const json& object) try {
+  Scalars scalars;
+  const absl::StatusOr<int64_t> step = Step(object);
+  if (!step.ok()) return step.status();
+  scalars.step = *step;
+  for (const auto& [key, value] : object.at("values").items()) {
+    const absl::StatusOr<double> number = NumberOf(key, value);
+    if (!number.ok()) return number.status();
+    scalars.values.push_back({key, *number});
+  }
+  return scalars;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+absl::StatusOr<Text> ParseText(const json& object) try {
+  return Text{object.at("tag"), object.at("text")};
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+absl::StatusOr<Config> ParseConfig(const json& object) try {
+  return Config{object.at("config").dump()};
 } catch (const json::exception& error) {
   return absl::DataLossError(error.what());
 }
