@@ -1,6 +1,8 @@
 #include "experiments/runner.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/console.h"
 #include "base/progress.h"
@@ -115,6 +118,41 @@ absl::Status ExperimentRun::Open() {
   return OpenTelemetry();
 }
 
+// The value of a flag, else of W&B's own variable.
+std::string FlagOrVariable(const std::string& flag, const char* variable) {
+  if (!flag.empty()) return flag;
+  const char* const value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
+
+telemetry::WandbSinkOptions WandbOptionsOf(const RunOptions& options,
+                                           const RunDirectory& directory,
+                                           const RunFacts& facts) {
+  telemetry::WandbSinkOptions wandb;
+  wandb.directory = directory.Wandb();
+  // "20261127T112024Z-023a6239": the same when the run is resumed.
+  wandb.group = std::filesystem::path(directory.path()).filename().string();
+  std::string error;
+  if (!absl::ParseTime("%Y%m%dT%H%M%SZ",
+                       wandb.group.substr(0, wandb.group.find('-')),
+                       &wandb.started, &error)) {
+    wandb.started = facts.started;
+  }
+  wandb.labels.project = FlagOrVariable(options.wandb_project, "WANDB_PROJECT");
+  if (wandb.labels.project.empty()) wandb.labels.project = "cnn_fp4_emulation";
+  wandb.labels.entity = FlagOrVariable(options.wandb_entity, "WANDB_ENTITY");
+  wandb.labels.notes = FlagOrVariable(options.wandb_notes, "WANDB_NOTES");
+  wandb.labels.tags = options.wandb_tags;
+  if (wandb.labels.tags.empty()) {
+    wandb.labels.tags = absl::StrSplit(FlagOrVariable("", "WANDB_TAGS"), ',',
+                                       absl::SkipWhitespace());
+  }
+  wandb.environment.os = facts.system;
+  wandb.environment.git_revision = facts.git_revision;
+  wandb.environment.cores = facts.cores;
+  return wandb;
+}
+
 absl::Status ExperimentRun::OpenTelemetry() {
   const std::string path = directory_.Metrics();
   std::vector<telemetry::ResumePoint> points;
@@ -133,6 +171,8 @@ absl::Status ExperimentRun::OpenTelemetry() {
   // After JsonlSink::Resume, which removes what will be measured again.
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
+  context.tensorboard_directory = directory_.TensorBoard();
+  context.wandb = WandbOptionsOf(options_, directory_, facts_);
   run_ = std::make_unique<telemetry::Run>(
       *std::move(jsonl), telemetry::OpenSinks(options_.sinks, context));
   run_->Log({telemetry::Config{base::ToJson(spec_)}});

@@ -13,7 +13,7 @@ __host__ __device__ int64_t Turns(const Grid& g) {
 }
 
 template <class Compiled, class In, class Out>
-__global__ void __launch_bounds__(kManyThreads)
+__global__ void __launch_bounds__(kManyThreads, 2)
     TilesKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();

@@ -10,6 +10,8 @@
 #include "base/console.h"
 #include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/replay.h"
+#include "telemetry/sinks/tensorboard_sink.h"
+#include "telemetry/sinks/wandb_sink.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -26,8 +28,18 @@ OpenedSink OpenHeatmaps(const SinkContext& context) {
       {context.heatmaps_directory, context.task, context.experiment});
 }
 
+OpenedSink OpenTensorBoard(const SinkContext& context) {
+  return TensorBoardSink::Create(context.tensorboard_directory);
+}
+
+OpenedSink OpenWandb(const SinkContext& context) {
+  return WandbSink::Create(context.wandb);
+}
+
 constexpr Entry kSinks[] = {
     {"heatmaps", OpenHeatmaps},
+    {"tensorboard", OpenTensorBoard},
+    {"wandb", OpenWandb},
 };
 
 OpenedSink Open(const Entry& entry, const SinkContext& context) {
