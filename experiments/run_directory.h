@@ -10,6 +10,7 @@
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
 //     plots/heatmaps/<arm>/..., plots/overlays/...
+//     tensorboard/<arm>/...
 //     arms/<arm>/arm.json   what an arm came to
 //     report.html       the front page
 //     summary.json      the results
@@ -58,6 +59,7 @@ class RunDirectory {
   std::string Metrics() const { return Path("metrics.jsonl"); }
   std::string Checkpoints(absl::string_view arm) const;
   std::string Heatmaps() const { return Path("plots/heatmaps"); }
+  std::string TensorBoard() const { return Path("tensorboard"); }
   std::string Overlays(absl::string_view task) const;
   std::string Report() const { return Path("report.html"); }
   std::string ArmJson(absl::string_view arm) const;

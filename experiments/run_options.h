@@ -62,8 +62,9 @@ struct RunOptions {
           "bar on a terminal and lines elsewhere.");
     visit("sinks", self.sinks,
           "Where measurements go beside metrics.jsonl, which every run has: "
-          "heatmaps draws layers over steps below plots/heatmaps. "
-          "--sinks= stands for none.");
+          "heatmaps draws layers over steps below plots/heatmaps, "
+          "tensorboard writes event files for TensorBoard. --sinks= "
+          "stands for none.");
     visit("read", self.read, "The data set on this machine");
     visit("loader", self.loader, "Preparing batches");
   }

@@ -117,6 +117,7 @@ absl::Status ExperimentRun::OpenTelemetry() {
   // After JsonlSink::Resume, which removes what will be measured again.
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
+  context.tensorboard_directory = directory_.TensorBoard();
   run_ = std::make_unique<telemetry::Run>(
       *std::move(jsonl), telemetry::OpenSinks(options_.sinks, context));
   run_->Log({telemetry::Config{base::ToJson(spec_)}});

@@ -14,6 +14,10 @@ struct PayloadBytes {
   size_t operator()(const LayerStats& stats) const {
     return Bytes(stats.layer) + stats.values.size() * sizeof(stats.values[0]);
   }
+  size_t operator()(const LayerHistogram& histogram) const {
+    return Bytes(histogram.layer) +
+           histogram.counts.size() * sizeof(histogram.counts[0]);
+  }
   size_t operator()(const Text& text) const {
     return Bytes(text.tag) + Bytes(text.text);
   }

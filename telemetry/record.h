@@ -22,6 +22,7 @@
 
 #include "absl/time/time.h"
 #include "base/table.h"
+#include "telemetry/histogram.h"
 #include "telemetry/statistics.h"
 
 namespace cnn_fp4::telemetry {
@@ -103,8 +104,8 @@ struct Exit {
   int code = 0;
 };
 
-using Payload = std::variant<Scalars, LayerStats, Text, Config, TableRecord,
-                             ArmEnd, Gap, Exit>;
+using Payload = std::variant<Scalars, LayerStats, LayerHistogram, Text, Config,
+                             TableRecord, ArmEnd, Gap, Exit>;
 
 struct Record {
   Payload payload;

@@ -14,7 +14,8 @@ namespace {
 // May give way to another record when the queue is full.
 bool IsExpendable(const Record& record) {
   return std::holds_alternative<Text>(record.payload) ||
-         std::holds_alternative<TableRecord>(record.payload);
+         std::holds_alternative<TableRecord>(record.payload) ||
+         std::holds_alternative<LayerHistogram>(record.payload);
 }
 
 void Say(absl::string_view text) {

@@ -89,6 +89,12 @@ def third_party_repositories():
         header = "/usr/include/nlohmann/json.hpp",
     )
     debian_library(
+        name = "protobuf",
+        build_file = "//third_party/protobuf:protobuf.BUILD.bazel",
+        debian_package = "libprotobuf-dev",
+        header = "/usr/include/google/protobuf/message_lite.h",
+    )
+    debian_library(
         name = "zlib",
         build_file = "//third_party/zlib:zlib.BUILD.bazel",
         debian_package = "zlib1g-dev",

@@ -14,6 +14,7 @@
 namespace cnn_fp4::train {
 namespace {
 
+using telemetry::HistogramOf;
 using telemetry::LayerStats;
 using telemetry::StatId;
 using telemetry::TensorKind;
@@ -43,8 +44,22 @@ void AddDistortion(const quant::DistortionStats& stats, LayerStats* out) {
   out->values.emplace_back(StatId::kEntropyBits, stats.EntropyBits());
 }
 
+// nullopt: scales that are no codes.
+std::optional<HistogramOf> ScalesOf(quant::ScaleFormat format) {
+  switch (format) {
+    case quant::ScaleFormat::kE4m3:
+      return HistogramOf::kE4m3Scales;
+    case quant::ScaleFormat::kE8m0:
+      return HistogramOf::kE8m0Scales;
+    case quant::ScaleFormat::kFloat32:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 // The points of a quantised tensor's pipeline.
 struct Pipeline {
+  std::vector<uint8_t> codes;
   std::vector<float> encoded;      // The values of the codes, -6 .. 6.
   std::vector<float> dequantized;  // What they stand for.
   quant::DistortionStats distortion;
@@ -57,7 +72,8 @@ absl::StatusOr<Pipeline> Follow(const nn::QuantizedOperand& quantized) {
   absl::Status status =
       quant::Dequantize(quantized.packed, absl::MakeSpan(pipeline.dequantized));
   if (!status.ok()) return status;
-  std::vector<uint8_t> codes(x.size());
+  std::vector<uint8_t>& codes = pipeline.codes;
+  codes.resize(x.size());
   pipeline.encoded.resize(x.size());
   for (size_t i = 0; i < codes.size(); ++i) {
     codes[i] = quant::CodeAt(quantized.packed, static_cast<int64_t>(i));
@@ -99,34 +115,67 @@ void LayerProbe::OnOperand(const nn::GemmSite& site, const at::Tensor& source,
   }
 }
 
+void LayerProbe::AddHistogram(
+    TensorKind kind, const std::string& layer,
+    absl::FunctionRef<void(telemetry::LayerHistogram*)> count) {
+  telemetry::LayerHistogram histogram;
+  histogram.step = step_;
+  histogram.tensor = kind;
+  histogram.layer = layer;
+  count(&histogram);
+  measured_.push_back(std::move(histogram));
+}
+
 absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
                                  const at::Tensor& source,
                                  const nn::QuantizedOperand* quantized) {
+  const auto exponents = [&](TensorKind of, absl::Span<const float> values) {
+    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
+      telemetry::CountExponents(values, histogram);
+    });
+  };
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
   AddValues(Values(x), &stats);
   if (quantized == nullptr) {
     measured_.push_back(std::move(stats));
+    exponents(kind, Values(x));
     return absl::OkStatus();
   }
   const absl::StatusOr<Pipeline> pipeline = Follow(*quantized);
   if (!pipeline.ok()) return pipeline.status();
+  const auto codes_and_scales = [&](TensorKind of) {
+    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
+      telemetry::CountCodes(pipeline->codes, histogram);
+    });
+    const std::optional<HistogramOf> scales =
+        ScalesOf(quantized->packed.recipe.scale_format);
+    if (!scales.has_value()) return;
+    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
+      telemetry::CountScales(*scales, quantized->packed.scales, histogram);
+    });
+  };
   if (kind != TensorKind::kWeightsPrequantize) {
     AddDistortion(pipeline->distortion, &stats);
     measured_.push_back(std::move(stats));
+    exponents(kind, Values(x));
+    codes_and_scales(kind);
     return absl::OkStatus();
   }
   // Weights are shown at each point of the pipeline.
   measured_.push_back(std::move(stats));
+  exponents(kind, Values(x));
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
   AddValues(pipeline->encoded, &encoded);
   AddDistortion(pipeline->distortion, &encoded);
   measured_.push_back(std::move(encoded));
+  codes_and_scales(TensorKind::kWeightsQuantized);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};
   AddValues(pipeline->dequantized, &dequantized);
   dequantized.values.emplace_back(StatId::kSqnrDb,
                                   pipeline->distortion.SqnrDb());
   measured_.push_back(std::move(dequantized));
+  exponents(TensorKind::kWeightsDequantized, pipeline->dequantized);
   return absl::OkStatus();
 }
 
@@ -149,7 +198,7 @@ absl::Status LayerProbe::MeasureGradient(const nn::NamedLayer& layer) {
                  &*quantized);
 }
 
-absl::StatusOr<std::vector<LayerStats>> LayerProbe::End() {
+absl::StatusOr<std::vector<telemetry::Payload>> LayerProbe::End() {
   watching_.reset();
   for (const nn::NamedLayer& layer : layers_) {
     status_.Update(MeasureGradient(layer));

@@ -13,7 +13,7 @@
 //   LayerProbe probe(net, context);
 //   probe.Begin(step);
 //   net.forward(images); loss.backward();   // gradients unscaled
-//   for (telemetry::LayerStats& stats : *probe.End()) run.Log({stats, arm});
+//   for (telemetry::Payload& measured : *probe.End()) run.Log({measured, arm});
 
 #include <cstdint>
 #include <optional>
@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nn/gemm/quant_context.h"
@@ -41,15 +42,17 @@ class LayerProbe : private nn::GemmObserver {
   // Watches the following calls of net.forward.
   void Begin(int64_t step);
 
-  // Measures gradients, stops watching, and returns what was measured, each
-  // kind of tensor in the order of the net. An error of a quantiser names the
-  // layer.
-  absl::StatusOr<std::vector<telemetry::LayerStats>> End();
+  // Measures gradients, stops watching, and returns what was measured: a
+  // LayerStats for each tensor, followed by its histograms; each kind of tensor
+  // in the order of the net. An error of a quantiser names the layer.
+  absl::StatusOr<std::vector<telemetry::Payload>> End();
 
  private:
   void OnOperand(const nn::GemmSite& site, const at::Tensor& source,
                  const nn::GemmOperand& operand,
                  const nn::QuantizedOperand* taken_apart) override;
+  void AddHistogram(telemetry::TensorKind kind, const std::string& layer,
+                    absl::FunctionRef<void(telemetry::LayerHistogram*)> count);
   absl::Status Measure(telemetry::TensorKind kind, const std::string& layer,
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
@@ -61,7 +64,7 @@ class LayerProbe : private nn::GemmObserver {
   int64_t step_ = 0;
   std::optional<nn::ObserverScope> watching_;
   absl::Status status_;
-  std::vector<telemetry::LayerStats> measured_;
+  std::vector<telemetry::Payload> measured_;
 };
 
 }  // namespace cnn_fp4::train

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
@@ -38,7 +40,7 @@ at::Tensor Images() {
 }
 
 // What one measured step says.
-std::vector<telemetry::LayerStats> Probe(const TestNet& test) {
+std::vector<telemetry::Payload> ProbeAll(const TestNet& test) {
   LayerProbe probe(*test.net, *test.context);
   probe.Begin(7);
   test.net->forward(Images()).dense.square().mean().backward();
@@ -46,6 +48,21 @@ std::vector<telemetry::LayerStats> Probe(const TestNet& test) {
   EXPECT_TRUE(records.ok()) << records.status();
   EXPECT_TRUE(test.context->observers.empty());
   return *records;
+}
+
+std::vector<telemetry::LayerStats> Statistics(
+    const std::vector<telemetry::Payload>& measured) {
+  std::vector<telemetry::LayerStats> stats;
+  for (const telemetry::Payload& payload : measured) {
+    if (const auto* found = std::get_if<telemetry::LayerStats>(&payload)) {
+      stats.push_back(*found);
+    }
+  }
+  return stats;
+}
+
+std::vector<telemetry::LayerStats> Probe(const TestNet& test) {
+  return Statistics(ProbeAll(test));
 }
 
 std::vector<std::string> LayerNames(const TestNet& test) {
@@ -211,7 +228,57 @@ TEST(LayerProbe, AnOverflowedGradientIsCountedAndNoError) {
       std::numeric_limits<float>::infinity();
   const auto records = probe.End();
   ASSERT_TRUE(records.ok()) << records.status();
-  EXPECT_EQ(ByKey(*records).at("nonfinite/gradients/enc2.conv1"), 1.0);
+  EXPECT_EQ(ByKey(Statistics(*records)).at("nonfinite/gradients/enc2.conv1"),
+            1.0);
+}
+
+// By "<of>/<tensor>/<layer>".
+std::map<std::string, telemetry::LayerHistogram> Histograms(
+    const TestNet& test) {
+  std::map<std::string, telemetry::LayerHistogram> by_key;
+  for (const telemetry::Payload& payload : ProbeAll(test)) {
+    if (const auto* found = std::get_if<telemetry::LayerHistogram>(&payload)) {
+      EXPECT_EQ(found->step, 7);
+      by_key[absl::StrCat(telemetry::HistogramKey(found->of), "/",
+                          telemetry::Info(found->tensor).directory, "/",
+                          found->layer)] = *found;
+    }
+  }
+  return by_key;
+}
+
+int64_t Sum(const telemetry::LayerHistogram& histogram) {
+  return std::accumulate(histogram.counts.begin(), histogram.counts.end(),
+                         int64_t{0});
+}
+
+TEST(LayerProbeTest, HistogramsCountEveryValueCodeAndScale) {
+  const TestNet test = MakeTestNet("nvfp4_all");
+  const auto histograms = Histograms(test);
+  const std::string layer = "enc1.conv1";
+  const int64_t images = 2 * 3 * 32 * 32;
+  const auto& exponents = histograms.at("exponents/activations/" + layer);
+  EXPECT_EQ(Sum(exponents) + exponents.zeros, images);
+  // Of a standard normal distribution 0.2718 lie from 1 to 2 on either side.
+  EXPECT_NEAR(static_cast<double>(exponents.counts[24]) / images, 0.2718, 0.02);
+  EXPECT_EQ(Sum(histograms.at("codes/activations/" + layer)), images);
+  // Three channels are a short block at each position.
+  EXPECT_EQ(Sum(histograms.at("e4m3_scales/activations/" + layer)), images / 3);
+  for (const std::string& name : LayerNames(test)) {
+    for (const char* const key :
+         {"exponents/weights/prequantize/", "codes/weights/quantized/",
+          "e4m3_scales/weights/quantized/", "exponents/weights/dequantized/",
+          "exponents/gradients/", "codes/gradients/",
+          "e4m3_scales/gradients/"}) {
+      EXPECT_EQ(histograms.count(key + name), 1u) << key << name;
+    }
+  }
+}
+
+TEST(LayerProbeTest, WithoutQuantisationThereAreHistogramsOfValuesAlone) {
+  for (const auto& [key, histogram] : Histograms(MakeTestNet("fp16"))) {
+    EXPECT_EQ(histogram.of, telemetry::HistogramOf::kExponents) << key;
+  }
 }
 
 }  // namespace

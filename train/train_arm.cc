@@ -156,10 +156,10 @@ absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
 }
 
 absl::Status ArmTrainer::LogLayers() {
-  absl::StatusOr<std::vector<telemetry::LayerStats>> layers = probe_.End();
+  absl::StatusOr<std::vector<telemetry::Payload>> layers = probe_.End();
   if (!layers.ok()) return layers.status();
-  for (telemetry::LayerStats& stats : *layers) {
-    run_.Log({std::move(stats), options_.arm});
+  for (telemetry::Payload& measured : *layers) {
+    run_.Log({std::move(measured), options_.arm});
   }
   return absl::OkStatus();
 }

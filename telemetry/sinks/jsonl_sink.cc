@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "nlohmann/json.hpp"
@@ -79,6 +80,18 @@ struct LineWriter {
       comma = ",";
     }
     return out + "}}";
+  }
+
+  absl::StatusOr<std::string> operator()(
+      const LayerHistogram& histogram) const {
+    return absl::StrCat(
+        Head("histogram", record), ",\"step\":", histogram.step,
+        ",\"tensor\":", Quoted(Info(histogram.tensor).directory),
+        ",\"layer\":", Quoted(histogram.layer),
+        ",\"of\":", Quoted(HistogramKey(histogram.of)),
+        ",\"first\":", histogram.first, ",\"counts\":[",
+        absl::StrJoin(histogram.counts, ","), "],\"zeros\":", histogram.zeros,
+        ",\"nonfinite\":", histogram.nonfinite, "}");
   }
 
   absl::StatusOr<std::string> operator()(const Text& text) const {

@@ -9,6 +9,9 @@
 //   {"type":"layer_stats","time":...,"model":"nvfp4","step":50,
 //    "tensor":"weights/prequantize","layer":"enc1.conv1",
 //    "values":{"mean":-0.001,"std":0.12,"kurtosis":2.9}}
+//   {"type":"histogram","time":...,"model":"nvfp4","step":50,
+//    "tensor":"activations","layer":"enc1.conv1","of":"exponents","first":-24,
+//    "counts":[0,2,...],"zeros":7,"nonfinite":0}
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
 //   {"type":"config","time":...,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
@@ -21,7 +24,8 @@
 // same float or double; NaN and infinities, which JSON lacks, are the strings
 // "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
 // "tensor" and the keys of a layer's values are those of
-// telemetry/statistics.h. telemetry/sinks/metrics_reader.h reads the file.
+// telemetry/statistics.h; "of", "first" and "counts" are those of
+// telemetry/histogram.h. telemetry/sinks/metrics_reader.h reads the file.
 
 #include <sys/types.h>
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
@@ -47,6 +48,13 @@ absl::StatusOr<int64_t> Step(const json& object) {
   if (!step.ok()) return step.status();
   if (!step->has_value()) return absl::DataLossError("\"step\" is missing");
   return **step;
+}
+
+absl::StatusOr<TensorKind> Tensor(const json& object) {
+  const std::string tensor = object.at("tensor");
+  const std::optional<TensorKind> kind = FindTensorKind(tensor);
+  if (kind.has_value()) return *kind;
+  return absl::DataLossError(absl::StrCat("unknown tensor \"", tensor, "\""));
 }
 
 absl::StatusOr<double> NumberOf(const std::string& key, const json& value) {
@@ -110,11 +118,8 @@ absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
   const absl::StatusOr<int64_t> step = Step(object);
   if (!step.ok()) return step.status();
   stats.step = *step;
-  const std::string tensor = object.at("tensor");
-  const std::optional<TensorKind> kind = FindTensorKind(tensor);
-  if (!kind.has_value()) {
-    return absl::DataLossError(absl::StrCat("unknown tensor \"", tensor, "\""));
-  }
+  const absl::StatusOr<TensorKind> kind = Tensor(object);
+  if (!kind.ok()) return kind.status();
   stats.tensor = *kind;
   stats.layer = object.at("layer");
   for (const auto& [key, value] : object.at("values").items()) {
@@ -128,6 +133,30 @@ absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
     stats.values.push_back({*id, *number});
   }
   return stats;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+absl::StatusOr<LayerHistogram> ParseLayerHistogram(const json& object) try {
+  LayerHistogram histogram;
+  const absl::StatusOr<int64_t> step = Step(object);
+  if (!step.ok()) return step.status();
+  histogram.step = *step;
+  const absl::StatusOr<TensorKind> kind = Tensor(object);
+  if (!kind.ok()) return kind.status();
+  histogram.tensor = *kind;
+  histogram.layer = object.at("layer");
+  const std::string of = object.at("of");
+  const std::optional<HistogramOf> found = FindHistogram(of);
+  if (!found.has_value()) {
+    return absl::DataLossError(absl::StrCat("unknown histogram \"", of, "\""));
+  }
+  histogram.of = *found;
+  histogram.first = object.at("first");
+  histogram.counts = object.at("counts").get<std::vector<int64_t>>();
+  histogram.zeros = object.at("zeros");
+  histogram.nonfinite = object.at("nonfinite");
+  return histogram;
 } catch (const json::exception& error) {
   return absl::DataLossError(error.what());
 }

@@ -52,6 +52,13 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsAndTables) {
       {LayerStats{
            3, TensorKind::kActivations, "enc1", {{StatId::kMean, 1.0 / 3}}},
        "fp16", kTime + absl::Seconds(1)},
+      {LayerHistogram{3,
+                      TensorKind::kGradients,
+                      "enc1",
+                      HistogramOf::kE4m3Scales,
+                      56,
+                      {1, 0, 2}},
+       "fp16", kTime},
       {Text{"note", "a \"b\"\n"}, "", kTime},
   };
   std::vector<std::string> expected;

@@ -10,6 +10,7 @@
 #include "base/console.h"
 #include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/replay.h"
+#include "telemetry/sinks/tensorboard_sink.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -26,8 +27,13 @@ OpenedSink OpenHeatmaps(const SinkContext& context) {
       {context.heatmaps_directory, context.task, context.experiment});
 }
 
+OpenedSink OpenTensorBoard(const SinkContext& context) {
+  return TensorBoardSink::Create(context.tensorboard_directory);
+}
+
 constexpr Entry kSinks[] = {
     {"heatmaps", OpenHeatmaps},
+    {"tensorboard", OpenTensorBoard},
 };
 
 OpenedSink Open(const Entry& entry, const SinkContext& context) {

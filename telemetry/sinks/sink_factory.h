@@ -27,6 +27,7 @@ struct SinkContext {
   std::string replay;
   // Where the sinks write. Each makes its directory when it has something.
   std::string heatmaps_directory;
+  std::string tensorboard_directory;
 };
 
 // In the order in which they are given records.

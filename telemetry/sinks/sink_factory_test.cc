@@ -30,6 +30,7 @@ SinkContext Context() {
   context.experiment = "test";
   context.task = "semantic";
   context.heatmaps_directory = directory + "/heatmaps";
+  context.tensorboard_directory = directory + "/tensorboard";
   return context;
 }
 
