@@ -50,10 +50,10 @@ std::vector<telemetry::Payload> ProbeAll(const TestNet& test) {
   return *records;
 }
 
-std::vector<telemetry::LayerStats> StatsOf(
-    const std::vector<telemetry::Payload>& payloads) {
+std::vector<telemetry::LayerStats> Statistics(
+    const std::vector<telemetry::Payload>& measured) {
   std::vector<telemetry::LayerStats> stats;
-  for (const telemetry::Payload& payload : payloads) {
+  for (const telemetry::Payload& payload : measured) {
     if (const auto* found = std::get_if<telemetry::LayerStats>(&payload)) {
       stats.push_back(*found);
     }
@@ -62,7 +62,7 @@ std::vector<telemetry::LayerStats> StatsOf(
 }
 
 std::vector<telemetry::LayerStats> Probe(const TestNet& test) {
-  return StatsOf(ProbeAll(test));
+  return Statistics(ProbeAll(test));
 }
 
 std::vector<std::string> LayerNames(const TestNet& test) {
@@ -228,7 +228,8 @@ TEST(LayerProbe, AnOverflowedGradientIsCountedAndNoError) {
       std::numeric_limits<float>::infinity();
   const auto records = probe.End();
   ASSERT_TRUE(records.ok()) << records.status();
-  EXPECT_EQ(ByKey(StatsOf(*records)).at("nonfinite/gradients/enc2.conv1"), 1.0);
+  EXPECT_EQ(ByKey(Statistics(*records)).at("nonfinite/gradients/enc2.conv1"),
+            1.0);
 }
 
 // By "<of>/<tensor>/<layer>".
@@ -251,7 +252,7 @@ int64_t Sum(const telemetry::LayerHistogram& histogram) {
                          int64_t{0});
 }
 
-TEST(LayerProbe, HistogramsCountEveryValueCodeAndScale) {
+TEST(LayerProbeTest, HistogramsCountEveryValueCodeAndScale) {
   const TestNet test = MakeTestNet("nvfp4_all");
   const auto histograms = Histograms(test);
   const std::string layer = "enc1.conv1";
@@ -274,7 +275,7 @@ TEST(LayerProbe, HistogramsCountEveryValueCodeAndScale) {
   }
 }
 
-TEST(LayerProbe, WithoutQuantisationThereAreHistogramsOfValuesAlone) {
+TEST(LayerProbeTest, WithoutQuantisationThereAreHistogramsOfValuesAlone) {
   for (const auto& [key, histogram] : Histograms(MakeTestNet("fp16"))) {
     EXPECT_EQ(histogram.of, telemetry::HistogramOf::kExponents) << key;
   }

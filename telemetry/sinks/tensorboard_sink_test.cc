@@ -64,7 +64,7 @@ class TensorBoardSinkTest : public ::testing::Test {
       files.push_back(entry.path().string());
     }
     EXPECT_EQ(files.size(), 1u);
-    EXPECT_THAT(files.at(0), HasSubstr("/events.out.tfevents.1724277734."));
+    EXPECT_THAT(files.at(0), HasSubstr("/events.out.tfevents.172427773"));
     std::ifstream in(files.at(0), std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
