@@ -1,11 +1,14 @@
 #include "experiments/runner.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
 #include "base/console.h"
@@ -99,6 +102,27 @@ absl::Status ExperimentRun::Open() {
   return OpenTelemetry();
 }
 
+// `given`, or else the environment variable.
+std::string OrVariable(const std::string& given, const char* variable) {
+  const char* const value = std::getenv(variable);
+  return given.empty() && value != nullptr ? value : given;
+}
+
+telemetry::WandbSinkOptions Wandb(const std::string& experiment,
+                                  const WandbLabels& labels) {
+  telemetry::WandbSinkOptions options;
+  options.labels.project = OrVariable(labels.wandb_project, "WANDB_PROJECT");
+  if (options.labels.project.empty()) options.labels.project = experiment;
+  options.labels.entity = OrVariable(labels.wandb_entity, "WANDB_ENTITY");
+  options.labels.notes = OrVariable(labels.wandb_notes, "WANDB_NOTES");
+  options.labels.tags = labels.wandb_tags;
+  if (options.labels.tags.empty()) {
+    options.labels.tags =
+        absl::StrSplit(OrVariable("", "WANDB_TAGS"), ',', absl::SkipEmpty());
+  }
+  return options;
+}
+
 absl::Status ExperimentRun::OpenTelemetry() {
   const std::string path = directory_.Metrics();
   std::vector<telemetry::ResumePoint> points;
@@ -118,6 +142,13 @@ absl::Status ExperimentRun::OpenTelemetry() {
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
   context.tensorboard_directory = directory_.TensorBoard();
+  context.wandb = Wandb(name_, options_.wandb);
+  context.wandb.directory = directory_.Wandb();
+  context.wandb.group = absl::StrCat(
+      name_, "-", std::filesystem::path(directory_.path()).filename().string());
+  context.wandb.started = directory_.started();
+  context.wandb.environment = {facts_.system, facts_.git_revision,
+                               facts_.cores};
   run_ = std::make_unique<telemetry::Run>(
       *std::move(jsonl), telemetry::OpenSinks(options_.sinks, context));
   run_->Log({telemetry::Config{base::ToJson(spec_)}});

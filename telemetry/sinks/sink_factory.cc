@@ -31,8 +31,13 @@ OpenedSink OpenTensorBoard(const SinkContext& context) {
   return TensorBoardSink::Create(context.tensorboard_directory);
 }
 
+OpenedSink OpenWandb(const SinkContext& context) {
+  return WandbSink::Create(context.wandb);
+}
+
 constexpr Entry kSinks[] = {
     {"heatmaps", OpenHeatmaps},
+    {"wandb", OpenWandb},
     {"tensorboard", OpenTensorBoard},
 };
 

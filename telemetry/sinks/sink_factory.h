@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "telemetry/sink.h"
+#include "telemetry/sinks/wandb_sink.h"
 
 namespace cnn_fp4::telemetry {
 
@@ -28,6 +29,7 @@ struct SinkContext {
   // Where the sinks write. Each makes its directory when it has something.
   std::string heatmaps_directory;
   std::string tensorboard_directory;
+  WandbSinkOptions wandb;
 };
 
 // In the order in which they are given records.
