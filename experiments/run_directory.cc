@@ -161,6 +161,7 @@ absl::StatusOr<RunDirectory> RunDirectory::MakeIn(const std::string& elsewhere,
                    "-", Digest(spec)));
   if (!path.ok()) return path.status();
   made.path_ = *std::move(path);
+  made.started_ = facts.started;
   return made;
 }
 
@@ -194,6 +195,12 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
   }
   directory.lock_ = *std::move(lock);
   directory.resumed_ = true;
+  std::string error_text;
+  if (!absl::ParseTime(absl::RFC3339_full, run.value("started", ""),
+                       &directory.started_, &error_text)) {
+    return absl::DataLossError(absl::StrCat("--resume: ", directory.RunJson(),
+                                            ": \"started\": ", error_text));
+  }
   return directory;
 }
 

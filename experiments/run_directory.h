@@ -10,8 +10,7 @@
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
 //     plots/heatmaps/<arm>/..., plots/overlays/...
-//     tensorboard/<arm>/...
-//     wandb/offline-run-<time>-<id>/...   one for each arm
+//     tensorboard/<arm>/..., wandb/offline-run-...
 //     arms/<arm>/arm.json   what an arm came to
 //     report.html       the front page
 //     summary.json      the results
@@ -26,6 +25,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/file_lock.h"
 #include "experiments/experiment_spec.h"
 #include "experiments/run_facts.h"
@@ -55,6 +55,8 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
   bool resumed() const { return resumed_; }
+  // When the run was begun first; InfinitePast for one that is looked at.
+  absl::Time started() const { return started_; }
 
   std::string RunJson() const { return Path("run.json"); }
   std::string Metrics() const { return Path("metrics.jsonl"); }
@@ -79,6 +81,7 @@ class RunDirectory {
 
   std::string path_;
   bool resumed_ = false;
+  absl::Time started_ = absl::InfinitePast();
   base::FileLock lock_;
 };
 

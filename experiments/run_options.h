@@ -15,6 +15,29 @@
 
 namespace cnn_fp4::experiments {
 
+// Where a run belongs on a Weights & Biases server.
+struct WandbLabels {
+  std::string wandb_project;
+  std::string wandb_entity;
+  std::vector<std::string> wandb_tags;
+  std::string wandb_notes;
+
+  // base/spec.h has the protocol.
+  template <typename Self, typename Visitor>
+  static void VisitFields(Self& self, Visitor&& visit) {
+    visit("wandb_project", self.wandb_project,
+          "Project of the runs. Without it, WANDB_PROJECT or the "
+          "experiment's name.");
+    visit("wandb_entity", self.wandb_entity,
+          "User or team of the runs. Without it, WANDB_ENTITY or the one who "
+          "uploads them.");
+    visit("wandb_tags", self.wandb_tags,
+          "Tags of the runs. Without them, those in WANDB_TAGS.");
+    visit("wandb_notes", self.wandb_notes,
+          "Notes on the runs. Without them, WANDB_NOTES.");
+  }
+};
+
 struct RunOptions {
   // Empty: DefaultOutputDir().
   std::string output_dir;
@@ -28,10 +51,7 @@ struct RunOptions {
   int64_t overlay_images = 4;
   std::string progress = "auto";
   std::vector<std::string> sinks = telemetry::SinkNames();
-  std::string wandb_project;
-  std::string wandb_entity;
-  std::vector<std::string> wandb_tags;
-  std::string wandb_notes;
+  WandbLabels wandb;
   data::ReadOptions read;      // But for the seed, which the experiment has.
   data::LoaderOptions loader;  // The same.
 
@@ -73,21 +93,10 @@ struct RunOptions {
     visit("sinks", self.sinks,
           "Where measurements go beside metrics.jsonl, which every run has: "
           "heatmaps draws layers over steps below plots/heatmaps, "
-          "tensorboard writes event files for TensorBoard, wandb writes an "
-          "offline run of Weights & Biases for each arm, which `wandb sync` "
-          "uploads. --sinks= stands for none.");
-    visit("wandb_project", self.wandb_project,
-          "The project of the runs of Weights & Biases. Without it, the "
-          "variable WANDB_PROJECT, or cnn_fp4_emulation.");
-    visit("wandb_entity", self.wandb_entity,
-          "The user or team of the runs of Weights & Biases. Without it, the "
-          "variable WANDB_ENTITY, or whoever uploads them.");
-    visit("wandb_tags", self.wandb_tags,
-          "Tags of the runs of Weights & Biases. Without them, those of the "
-          "variable WANDB_TAGS.");
-    visit("wandb_notes", self.wandb_notes,
-          "Notes on the runs of Weights & Biases. Without them, the variable "
-          "WANDB_NOTES.");
+          "wandb writes offline runs of Weights & Biases, tensorboard writes "
+          "event files for TensorBoard. --sinks= "
+          "stands for none.");
+    visit("wandb", self.wandb, "Weights & Biases");
     visit("read", self.read, "The data set on this machine");
     visit("loader", self.loader, "Preparing batches");
   }

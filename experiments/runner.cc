@@ -118,39 +118,25 @@ absl::Status ExperimentRun::Open() {
   return OpenTelemetry();
 }
 
-// The value of a flag, else of W&B's own variable.
-std::string FlagOrVariable(const std::string& flag, const char* variable) {
-  if (!flag.empty()) return flag;
+// `given`, or else the environment variable.
+std::string OrVariable(const std::string& given, const char* variable) {
   const char* const value = std::getenv(variable);
-  return value == nullptr ? "" : value;
+  return given.empty() && value != nullptr ? value : given;
 }
 
-telemetry::WandbSinkOptions WandbOptionsOf(const RunOptions& options,
-                                           const RunDirectory& directory,
-                                           const RunFacts& facts) {
-  telemetry::WandbSinkOptions wandb;
-  wandb.directory = directory.Wandb();
-  // "20261127T112024Z-023a6239": the same when the run is resumed.
-  wandb.group = std::filesystem::path(directory.path()).filename().string();
-  std::string error;
-  if (!absl::ParseTime("%Y%m%dT%H%M%SZ",
-                       wandb.group.substr(0, wandb.group.find('-')),
-                       &wandb.started, &error)) {
-    wandb.started = facts.started;
+telemetry::WandbSinkOptions Wandb(const std::string& experiment,
+                                  const WandbLabels& labels) {
+  telemetry::WandbSinkOptions options;
+  options.labels.project = OrVariable(labels.wandb_project, "WANDB_PROJECT");
+  if (options.labels.project.empty()) options.labels.project = experiment;
+  options.labels.entity = OrVariable(labels.wandb_entity, "WANDB_ENTITY");
+  options.labels.notes = OrVariable(labels.wandb_notes, "WANDB_NOTES");
+  options.labels.tags = labels.wandb_tags;
+  if (options.labels.tags.empty()) {
+    options.labels.tags =
+        absl::StrSplit(OrVariable("", "WANDB_TAGS"), ',', absl::SkipEmpty());
   }
-  wandb.labels.project = FlagOrVariable(options.wandb_project, "WANDB_PROJECT");
-  if (wandb.labels.project.empty()) wandb.labels.project = "cnn_fp4_emulation";
-  wandb.labels.entity = FlagOrVariable(options.wandb_entity, "WANDB_ENTITY");
-  wandb.labels.notes = FlagOrVariable(options.wandb_notes, "WANDB_NOTES");
-  wandb.labels.tags = options.wandb_tags;
-  if (wandb.labels.tags.empty()) {
-    wandb.labels.tags = absl::StrSplit(FlagOrVariable("", "WANDB_TAGS"), ',',
-                                       absl::SkipWhitespace());
-  }
-  wandb.environment.os = facts.system;
-  wandb.environment.git_revision = facts.git_revision;
-  wandb.environment.cores = facts.cores;
-  return wandb;
+  return options;
 }
 
 absl::Status ExperimentRun::OpenTelemetry() {
@@ -172,7 +158,13 @@ absl::Status ExperimentRun::OpenTelemetry() {
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
   context.tensorboard_directory = directory_.TensorBoard();
-  context.wandb = WandbOptionsOf(options_, directory_, facts_);
+  context.wandb = Wandb(name_, options_.wandb);
+  context.wandb.directory = directory_.Wandb();
+  context.wandb.group = absl::StrCat(
+      name_, "-", std::filesystem::path(directory_.path()).filename().string());
+  context.wandb.started = directory_.started();
+  context.wandb.environment = {facts_.system, facts_.git_revision,
+                               facts_.cores};
   run_ = std::make_unique<telemetry::Run>(
       *std::move(jsonl), telemetry::OpenSinks(options_.sinks, context));
   run_->Log({telemetry::Config{base::ToJson(spec_)}});

@@ -38,6 +38,7 @@ OpenedSink OpenWandb(const SinkContext& context) {
 
 constexpr Entry kSinks[] = {
     {"heatmaps", OpenHeatmaps},
+    {"wandb", OpenWandb},
     {"tensorboard", OpenTensorBoard},
     {"wandb", OpenWandb},
 };

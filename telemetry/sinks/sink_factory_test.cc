@@ -31,6 +31,7 @@ SinkContext Context() {
   context.task = "semantic";
   context.heatmaps_directory = directory + "/heatmaps";
   context.tensorboard_directory = directory + "/tensorboard";
+  context.wandb.directory = directory + "/wandb";
   return context;
 }
 

@@ -118,9 +118,6 @@ std::string HostName() {
   return name;
 }
 
-// _step, _runtime and _timestamp, which every row has.
-constexpr size_t kOwnKeys = 3;
-
 // What a record adds to the row of its step: keys and JSON.
 using Items = std::vector<std::pair<std::string, std::string>>;
 struct Addition {
@@ -269,9 +266,9 @@ absl::Status WandbSink::End(Arm& arm, int code, absl::Time time) {
   if (absl::Status status = WriteRow(arm); !status.ok()) return status;
   if (!arm.refused.empty()) {
     base::Console::Stderr().Line(absl::StrCat(
-        "telemetry: ", arm.refused.size(), " of ",
-        arm.refused.size() + arm.latest.size() - kOwnKeys,
-        " keys are not in W&B, which grows slow beyond ", kMaxKeys));
+        "telemetry: ", arm.refused.size(),
+        " keys are in metrics.jsonl but not in W&B, which grows slow beyond ",
+        kMaxKeys));
   }
   wandb::Record summary;
   for (const auto& [key, json] : arm.latest) {
