@@ -11,7 +11,6 @@
 #include "telemetry/sinks/heatmap_sink.h"
 #include "telemetry/sinks/replay.h"
 #include "telemetry/sinks/tensorboard_sink.h"
-#include "telemetry/sinks/wandb_sink.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -40,7 +39,6 @@ constexpr Entry kSinks[] = {
     {"heatmaps", OpenHeatmaps},
     {"wandb", OpenWandb},
     {"tensorboard", OpenTensorBoard},
-    {"wandb", OpenWandb},
 };
 
 OpenedSink Open(const Entry& entry, const SinkContext& context) {

@@ -4,7 +4,7 @@ usage: telemetry_check.py RUN_DIRECTORY
 
 Every scalar and statistic of metrics.jsonl must come back from TensorBoard's
 EventAccumulator, to the last bit of FP32, which its format holds, and from wandb's
-DataStore, to the last bit; so must the number of every histogram. Prints what was
+DataStore, to the last bit; and there must be as many histograms. Prints what was
 compared, and the first differences.
 
     python3 -m venv /tmp/readers
