@@ -43,8 +43,9 @@ MACHINE_CODE = """
 ## What the compiler made of it
 
 Registers and resident threads of a processor of the kernels of each way, from
-the least to the most; instructions in all, cold paths included. Stack (spilled
-registers and local arrays) must be 0.
+the least to the most; instructions in all, cold paths included. Stack is spilled
+registers and local arrays: tests of the machine code hold rows, columns and tiles
+to 0.
 
 | architecture | way | kernels | registers | threads a processor | stack | instructions |
 |---|---|---:|---:|---:|---:|---:|
