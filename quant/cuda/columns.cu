@@ -1,5 +1,6 @@
 // Way::kColumns.
 
+#include "quant/cuda/columns.h"
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/kernels.h"
 #include "quant/cuda/launch.cuh"

@@ -7,9 +7,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "quant/cuda/block.h"
 #include "quant/cuda/elements.h"
 #include "quant/cuda/quantize_args.h"
-#include "quant/cuda/tile.h"
 
 namespace cnn_fp4::quant::cuda {
 

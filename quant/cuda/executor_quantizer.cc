@@ -1,5 +1,7 @@
 #include "quant/cuda/executor_quantizer.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 #include <vector>
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "quant/cuda/columns.h"
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/tile.h"
 #include "quant/cuda/units.h"

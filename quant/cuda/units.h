@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "quant/choose_scale.h"
+#include "quant/cuda/block.h"
 #include "quant/cuda/elements.h"
 #include "quant/cuda/quantize_args.h"
-#include "quant/cuda/tile.h"
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
