@@ -1,5 +1,6 @@
 // What a trained net says of images: class masks, and the images with them.
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -72,8 +73,13 @@ absl::StatusOr<std::map<std::string, std::string>> FindImages(
   const absl::StatusOr<data::ImageListing> listing =
       data::ListImageFiles(input);
   if (!listing.ok()) return listing.status();
-  for (const std::string& skipped : listing->skipped) {
-    std::fprintf(stderr, "left out %s\n", skipped.c_str());
+  constexpr size_t kNamed = 5;
+  const std::vector<std::string>& skipped = listing->skipped;
+  for (size_t i = 0; i < std::min(skipped.size(), kNamed); ++i) {
+    std::fprintf(stderr, "left out %s\n", skipped[i].c_str());
+  }
+  if (skipped.size() > kNamed) {
+    std::fprintf(stderr, "left out %zu others\n", skipped.size() - kNamed);
   }
   for (const std::string& file : listing->files) {
     const auto [other, is_new] =
