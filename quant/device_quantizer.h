@@ -46,11 +46,6 @@ class DeviceQuantizer {
                                   const QuantizedView& x,
                                   const MutableTensorView& y,
                                   const QuantizeOptions& options) const = 0;
-
-  // The largest finite |x| to *amax; what ScaleAmax says for a recipe.
-  virtual absl::Status ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
-                                 const TensorView& x, float* amax,
-                                 const QuantizeOptions& options) const = 0;
 };
 
 // "CPU", "CUDA".

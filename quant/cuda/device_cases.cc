@@ -213,8 +213,7 @@ class Comparison {
                                      0);
     QuantizedView view;
     view.codes = codes.As<uint8_t>();
-    (is_float32 ? view.scales : view.scales) =
-        is_float32 ? nullptr : scales.As<uint8_t>();
+    view.scales = is_float32 ? nullptr : scales.As<uint8_t>();
     view.scales_float32 = is_float32 ? scales.As<float>() : nullptr;
     view.tensor_scales = tensor_scales.As<float>();
     view.device = Device::kCuda;

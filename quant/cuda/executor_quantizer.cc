@@ -365,30 +365,4 @@ absl::Status ExecutorQuantizer::Dequantize(
       ->Run(in_rows ? Kernel::kDequantizeRows : Kernel::kDequantizeUnits, a);
 }
 
-absl::Status ExecutorQuantizer::ScaleAmax(
-    const Recipe& recipe, const BlockGrid& grid, const TensorView& x,
-    float* amax, const QuantizeOptions& options) const {
-  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
-  if (recipe.tensor_scale == TensorScale::kNone) {
-    status.Update(absl::InvalidArgumentError(absl::StrCat(
-        "recipe '", recipe.name, "' has no scale of the whole tensor")));
-  }
-  if (!status.ok()) return status;
-  QuantizeArgs a;
-  a.x = x.data;
-  a.in = x.dtype;
-  FillRecipe(recipe, grid, options, a);
-  a.amax_bits = reinterpret_cast<uint32_t*>(amax);
-  const std::unique_ptr<Executor> executor =
-      make_executor_(options.device.stream);
-  const int64_t count = a.amax_per_row ? grid.num_rows() : 1;
-  status = executor->Zero(amax, count * static_cast<int64_t>(sizeof(float)));
-  if (!status.ok() || grid.size() == 0) return status;
-  // The way of values of the input's type.
-  QuantizeArgs way = a;
-  way.values = const_cast<void*>(x.data);
-  way.out = x.dtype;
-  return executor->Run(AmaxKernelOf(a, ChooseWay(way)), a);
-}
-
 }  // namespace cnn_fp4::quant::cuda

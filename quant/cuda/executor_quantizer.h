@@ -41,9 +41,6 @@ class ExecutorQuantizer : public DeviceQuantizer {
   absl::Status Dequantize(const Recipe& recipe, const BlockGrid& grid,
                           const QuantizedView& x, const MutableTensorView& y,
                           const QuantizeOptions& options) const override;
-  absl::Status ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
-                         const TensorView& x, float* amax,
-                         const QuantizeOptions& options) const override;
 
  private:
   // What the functions that quantise share; `args` says what is written where.

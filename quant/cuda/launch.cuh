@@ -182,14 +182,19 @@ int ThreadBlocks(Kernel kernel, int64_t threads) {
       1, std::min<int64_t>(needed, ResidentBlocks<kThreads>(kernel))));
 }
 
-// Launches kernel<<<...>>>(args) with a thread for each of `threads` tasks.
-template <int kThreads, class Kernel>
-const char* LaunchOver(Kernel kernel, int64_t threads, const QuantizeArgs& args,
-                       void* stream) {
-  kernel<<<ThreadBlocks<kThreads>(kernel, threads), kThreads, 0,
-           static_cast<cudaStream_t>(stream)>>>(args);
-  const cudaError_t error = cudaGetLastError();
+// CUDA's text of an error; null for none.
+inline const char* TextOf(cudaError_t error) {
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
+// Launches kernel<<<...>>>(args, more...) with a thread for each of `threads`
+// tasks.
+template <int kThreads, class Kernel, class... More>
+const char* LaunchOver(Kernel kernel, int64_t threads, const QuantizeArgs& args,
+                       void* stream, const More&... more) {
+  kernel<<<ThreadBlocks<kThreads>(kernel, threads), kThreads, 0,
+           static_cast<cudaStream_t>(stream)>>>(args, more...);
+  return TextOf(cudaGetLastError());
 }
 
 }  // namespace cnn_fp4::quant::cuda

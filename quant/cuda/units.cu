@@ -38,14 +38,7 @@ __global__ void __launch_bounds__(kFewThreads)
 template <class Function>
 const char* LaunchTasks(Function kernel, int64_t count,
                         const QuantizeArgs& args, void* stream) {
-  kernel<<<ThreadBlocks<kFewThreads>(kernel, count), kFewThreads, 0,
-           static_cast<cudaStream_t>(stream)>>>(args, count);
-  const cudaError_t error = cudaGetLastError();
-  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
-}
-
-const char* TextOf(cudaError_t error) {
-  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+  return LaunchOver<kFewThreads>(kernel, count, args, stream, count);
 }
 
 // Memory of our own that is kept: the device's default pool gives it back to
