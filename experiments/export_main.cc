@@ -119,9 +119,7 @@ int Main(int argc, char** argv) {
   base::FlagParser parser(kDescription);
   parser.AddFields(base::Fields(flags), "What is written");
   const auto refuse = [&](const absl::Status& status, int exit_status) {
-    std::fprintf(stderr, "error: %s\n",
-                 parser.WithFlag(status.message()).c_str());
-    return exit_status;
+    return RefuseCall(parser, status, exit_status);
   };
   const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
   if (!parsed.ok()) return refuse(parsed.status(), kExitUsage);

@@ -38,10 +38,15 @@ absl::StatusOr<base::ParsedFlags> Program::ParseFlags(int argc, char** argv) {
   return parsed;
 }
 
-int Program::Refuse(const absl::Status& status, int exit_status) const {
+int RefuseCall(const base::FlagParser& parser, const absl::Status& status,
+               int exit_status) {
   std::fprintf(stderr, "error: %s\n",
-               parser_.WithFlag(status.message()).c_str());
+               parser.WithFlag(status.message()).c_str());
   return exit_status;
+}
+
+int Program::Refuse(const absl::Status& status, int exit_status) const {
+  return RefuseCall(parser_, status, exit_status);
 }
 
 int Program::Run(const std::string& name, const ExperimentSpec& spec) {

@@ -33,6 +33,11 @@ void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train);
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
 
+// Prints "error: " and the message, with flags where it names fields. Returns
+// exit_status.
+int RefuseCall(const base::FlagParser& parser, const absl::Status& status,
+               int exit_status);
+
 // kExitUsage for InvalidArgument.
 int ExitStatusFor(const absl::Status& status);
 
