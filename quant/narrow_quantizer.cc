@@ -1,9 +1,9 @@
-// The functions of quant/quantizer.h for TensorViews.
-//
 // Blocks that follow each other in memory are quantised in registers where a
 // kernel can, else through FP32 pieces that stay in the second-level cache;
 // blocks across memory through FP32 panels that do. What is left, 2-D blocks,
 // row scales, transforms, goes through a whole FP32 copy.
+
+#include "quant/narrow_quantizer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,17 +12,13 @@
 #include <optional>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "quant/cpu/cache_size.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prefetch.h"
-#include "quant/device_quantizer.h"
 #include "quant/formats/float16.h"
-#include "quant/guarded_call.h"
-#include "quant/quantize_checks.h"
 #include "quant/quantizer.h"
 #include "quant/scale_rules.h"
 
@@ -44,19 +40,6 @@ struct PieceState {
   std::unique_ptr<float[]> y = std::unique_ptr<float[]>(new float[kPiece]);
   absl::Status status;
 };
-
-absl::Span<const float> Float32Of(const TensorView& x) {
-  return {static_cast<const float*>(x.data), static_cast<size_t>(x.size)};
-}
-absl::Span<float> Float32Of(const MutableTensorView& y) {
-  return {static_cast<float*>(y.data), static_cast<size_t>(y.size)};
-}
-
-std::vector<float> Widened(const TensorView& x) {
-  std::vector<float> wide(x.size);
-  cpu::WidenAll(x, wide.data());
-  return wide;
-}
 
 // Blocks that a piece holds a whole number of.
 bool CanGoInPieces(const Recipe& recipe, const BlockGrid& grid) {
@@ -90,30 +73,9 @@ const uint16_t* BitsOf(const TensorView& x) {
   return static_cast<const uint16_t*>(x.data);
 }
 
-// The amax of a narrow tensor, or nothing if an element is not finite.
-std::optional<float> NarrowAmax(const TensorView& x) {
-  struct State {
-    uint16_t bits = 0;
-  };
-  uint16_t bits = 0;
-  cpu::ParallelFor<State>(
-      Pieces(x.size), cpu::WorthThreads(x.size),
-      [&](int64_t piece, State& state) {
-        const int64_t first = piece * kPiece;
-        const int64_t n = std::min(kPiece, x.size - first);
-        state.bits =
-            std::max(state.bits, cpu::MaxMagnitudeBits(BitsOf(x) + first, n));
-      },
-      [&](const State& state) { bits = std::max(bits, state.bits); });
-  const float amax =
-      x.dtype == DType::kFloat16 ? DecodeHalf(bits) : DecodeBfloat16(bits);
-  if (!std::isfinite(amax)) return std::nullopt;
-  return amax;
-}
-
 std::optional<float> AmaxIfFinite(const TensorView& x) {
   if (x.dtype != DType::kFloat32) return NarrowAmax(x);
-  const absl::StatusOr<float> amax = Amax(Float32Of(x));
+  const absl::StatusOr<float> amax = Amax(x);
   if (!amax.ok()) return std::nullopt;
   return *amax;
 }
@@ -293,50 +255,32 @@ absl::Status FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
   return status;
 }
 
-// The implementation for a call whose views are not both the CPU's.
-absl::StatusOr<const DeviceQuantizer*> DeviceOf(Device x, Device y) {
-  if (x != y) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the input lies on ", NameOf(x), ", the output on ",
-                     NameOf(y), ": both must lie on one device"));
-  }
-  const DeviceQuantizer* const quantizer = FindDeviceQuantizer(x);
-  if (quantizer == nullptr) {
-    return absl::UnimplementedError(
-        absl::StrCat("no quantiser for ", NameOf(x),
-                     " tensors is linked: add //quant/cuda to the binary's "
-                     "deps, or copy the tensor to the CPU"));
-  }
-  return quantizer;
+}  // namespace
+
+std::optional<float> NarrowAmax(const TensorView& x) {
+  struct State {
+    uint16_t bits = 0;
+  };
+  uint16_t bits = 0;
+  cpu::ParallelFor<State>(
+      Pieces(x.size), cpu::WorthThreads(x.size),
+      [&](int64_t piece, State& state) {
+        const int64_t first = piece * kPiece;
+        const int64_t n = std::min(kPiece, x.size - first);
+        state.bits =
+            std::max(state.bits, cpu::MaxMagnitudeBits(BitsOf(x) + first, n));
+      },
+      [&](const State& state) { bits = std::max(bits, state.bits); });
+  const float amax =
+      x.dtype == DType::kFloat16 ? DecodeHalf(bits) : DecodeBfloat16(bits);
+  if (!std::isfinite(amax)) return std::nullopt;
+  return amax;
 }
 
-absl::StatusOr<float> AmaxOf(const TensorView& x) {
-  if (x.dtype == DType::kFloat32) return Amax(Float32Of(x));
-  const std::optional<float> amax = NarrowAmax(x);
-  if (amax.has_value()) return *amax;
-  return Amax(absl::MakeConstSpan(Widened(x)));  // Says which element.
-}
-
-absl::Status FakeQuantizeViews(const Recipe& recipe, const BlockGrid& grid,
-                               const TensorView& x, const MutableTensorView& y,
-                               const QuantizeOptions& options) {
-  if (x.size != y.size || x.size != grid.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the input has ", x.size, " elements, the output ", y.size,
-                     ", the grid ", grid.size()));
-  }
-  if (x.dtype == DType::kFloat32 && y.dtype == DType::kFloat32) {
-    return FakeQuantize(recipe, grid, Float32Of(x), Float32Of(y), options);
-  }
-  absl::Status status = CheckOverlap(x.data, x.size * SizeOf(x.dtype), y.data,
-                                     y.size * SizeOf(y.dtype));
+absl::Status FakeQuantizeNarrow(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, const MutableTensorView& y,
+                                const QuantizeOptions& options) {
   const bool in_place = x.size > 0 && x.data == y.data;
-  if (status.ok() && in_place && x.dtype != y.dtype) {
-    status = absl::InvalidArgumentError(
-        "in place needs the same type for input and output");
-  }
-  status.Update(CheckQuantizeArguments(recipe, grid, x.size, options));
-  if (!status.ok()) return status;
   QuantizeOptions with_amax = options;
   const bool in_panels = CanGoInPanels(recipe, grid);
   bool in_pieces = in_panels || CanGoInPieces(recipe, grid);
@@ -358,80 +302,19 @@ absl::Status FakeQuantizeViews(const Recipe& recipe, const BlockGrid& grid,
       }
       return FakeQuantizePieces(recipe, grid, x, y, with_amax);
     };
-    status = run();
+    const absl::Status status = run();
     // What x was is gone: no other try. It was finite, so this is no refusal.
     if (in_place || !absl::IsInvalidArgument(status)) return status;
   }
-  std::vector<float> wide = Widened(x);
-  status = FakeQuantize(recipe, grid, wide, absl::MakeSpan(wide), options);
+  std::vector<float> wide(x.size);
+  cpu::WidenAll(x, wide.data());
+  const absl::Status status =
+      FakeQuantize(recipe, grid, wide, absl::MakeSpan(wide), options);
   if (status.ok()) {
     cpu::NarrowAll(wide.data(), options.nonfinite == NonFinitePolicy::kSaturate,
                    y);
   }
   return status;
-}
-
-}  // namespace
-
-absl::StatusOr<float> Amax(const TensorView& x) {
-  return Guarded([&] { return AmaxOf(x); });
-}
-
-absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
-                          const TensorView& x, const MutableTensorView& y,
-                          const QuantizeOptions& options) {
-  if (x.device != Device::kCpu || y.device != Device::kCpu) {
-    const absl::StatusOr<const DeviceQuantizer*> device =
-        DeviceOf(x.device, y.device);
-    if (!device.ok()) return device.status();
-    return (*device)->FakeQuantize(recipe, grid, x, y, options);
-  }
-  return Guarded(
-      [&] { return FakeQuantizeViews(recipe, grid, x, y, options); });
-}
-
-absl::Status QuantizeOperand(const Recipe& recipe, const BlockGrid& grid,
-                             const TensorView& x, const MutableTensorView& y,
-                             float* tensor_scale,
-                             const QuantizeOptions& options) {
-  if (x.device != Device::kCpu || y.device != Device::kCpu) {
-    const absl::StatusOr<const DeviceQuantizer*> device =
-        DeviceOf(x.device, y.device);
-    if (!device.ok()) return device.status();
-    return (*device)->QuantizeOperand(recipe, grid, x, y, tensor_scale,
-                                      options);
-  }
-  if (x.dtype != DType::kFloat32 || y.dtype != DType::kFloat32) {
-    return absl::UnimplementedError(
-        "operands of another type than FP32 are made on a device only");
-  }
-  const absl::StatusOr<float> scale =
-      QuantizeOperand(recipe, grid, Float32Of(x), Float32Of(y), options);
-  if (!scale.ok()) return scale.status();
-  *tensor_scale = *scale;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
-                                      const BlockGrid& grid,
-                                      const TensorView& x,
-                                      const QuantizeOptions& options) {
-  return Guarded([&] {
-    return x.dtype == DType::kFloat32
-               ? Quantize(recipe, grid, Float32Of(x), options)
-               : Quantize(recipe, grid, Widened(x), options);
-  });
-}
-
-absl::Status Dequantize(const PackedTensor& packed,
-                        const MutableTensorView& y) {
-  return Guarded([&] {
-    if (y.dtype == DType::kFloat32) return Dequantize(packed, Float32Of(y));
-    std::vector<float> wide(y.size);
-    absl::Status status = Dequantize(packed, absl::MakeSpan(wide));
-    if (status.ok()) cpu::NarrowAll(wide.data(), /*limit=*/false, y);
-    return status;
-  });
 }
 
 }  // namespace cnn_fp4::quant

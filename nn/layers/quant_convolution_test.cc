@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nn/layers/conv_cases.h"
 #include "nn/layers/dequantized_operand.h"
 #include "nn/precision/policy.h"
 
@@ -20,56 +21,7 @@ using ::testing::HasSubstr;
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 
-struct Case {
-  std::string name;
-  ConvGeometry geometry;
-  std::vector<int64_t> x, w;
-};
-
-// Stride, padding, dilation, output padding, groups, transposed. Where there
-// are more than 16 channels a group, the second block is short.
-std::vector<Case> Cases() {
-  return {{"conv3x3", {{1, 1}, {1, 1}}, {2, 19, 3, 4}, {2, 19, 3, 3}},
-          {"windows", {{1, 1}, {1, 1}}, {2, 3, 3, 32}, {2, 3, 3, 3}},
-          {"conv1x1", {}, {2, 16, 4, 3}, {3, 16, 1, 1}},
-          {"stride2", {{2, 2}, {1, 1}}, {2, 5, 5, 6}, {3, 5, 3, 3}},
-          {"dilation2", {{1, 1}, {2, 2}, {2, 2}}, {1, 3, 5, 6}, {4, 3, 3, 3}},
-          {"uneven", {{2, 1}, {0, 1}, {1, 2}}, {1, 18, 5, 6}, {3, 18, 2, 3}},
-          {"groups2",
-           {{1, 1}, {1, 1}, {1, 1}, {0, 0}, 2},
-           {2, 36, 3, 2},
-           {4, 18, 3, 3}},
-          {"groups4",
-           {{2, 2}, {1, 1}, {1, 1}, {0, 0}, 4},
-           {2, 8, 4, 3},
-           {12, 2, 3, 3}},
-          {"transposed2x2",
-           {{2, 2}, {0, 0}, {1, 1}, {0, 0}, 1, true},
-           {1, 19, 2, 3},
-           {19, 3, 2, 2}},
-          {"output_padding",
-           {{2, 2}, {1, 1}, {1, 1}, {1, 0}, 1, true},
-           {2, 5, 2, 3},
-           {5, 17, 3, 3}},
-          {"transposed_groups2",
-           {{2, 2}, {0, 0}, {1, 1}, {0, 0}, 2, true},
-           {1, 36, 2, 2},
-           {36, 2, 2, 2}}};
-}
-
-int64_t OutChannels(const Case& c) {
-  return c.geometry.transposed ? c.w[1] * c.geometry.groups : c.w[0];
-}
-
-at::Tensor TorchConvolution(const Case& c, const at::Tensor& x,
-                            const at::Tensor& w,
-                            const std::optional<at::Tensor>& b) {
-  const ConvGeometry& g = c.geometry;
-  return at::convolution(x, w, b, g.stride, g.padding, g.dilation, g.transposed,
-                         g.output_padding, g.groups);
-}
-
-std::shared_ptr<const ConvSpec> Spec(const Case& c,
+std::shared_ptr<const ConvSpec> Spec(const ConvCase& c,
                                      const ConvPrecision& precision) {
   return std::make_shared<ConvSpec>(ConvSpec{c.name, c.geometry, precision,
                                              std::make_shared<QuantContext>()});
@@ -113,7 +65,7 @@ struct Tensors {
   at::Tensor x, w, b, dy;
 };
 
-Tensors Draw(const Case& c) {
+Tensors Draw(const ConvCase& c) {
   torch::manual_seed(7);
   Tensors t;
   t.x = at::randn(c.x);
@@ -125,14 +77,14 @@ Tensors Draw(const Case& c) {
 }
 
 // Forward and backward; the gradients are those of the leaves.
-at::Tensor Compute(const Case& c, const ConvPrecision& precision,
+at::Tensor Compute(const ConvCase& c, const ConvPrecision& precision,
                    const Tensors& t) {
   const at::Tensor y = QuantConvolution(t.x, t.w, t.b, Spec(c, precision));
   y.backward(t.dy);
   return y.detach();
 }
 
-at::Tensor OperandOf(const Tensors& t, const Case& c,
+at::Tensor OperandOf(const Tensors& t, const ConvCase& c,
                      const ConvPrecision& precision, Operand operand) {
   const OperandFormat* const format = precision.Get(operand);
   switch (operand) {
@@ -154,7 +106,8 @@ at::Tensor OperandOf(const Tensors& t, const Case& c,
 }
 
 // The operands of wgrad as matrices: the one that is not unfolded first.
-std::pair<at::Tensor, at::Tensor> RowsOfWgrad(const Tensors& t, const Case& c,
+std::pair<at::Tensor, at::Tensor> RowsOfWgrad(const Tensors& t,
+                                              const ConvCase& c,
                                               const ConvPrecision& precision) {
   const at::IntArrayRef kernel(&c.w[2], 2);
   const bool transposed = c.geometry.transposed;
@@ -169,7 +122,7 @@ std::pair<at::Tensor, at::Tensor> RowsOfWgrad(const Tensors& t, const Case& c,
   return transposed ? std::make_pair(x, dy) : std::make_pair(dy, x);
 }
 
-at::Tensor ProductOfRows(const Case& c, const at::Tensor& a,
+at::Tensor ProductOfRows(const ConvCase& c, const at::Tensor& a,
                          const at::Tensor& b) {
   const int64_t groups = c.geometry.groups;
   const int64_t k = std::max(a.size(1), b.size(1));
@@ -181,7 +134,7 @@ at::Tensor ProductOfRows(const Case& c, const at::Tensor& a,
 }
 
 // One gradient of torch's convolution in FP64. `which`: 0 for dx, 1 for dw.
-at::Tensor Gradient(int which, const Case& c, const at::Tensor& dy,
+at::Tensor Gradient(int which, const ConvCase& c, const at::Tensor& dy,
                     const at::Tensor& x, const at::Tensor& w) {
   const at::Tensor leaf = (which == 0 ? x : w).detach().requires_grad_();
   const at::Tensor y =
@@ -207,7 +160,7 @@ void ExpectResult(const at::Tensor& actual, const at::Tensor& exact,
   EXPECT_LE(excess.max().item<double>(), 0) << "at " << excess.argmax();
 }
 
-void ExpectResults(const Case& c, const ConvPrecision& precision,
+void ExpectResults(const ConvCase& c, const ConvPrecision& precision,
                    const Tensors& t, const at::Tensor& y) {
   using O = Operand;
   const auto get = [&](O o) { return OperandOf(t, c, precision, o); };
@@ -246,7 +199,7 @@ TEST(QuantConvolution, IdentityOperandsGiveTorchsConvolution) {
   // FP16 operands of numbers that are FP16: the quantisers change nothing, and
   // the custom function, not torch's own, computes.
   const ConvPrecision identity = Precision("fp32:layer=fp16");
-  for (const Case& c : Cases()) {
+  for (const ConvCase& c : ConvCases()) {
     SCOPED_TRACE(c.name);
     Tensors ours = Draw(c), torchs = ours;
     const auto half = [](const at::Tensor& t) {
@@ -270,7 +223,7 @@ TEST(QuantConvolution, IdentityOperandsGiveTorchsConvolution) {
 TEST(QuantConvolution, EveryGemmMultipliesTheOperandsOfThePolicy) {
   for (const std::string& text : PolicyTexts()) {
     const ConvPrecision precision = Precision(text);
-    for (const Case& c : Cases()) {
+    for (const ConvCase& c : ConvCases()) {
       SCOPED_TRACE(text + " " + c.name);
       const Tensors t = Draw(c);
       ExpectResults(c, precision, t, Compute(c, precision, t));
@@ -294,7 +247,7 @@ TEST(QuantConvolution, GradientsAreThoseOfTheDocumentedSurrogate) {
     const ConvPrecision& precision = policy.precision;
     if (!IsStraightThrough(precision)) continue;
     ++policies;
-    for (const Case& c : Cases()) {
+    for (const ConvCase& c : ConvCases()) {
       SCOPED_TRACE(policy.name + " " + c.name);
       const Tensors t = Draw(c);
       Compute(c, precision, t);
@@ -329,7 +282,7 @@ TEST(QuantConvolution, GradientsAreThoseOfTheDocumentedSurrogate) {
 }
 
 TEST(QuantConvolution, ResultsAreRoundedToTheirFormat) {
-  for (const Case& c : Cases()) {
+  for (const ConvCase& c : ConvCases()) {
     SCOPED_TRACE(c.name);
     const Tensors t = Draw(c);
     const at::Tensor y = Compute(c, Precision("fp16"), t);
@@ -341,7 +294,7 @@ TEST(QuantConvolution, ResultsAreRoundedToTheirFormat) {
 
 TEST(QuantConvolution, WithoutABiasOnlyTheBiasIsMissing) {
   for (const std::string& text : PolicyTexts()) {
-    for (const Case& c : Cases()) {
+    for (const ConvCase& c : ConvCases()) {
       SCOPED_TRACE(text + " " + c.name);
       Tensors with = Draw(c), without = Draw(c);
       with.b = at::zeros({OutChannels(c)}).requires_grad_();
@@ -355,7 +308,8 @@ TEST(QuantConvolution, WithoutABiasOnlyTheBiasIsMissing) {
 }
 
 // What running the layer throws, or "" if it does not.
-std::string Error(const Case& c, const std::string& policy, const Tensors& t) {
+std::string Error(const ConvCase& c, const std::string& policy,
+                  const Tensors& t) {
   try {
     Compute(c, Precision(policy), t);
   } catch (const c10::Error& error) {
@@ -365,7 +319,7 @@ std::string Error(const Case& c, const std::string& policy, const Tensors& t) {
 }
 
 TEST(QuantConvolution, ANonFiniteOperandNamesLayerOperandAndIndex) {
-  const Case c = Cases()[0];
+  const ConvCase c = ConvCases()[0];
   const std::string policy = "nvfp4_all";
   const auto error = [&](at::Tensor Tensors::*member, int64_t index) {
     const Tensors t = Draw(c);
@@ -385,7 +339,7 @@ TEST(QuantConvolution, ANonFiniteOperandNamesLayerOperandAndIndex) {
 // The trainer skips such a step.
 TEST(QuantConvolution, ANonFiniteGradientPropagates) {
   for (const std::string policy : {"nvfp4_all", "mxfp4", "nvfp4_forward_all"}) {
-    const Case c = Cases()[0];
+    const ConvCase c = ConvCases()[0];
     const Tensors t = Draw(c);
     t.dy.data_ptr<float>()[13] = std::numeric_limits<float>::infinity();
     EXPECT_EQ(Error(c, policy, t), "");
@@ -395,7 +349,7 @@ TEST(QuantConvolution, ANonFiniteGradientPropagates) {
 }
 
 TEST(QuantConvolution, RefusesDoubleBackward) {
-  const Case c = Cases()[0];
+  const ConvCase c = ConvCases()[0];
   const Tensors t = Draw(c);
   const at::Tensor y =
       QuantConvolution(t.x, t.w, t.b, Spec(c, Precision("nvfp4_forward_all")));
