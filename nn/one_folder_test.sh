@@ -11,6 +11,7 @@ set -euo pipefail
 sources() {
   (cd -- "$1" && find base data nn quant telemetry train viz -type f \
     \( -name '*.h' -o -name '*.cc' \) -not -name '*_test.cc' \
+    -not -name 'golden_*_values.h' \
     -not -path "$2/*" 2>/dev/null | sort) || true
 }
 
