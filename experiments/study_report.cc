@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/json_number.h"
+#include "experiments/numbers_page.h"
 #include "nlohmann/json.hpp"
 #include "train/metric.h"
 #include "viz/html_table.h"
@@ -25,11 +26,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
 constexpr int kDigits = 4;
-
-// A raw string literal made by the build of the file beside this one.
-constexpr char kPage[] =
-#include "experiments/study_page.html.inc"
-    ;
 
 size_t TotalCells(const StudyResult& result) {
   return result.spec.seeds.size() * result.spec.experiment.arms.size();
@@ -318,17 +314,12 @@ std::string StudyHtml(const StudyResult& result) {
   for (const std::string& note : Notes(result, statistics)) {
     absl::StrAppend(&notes, "<p>", viz::EscapeHtml(note), "</p>\n");
   }
-  const std::pair<absl::string_view, std::string> values[] = {
-      {"title", viz::EscapeHtml(result.name)},
-      {"style", viz::PageStyle()},
-      {"subtitle", Completeness(result)},
-      {"figure", FigureHtml(result, statistics)},
-      {"differences", DifferencesHtml(statistics)},
-      {"arms", viz::HtmlTable(ArmsTable(statistics))},
-      {"notes", notes},
-      {"config", viz::EscapeHtml(ToJson(result.spec))},
-  };
-  return viz::FillTemplate(kPage, values);
+  return NumbersPage(
+      result.name, Completeness(result),
+      absl::StrCat(FigureHtml(result, statistics), DifferencesHtml(statistics),
+                   "<h2>Arms</h2>\n", viz::HtmlTable(ArmsTable(statistics)),
+                   "<h2>How the numbers came about</h2>\n", notes),
+      ToJson(result.spec));
 }
 
 absl::Status WriteStudy(const StudyResult& result,

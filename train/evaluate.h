@@ -4,6 +4,7 @@
 // Scores and pictures of a net on whole images, one by one.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,13 @@ absl::StatusOr<std::vector<Metric>> Evaluate(const Task& task, nn::Net& net,
                                              nn::QuantContext& context,
                                              const data::Dataset& dataset,
                                              const data::BatchSpec& batch);
+
+// An evaluator for each image, which has seen it alone: merged in this order
+// they are Evaluate's. For asking how much a score depends on single images.
+// The same errors.
+absl::StatusOr<std::vector<std::unique_ptr<Evaluator>>> EvaluateEach(
+    const Task& task, nn::Net& net, nn::QuantContext& context,
+    const data::Dataset& dataset, const data::BatchSpec& batch);
 
 // Adds what the net makes of `count` images, spread over `dataset`, to `sheet`.
 // The same errors.
