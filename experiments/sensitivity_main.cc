@@ -39,6 +39,9 @@ constexpr char kDescription[] =
     "the\n"
     "checkpoint's run was; the same command continues what was stopped.\n";
 
+// On the terminal; the files have all.
+constexpr size_t kGradientRows = 10;
+
 struct Options {
   std::string checkpoint;
   std::string policy = "nvfp4_all";
@@ -208,8 +211,12 @@ int Main(int argc, char** argv) {
     return refuse(status, kExitFailure);
   }
   std::printf("\n%s", LayersTable(**sensitivity).ToText().c_str());
-  if (!(*sensitivity)->gradients.empty()) {
-    std::printf("\n%s", GradientsTable(**sensitivity).ToText().c_str());
+  if (const size_t all = (*sensitivity)->gradients.size(); all > 0) {
+    std::printf("\n%s",
+                GradientsTable(**sensitivity, kGradientRows).ToText().c_str());
+    if (all > kGradientRows) {
+      std::printf("... %zu more in the report\n", all - kGradientRows);
+    }
   }
   std::printf("\n%s\nreport: %s/sensitivity.html\n",
               Conclusion(**sensitivity).c_str(), directory.c_str());

@@ -71,6 +71,10 @@ void AddEffect(const Effect* effect, std::vector<base::Cell>& row) {
   }
 }
 
+base::Table AllGradients(const Sensitivity& sensitivity) {
+  return GradientsTable(sensitivity, sensitivity.gradients.size());
+}
+
 std::string LineWithExceptions(const Sensitivity& sensitivity) {
   return Spare(sensitivity.plan, sensitivity.exceptions);
 }
@@ -147,7 +151,7 @@ std::string Html(const Sensitivity& sensitivity, absl::string_view config) {
       "<h2>Layers</h2>\n", viz::HtmlTable(LayersTable(sensitivity)));
   if (!sensitivity.gradients.empty()) {
     absl::StrAppend(&body, "<h2>Gradients</h2>\n",
-                    viz::HtmlTable(GradientsTable(sensitivity)));
+                    viz::HtmlTable(AllGradients(sensitivity)));
   }
   absl::StrAppend(&body, "<h2>How the numbers came about</h2>\n");
   for (const std::string& note : Notes(sensitivity)) {
@@ -162,7 +166,7 @@ std::string Markdown(const Sensitivity& sensitivity) {
       absl::StrCat("# Which layer, which operand\n\n", Conclusion(sensitivity),
                    "\n\n", LayersTable(sensitivity).ToMarkdown());
   if (!sensitivity.gradients.empty()) {
-    absl::StrAppend(&text, "\n", GradientsTable(sensitivity).ToMarkdown());
+    absl::StrAppend(&text, "\n", AllGradients(sensitivity).ToMarkdown());
   }
   return absl::StrCat(text, "\n", absl::StrJoin(Notes(sensitivity), "\n\n"),
                       "\n");
@@ -259,13 +263,14 @@ base::Table LayersTable(const Sensitivity& sensitivity) {
   return table;
 }
 
-base::Table GradientsTable(const Sensitivity& sensitivity) {
+base::Table GradientsTable(const Sensitivity& sensitivity, size_t max_rows) {
   std::vector<std::pair<double, const train::GradientFidelity*>> rows;
   for (const train::GradientFidelity& row : sensitivity.gradients) {
     rows.emplace_back(*SummarizeSample(row.cosines).mean, &row);
   }
   absl::c_stable_sort(
       rows, [](const auto& a, const auto& b) { return a.first < b.first; });
+  rows.resize(std::min(rows.size(), max_rows));
   base::Table table({"layer", "operand", "gradient", "cosine", "lowest"});
   for (const auto& [mean, row] : rows) {
     table.AddRow({row->layer,

@@ -21,8 +21,9 @@ namespace cnn_fp4::experiments {
 // the metric alone and spared with their intervals, and of each operand alone.
 base::Table LayersTable(const Sensitivity& sensitivity);
 
-// The gradients that an operand of the backward pass turns most first.
-base::Table GradientsTable(const Sensitivity& sensitivity);
+// The gradients that an operand of the backward pass turns most first, at most
+// so many of them.
+base::Table GradientsTable(const Sensitivity& sensitivity, size_t max_rows);
 
 // Sentences: reference, policy, and the line with the fewest exceptions.
 std::string Conclusion(const Sensitivity& sensitivity);
