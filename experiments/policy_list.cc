@@ -28,7 +28,7 @@ std::string ListPolicies() {
       "An arm is NAME[:PATTERN[/OPERAND]=FORMAT]..., where NAME is one of the\n"
       "policies below. For example, nvfp4_all:first=bf16 has the first layer "
       "in\n"
-      "BF16.\n";
+      "BF16, and nvfp4:*/x=fp16 the input of every GroupNorm in FP16.\n";
   for (const nn::NamedPolicy& policy : nn::Policies()) {
     absl::StrAppend(&text, "\n", policy.name);
     absl::StrAppend(&text, "\n  ", policy.what, "\n");

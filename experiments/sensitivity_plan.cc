@@ -61,7 +61,8 @@ absl::StatusOr<SensitivityPlan> PlanSensitivity(
   for (size_t i = 0; i < layers.size(); ++i) {
     const nn::ConvPrecision& precision = (*precisions)[i];
     const std::string& name = layers[i].name;
-    if (layers[i].role == nn::LayerRole::kOutput || !precision.quantized()) {
+    if (layers[i].role == nn::LayerRole::kOutput ||
+        layers[i].role == nn::LayerRole::kNorm || !precision.quantized()) {
       continue;
     }
     plan.trials.push_back(

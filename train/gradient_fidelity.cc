@@ -128,13 +128,15 @@ absl::StatusOr<std::vector<GradientFidelity>> CompareGradients(
   const auto unobserved = std::make_shared<nn::QuantContext>();
   unobserved->seed = context->seed;
   unobserved->step = context->step;
-  std::vector<nn::LayerInfo> infos;
+  // The policy's precisions are those that its layers have under it.
+  absl::Status status = nn::Quantize(net, policy, context);
+  if (!status.ok()) return status;
   const std::vector<nn::NamedLayer> layers = nn::QuantLayers(net);
-  for (const nn::NamedLayer& layer : layers) infos.push_back(layer.info);
-  const absl::StatusOr<std::vector<ConvPrecision>> precisions =
-      policy.Resolve(infos);
-  if (!precisions.ok()) return precisions.status();
-  absl::Status status = nn::Quantize(net, *nn::Policy::Parse("bf16"), context);
+  std::vector<ConvPrecision> precisions;
+  for (const nn::NamedLayer& layer : layers) {
+    precisions.push_back(layer.layer->spec().precision);
+  }
+  status = nn::Quantize(net, *nn::Policy::Parse("bf16"), context);
   if (!status.ok()) return status;
 
   std::vector<GradientFidelity> fidelity;
@@ -143,15 +145,15 @@ absl::StatusOr<std::vector<GradientFidelity>> CompareGradients(
       const auto sources = Watch(task, net, *context, batches[b]);
       size_t row = 0;
       for (size_t i = 0; i < layers.size(); ++i) {
-        const auto of_layer = sources.find(infos[i].name);
-        if (infos[i].role == nn::LayerRole::kOutput ||
+        const auto of_layer = sources.find(layers[i].info.name);
+        if (layers[i].info.role == nn::LayerRole::kOutput ||
             of_layer == sources.end()) {
           continue;
         }
         const at::Tensor& weight = layers[i].layer->kernel();
         const nn::ConvSpec& spec = layers[i].layer->spec();
         std::optional<Gradients> exact;
-        for (const Change& change : ChangesOf((*precisions)[i])) {
+        for (const Change& change : ChangesOf(precisions[i])) {
           if (change.of_dx && !of_layer->second.needs_dx) continue;
           if (!exact.has_value()) {
             exact = Differentiate(of_layer->second, weight, spec,
@@ -160,7 +162,7 @@ absl::StatusOr<std::vector<GradientFidelity>> CompareGradients(
           const Gradients changed = Differentiate(
               of_layer->second, weight, spec, change.precision, unobserved);
           if (row == fidelity.size()) {
-            fidelity.push_back({infos[i].name,
+            fidelity.push_back({layers[i].info.name,
                                 change.operand,
                                 change.of_dx ? "dx" : "dw",
                                 {}});

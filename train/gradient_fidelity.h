@@ -45,7 +45,7 @@ struct GradientFidelity {
 // In the order of the net, then of the operands; all layers but the output
 // layer, operands that the policy has in FP4 only. The first layers have no dx.
 // Leaves the net under `policy`, its gradients undefined. Errors:
-// Policy::Resolve's; Internal where an operand is not finite.
+// nn::Quantize's; Internal where an operand is not finite.
 absl::StatusOr<std::vector<GradientFidelity>> CompareGradients(
     const Task& task, nn::Net& net,
     const std::shared_ptr<nn::QuantContext>& context,

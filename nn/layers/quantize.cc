@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nn/layers/quant_conv.h"
+#include "nn/layers/quant_group_norm.h"
 #include "nn/net.h"
 
 namespace cnn_fp4::nn {
@@ -45,33 +46,63 @@ absl::Status CheckRoles(const LayerRoles& roles,
   return absl::OkStatus();
 }
 
-}  // namespace
+// One of the two is set.
+struct AnyLayer {
+  LayerInfo info;
+  QuantLayer* conv = nullptr;
+  QuantGroupNormImpl* norm = nullptr;
+};
 
-std::vector<NamedLayer> QuantLayers(torch::nn::Module& net) {
+std::vector<AnyLayer> AllLayers(torch::nn::Module& net) {
   const LayerRoles roles = RolesOf(net);
-  std::vector<NamedLayer> layers;
+  std::vector<AnyLayer> layers;
   for (const auto& module :
        net.named_modules(/*name_prefix=*/"", /*include_self=*/false)) {
-    auto* const layer = dynamic_cast<QuantLayer*>(module.value().get());
-    if (layer == nullptr) continue;
-    LayerInfo info = layer->Describe();
-    info.name = module.key();
-    info.role = RoleOf(roles, info.name);
-    layers.push_back({std::move(info), layer});
+    AnyLayer layer;
+    layer.conv = dynamic_cast<QuantLayer*>(module.value().get());
+    layer.norm = dynamic_cast<QuantGroupNormImpl*>(module.value().get());
+    if (layer.conv != nullptr) {
+      layer.info = layer.conv->Describe();
+      layer.info.role = RoleOf(roles, module.key());
+    } else if (layer.norm != nullptr) {
+      layer.info = layer.norm->Describe();
+      layer.info.role = LayerRole::kNorm;
+    } else {
+      continue;
+    }
+    layer.info.name = module.key();
+    layers.push_back(std::move(layer));
   }
   return layers;
 }
 
+}  // namespace
+
+std::vector<NamedLayer> QuantLayers(torch::nn::Module& net) {
+  std::vector<NamedLayer> layers;
+  for (AnyLayer& layer : AllLayers(net)) {
+    if (layer.conv == nullptr) continue;
+    layers.push_back({std::move(layer.info), layer.conv});
+  }
+  return layers;
+}
+
+std::vector<LayerInfo> DescribeLayers(torch::nn::Module& net) {
+  std::vector<LayerInfo> infos;
+  const std::vector<AnyLayer> layers = AllLayers(net);
+  for (const AnyLayer& layer : layers) infos.push_back(layer.info);
+  return infos;
+}
+
 absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
                       std::shared_ptr<const QuantContext> context) {
-  const std::vector<NamedLayer> layers = QuantLayers(net);
-  if (layers.empty()) {
+  const std::vector<AnyLayer> layers = AllLayers(net);
+  if (QuantLayers(net).empty()) {
     return absl::InvalidArgumentError(
         "the net has no QuantConv2d and no QuantConvTranspose2d: there is "
         "nothing that a policy could apply to");
   }
-  std::vector<LayerInfo> infos;
-  for (const NamedLayer& layer : layers) infos.push_back(layer.info);
+  const std::vector<LayerInfo> infos = DescribeLayers(net);
   if (absl::Status status = CheckRoles(RolesOf(net), infos); !status.ok()) {
     return status;
   }
@@ -79,7 +110,12 @@ absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
       policy.Resolve(infos);
   if (!precisions.ok()) return precisions.status();
   for (size_t i = 0; i < layers.size(); ++i) {
-    layers[i].layer->SetPrecision(infos[i].name, (*precisions)[i], context);
+    const ConvPrecision& precision = (*precisions)[i];
+    if (layers[i].norm != nullptr) {
+      layers[i].norm->SetInputFormat(infos[i].name, precision.fprop_x);
+    } else {
+      layers[i].conv->SetPrecision(infos[i].name, precision, context);
+    }
   }
   return absl::OkStatus();
 }

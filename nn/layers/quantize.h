@@ -7,10 +7,10 @@
 //   absl::Status status = Quantize(*net, *Policy::Parse("nvfp4"), context);
 //   ... for each step: context->step = step; net->forward(images); ...
 //
-// A layer is a QuantConv2d or QuantConvTranspose2d anywhere below the net; its
-// name is its path in the net's modules. `first`, `last` and the output layer
-// are known of an nn::Net only; in other modules every layer is an ordinary
-// one.
+// A layer is a QuantConv2d, QuantConvTranspose2d or QuantGroupNorm anywhere
+// below the net; its name is its path in the net's modules. `first`, `last` and
+// the output layer are known of an nn::Net only; in other modules every layer
+// is an ordinary one.
 
 #include <memory>
 #include <string>
@@ -36,13 +36,17 @@ class QuantLayer;
 absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
                       std::shared_ptr<const QuantContext> context);
 
-// In the order of registration, which for a Net is the order of the forward
-// pass.
+// The convolutions, in the order of registration, which for a Net is the order
+// of the forward pass.
 struct NamedLayer {
   LayerInfo info;
   QuantLayer* layer;  // Owned by the net.
 };
 std::vector<NamedLayer> QuantLayers(torch::nn::Module& net);
+
+// What a policy needs to know of all layers, normalisations included, in the
+// order of registration.
+std::vector<LayerInfo> DescribeLayers(torch::nn::Module& net);
 
 }  // namespace cnn_fp4::nn
 

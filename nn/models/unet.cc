@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nn/layers/quant_conv.h"
+#include "nn/layers/quant_group_norm.h"
 #include "nn/models/unet_layout.h"
 #include "nn/net.h"
 
@@ -42,14 +43,14 @@ class ConvBlock : public torch::nn::Module {
   // Registers in forward order.
   void AddConvolutions(int64_t in, int64_t out, int64_t groups) {
     conv1_ = register_module("conv1", Conv(in, out, 3));
-    norm1_ = register_module("norm1", torch::nn::GroupNorm(groups, out));
+    norm1_ = register_module("norm1", QuantGroupNorm(groups, out));
     conv2_ = register_module("conv2", Conv(out, out, 3));
-    norm2_ = register_module("norm2", torch::nn::GroupNorm(groups, out));
+    norm2_ = register_module("norm2", QuantGroupNorm(groups, out));
   }
 
  private:
   QuantConv2d conv1_ = nullptr, conv2_ = nullptr;
-  torch::nn::GroupNorm norm1_ = nullptr, norm2_ = nullptr;
+  QuantGroupNorm norm1_ = nullptr, norm2_ = nullptr;
 };
 
 // A transposed convolution doubles the size, then a ConvBlock sees it beside

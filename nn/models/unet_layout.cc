@@ -21,10 +21,20 @@ LayerInfo Conv3x3(std::string name, int64_t in, int64_t out) {
   return layer;
 }
 
+LayerInfo Norm(std::string name, int64_t channels) {
+  LayerInfo layer;
+  layer.name = std::move(name);
+  layer.role = LayerRole::kNorm;
+  layer.in_channels = layer.out_channels = channels;
+  return layer;
+}
+
 void AddBlock(const std::string& name, int64_t in, int64_t out,
               std::vector<LayerInfo>* layers) {
   layers->push_back(Conv3x3(name + ".conv1", in, out));
+  layers->push_back(Norm(name + ".norm1", out));
   layers->push_back(Conv3x3(name + ".conv2", out, out));
+  layers->push_back(Norm(name + ".norm2", out));
 }
 
 }  // namespace
@@ -77,7 +87,7 @@ absl::StatusOr<std::vector<LayerInfo>> UNetLayers(const NetSpec& spec) {
     AddBlock(name, 2 * out, out, &layers);
   }
   layers.front().role = LayerRole::kFirst;
-  layers.back().role = LayerRole::kLast;
+  layers[layers.size() - 2].role = LayerRole::kLast;  // Before its norm.
   LayerInfo output;
   output.name = "out";
   output.role = LayerRole::kOutput;

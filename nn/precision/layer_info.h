@@ -1,7 +1,8 @@
 #ifndef NN_PRECISION_LAYER_INFO_H_
 #define NN_PRECISION_LAYER_INFO_H_
 
-// What a policy needs to know of a net's convolutions: names, roles, geometry.
+// What a policy needs to know of a net's convolutions and normalisations:
+// names, roles, geometry.
 
 #include <cstdint>
 #include <string>
@@ -13,6 +14,9 @@ enum class LayerRole {
   kFirst,   // Reads the net's input: the pattern `first`.
   kLast,    // The last before the output layer: the pattern `last`.
   kOutput,  // The output layer, which has a rule of its own.
+  kNorm,    // A normalisation, such as a GroupNorm: computed in FP32, its input
+            // x in a format that a policy may give it. in_channels says its
+            // channels; the geometry means nothing.
 };
 
 struct LayerInfo {

@@ -37,10 +37,16 @@ std::string KnownPolicies() {
                        });
 }
 
+// The input of a normalisation.
+constexpr absl::string_view kNormInput = "x";
+
 std::string KnownOperands() {
-  return absl::StrJoin(kOperands, ", ", [](std::string* out, Operand operand) {
-    absl::StrAppend(out, OperandName(operand));
-  });
+  return absl::StrCat(absl::StrJoin(kOperands, ", ",
+                                    [](std::string* out, Operand operand) {
+                                      absl::StrAppend(out,
+                                                      OperandName(operand));
+                                    }),
+                      ", and ", kNormInput, " of a normalisation");
 }
 
 absl::Status CheckRecipe(const quant::Recipe& recipe, Operand operand) {
@@ -204,13 +210,15 @@ absl::StatusOr<Policy::Override> Policy::ParseOverride(absl::string_view text) {
     override.precision = *std::move(precision);
     return override;
   }
-  override.operand = FindOperand(target.second);
-  if (!override.operand.has_value()) {
+  override.of_norms = target.second == kNormInput;
+  override.operand =
+      override.of_norms ? std::nullopt : FindOperand(target.second);
+  if (!override.of_norms && !override.operand.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "unknown operand '", target.second, "'; known: ", KnownOperands()));
   }
-  absl::StatusOr<OperandFormat> format =
-      ParseOperandFormat(sides.second, *override.operand);
+  absl::StatusOr<OperandFormat> format = ParseOperandFormat(
+      sides.second, override.operand.value_or(Operand::kFpropX));
   if (!format.ok()) return format.status();
   override.format = *std::move(format);
   return override;
@@ -234,17 +242,23 @@ absl::StatusOr<std::vector<ConvPrecision>> Policy::Resolve(
     absl::Span<const LayerInfo> layers) const {
   std::vector<ConvPrecision> precisions;
   for (const LayerInfo& layer : layers) {
-    precisions.push_back(layer.role == LayerRole::kOutput ? base_->output
-                                                          : base_->precision);
+    precisions.push_back(layer.role == LayerRole::kNorm     ? ConvPrecision()
+                         : layer.role == LayerRole::kOutput ? base_->output
+                                                            : base_->precision);
   }
   std::vector<bool> named(layers.size(), false);
   for (const Override& override : overrides_) {
     bool met = false;
     for (size_t i = 0; i < layers.size(); ++i) {
-      if (!Meets(override.pattern, layers[i])) continue;
+      const bool is_norm = layers[i].role == LayerRole::kNorm;
+      if (is_norm != override.of_norms || !Meets(override.pattern, layers[i])) {
+        continue;
+      }
       met = true;
       if (override.pattern == layers[i].name) named[i] = true;
-      if (override.operand.has_value()) {
+      if (is_norm) {
+        precisions[i].fprop_x = override.format;
+      } else if (override.operand.has_value()) {
         precisions[i].Set(*override.operand, override.format);
       } else {
         // The results' format is the named policy's alone.
@@ -254,13 +268,18 @@ absl::StatusOr<std::vector<ConvPrecision>> Policy::Resolve(
       }
     }
     if (met || override.of_name) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "policy '", text_, "': the pattern '", override.pattern,
-        "' meets no layer; the layers are ",
-        absl::StrJoin(layers, ", ",
-                      [](std::string* out, const LayerInfo& layer) {
-                        absl::StrAppend(out, layer.name);
-                      })));
+    std::vector<std::string> names;
+    for (const LayerInfo& layer : layers) {
+      if ((layer.role == LayerRole::kNorm) == override.of_norms) {
+        names.push_back(layer.name);
+      }
+    }
+    const absl::string_view kind =
+        override.of_norms ? "normalisation" : "layer";
+    return absl::InvalidArgumentError(
+        absl::StrCat("policy '", text_, "': the pattern '", override.pattern,
+                     "' meets no ", kind, "; the ", kind, "s are ",
+                     names.empty() ? "none" : absl::StrJoin(names, ", ")));
   }
   for (size_t i = 0; i < layers.size(); ++i) {
     absl::Status status = CheckRotation(layers[i], precisions[i]);
@@ -281,8 +300,16 @@ absl::StatusOr<std::string> SpellOut(const Policy& policy,
   if (!precisions.ok()) return precisions.status();
   json groups = json::array();
   std::vector<ConvPrecision> seen;
+  // Normalisations whose input is not in FP32.
+  json norms = json::object();
   for (size_t i = 0; i < layers.size(); ++i) {
     const ConvPrecision& precision = (*precisions)[i];
+    if (layers[i].role == LayerRole::kNorm) {
+      if (!(precision == ConvPrecision())) {
+        norms[layers[i].name] = ToString(precision.fprop_x);
+      }
+      continue;
+    }
     const size_t group =
         std::find(seen.begin(), seen.end(), precision) - seen.begin();
     if (group == seen.size()) {
@@ -298,9 +325,10 @@ absl::StatusOr<std::string> SpellOut(const Policy& policy,
     }
     groups[group]["layers"].push_back(Describe(layers[i]));
   }
-  return json{{"loss_scaling", policy.base().loss_scaling},
-              {"precisions", std::move(groups)}}
-      .dump(2);
+  json text = {{"loss_scaling", policy.base().loss_scaling},
+               {"precisions", std::move(groups)}};
+  if (!norms.empty()) text["norm_x"] = std::move(norms);
+  return text.dump(2);
 }
 
 }  // namespace cnn_fp4::nn

@@ -20,7 +20,9 @@
 // Where several patterns meet a layer the last one in the line wins, operand by
 // operand. The output layer is met by its own name only, never by a wildcard.
 // OPERAND is fprop_x, fprop_w, dgrad_dy, dgrad_w, wgrad_dy or wgrad_x; without
-// it the whole layer is meant.
+// it the whole layer is meant. The operand x is the input of a normalisation,
+// which every policy leaves in FP32: nvfp4:*/x=fp16. It meets normalisations
+// only, everything else convolutions only.
 // FORMAT is fp32, fp16 or bf16 (operands are rounded to it); for a whole layer
 // also the name of a policy (its rule for an ordinary layer, without its
 // exceptions), for one operand also a recipe of quant::FindRecipe, with blocks
@@ -67,7 +69,8 @@ class Policy {
 
   const NamedPolicy& base() const { return *base_; }
 
-  // The precision of each of a net's layers, in the order of `layers`.
+  // The precision of each of a net's layers, in the order of `layers`; of a
+  // normalisation fprop_x alone means something.
   // InvalidArgument, listing the layers, for a pattern that meets none; for FP4
   // in a layer with fewer than 16 channels a group that no pattern names in
   // full; for a layer in which one operand of wgrad is rotated alone.
@@ -78,7 +81,8 @@ class Policy {
   struct Override {
     bool of_name = false;  // Brought by the name, not written in the line.
     std::string pattern;
-    std::optional<Operand> operand;  // Unset: the whole layer.
+    bool of_norms = false;           // The operand x; `format` is its format.
+    std::optional<Operand> operand;  // Unset: the whole layer, or x.
     ConvPrecision precision;         // Of the whole layer.
     OperandFormat format;            // Of the operand.
   };

@@ -268,7 +268,7 @@ TEST(Policy, ErrorsSayWhatIsKnown) {
               HasSubstr("PATTERN[/OPERAND]=FORMAT"));
   EXPECT_THAT(Error("nvfp4_forward_all:first=fp8"),
               HasSubstr("fp32, fp16, bf16"));
-  EXPECT_THAT(Error("nvfp4_forward_all:first/x=bf16"), HasSubstr("wgrad_dy"));
+  EXPECT_THAT(Error("nvfp4_forward_all:first/y=bf16"), HasSubstr("wgrad_dy"));
   EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=fp8"),
               HasSubstr("pow2_1x16"));
   EXPECT_THAT(Error("nvfp4_forward_all:first/fprop_x=nvfp4+rht"),
@@ -292,6 +292,51 @@ TEST(Policy, SmallGroupsAreInFp4OnlyWhenNamed) {
   EXPECT_EQ(error("nvfp4_forward_all:depthwise=nvfp4"), "");
   EXPECT_EQ(error("nvfp4_forward_all:depthwise=bf16"), "");
   EXPECT_EQ(error("fp16"), "");
+}
+
+std::vector<LayerInfo> LayersAndNorm() {
+  std::vector<LayerInfo> layers = Layers();
+  layers.insert(layers.begin() + 1,
+                {"enc1.norm1", LayerRole::kNorm, 16, 16, 1});
+  return layers;
+}
+
+TEST(Policy, TheInputOfANormalisationIsNamedByItself) {
+  const auto formats = [](const std::string& text) {
+    const auto resolved = Policy::Parse(text)->Resolve(LayersAndNorm());
+    EXPECT_TRUE(resolved.ok()) << resolved.status();
+    std::vector<std::string> formats;
+    for (const ConvPrecision& precision : *resolved) {
+      const OperandFormat& x = precision.fprop_x;
+      formats.push_back(x.recipe() != nullptr ? x.recipe()->name : ToString(x));
+    }
+    return formats;
+  };
+  EXPECT_THAT(formats("nvfp4:*/x=mxfp4"),
+              ElementsAre("bf16", "mxfp4", "nvfp4", "nvfp4", "nvfp4", "fp32"));
+  // Neither a policy's name nor what is said of layers meets it.
+  EXPECT_THAT(formats("fp16:*=mxfp4_forward_all:*/fprop_x=bf16"),
+              ElementsAre("bf16", "fp32", "bf16", "bf16", "bf16", "fp16"));
+  const auto error = [](const std::string& text) {
+    return std::string(
+        Policy::Parse(text)->Resolve(LayersAndNorm()).status().message());
+  };
+  EXPECT_THAT(error("fp16:enc1.conv1/x=fp16"),
+              HasSubstr("meets no normalisation; the normalisations are "
+                        "enc1.norm1"));
+  EXPECT_THAT(error("fp16:enc1.norm1=bf16"),
+              HasSubstr("meets no layer; the layers are enc1.conv1, "
+                        "enc1.conv2"));
+  EXPECT_FALSE(Policy::Parse("fp16:*/x=nvfp4+rht").ok());
+  EXPECT_FALSE(Policy::Parse("fp16:*/x=nvfp4_2d").ok());
+}
+
+TEST(SpellOut, NormalisationsAreThereWhereTheirInputIsNotInFp32) {
+  EXPECT_EQ(*SpellOut(*Policy::Parse("nvfp4"), LayersAndNorm()),
+            *SpellOut(*Policy::Parse("nvfp4"), Layers()));
+  const auto text = SpellOut(*Policy::Parse("nvfp4:*/x=fp16"), LayersAndNorm());
+  EXPECT_EQ(nlohmann::json::parse(*text)["norm_x"].dump(),
+            "{\"enc1.norm1\":\"fp16\"}");
 }
 
 TEST(Policy, KeysAreFitForDirectories) {
