@@ -83,6 +83,12 @@ std::string ToJson(const ArmRecord& record) {
   PutIfThere("train_loss", record.train_loss, &object);
   object["metrics"] = MetricsToJson(record.metrics);
   PutIfThere("best", record.best, &object);
+  if (!record.layer_means.empty()) {
+    Json& means = object["layer_means"];
+    for (const auto& [key, value] : record.layer_means) {
+      means[key] = Number(value);
+    }
+  }
   PutIfThere("median_step_seconds", record.median_step_seconds, &object);
   object["train_seconds"] = Number(record.train_seconds);
   object["cpu"] = record.cpu;
@@ -114,6 +120,11 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.train_loss = IfThere("train_loss", object);
   record.metrics = MetricsFrom(object.at("metrics"));
   record.best = IfThere("best", object);
+  if (const auto means = object.find("layer_means"); means != object.end()) {
+    for (const auto& [key, value] : means->get_ref<const Json::object_t&>()) {
+      record.layer_means[key] = NumberFrom(value);
+    }
+  }
   record.median_step_seconds = IfThere("median_step_seconds", object);
   record.train_seconds = NumberFrom(object.at("train_seconds"));
   record.cpu = object.at("cpu");

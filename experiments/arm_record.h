@@ -20,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "train/layer_means.h"
 #include "train/metric.h"
 
 namespace cnn_fp4::experiments {
@@ -40,6 +41,9 @@ struct ArmRecord {
   std::optional<double> train_loss;
   std::vector<train::Metric> metrics;  // Of the last validation.
   std::optional<double> best;          // Of the headline metric.
+  // What the layers said of their quantisation at the last measured step:
+  // train/layer_means.h. Empty for an arm without FP4.
+  train::LayerMeans layer_means;
   std::optional<double> median_step_seconds;
   double train_seconds = 0;
 

@@ -31,6 +31,7 @@ ArmRecord Example() {
       {"iou/absent", "IoU absent", "", std::numeric_limits<double>::quiet_NaN(),
        true, false, false}};
   record.best = 0.9;
+  record.layer_means = {{"sqnr_db/activations", 1.0 / 3}};
   record.median_step_seconds = 0.125;
   record.train_seconds = 31.25;
   record.cpu = "a CPU";
@@ -51,6 +52,7 @@ TEST(ArmRecord, KeysAreStable) {
             "{\"headline\":true,\"higher_is_better\":true,\"in_table\":true,"
             "\"title\":\"mIoU\",\"unit\":\"%\",\"value\":0.3333333333333333}");
   EXPECT_EQ(object["metrics"]["iou/absent"]["value"], "NaN");
+  EXPECT_EQ(object["layer_means"]["sqnr_db/activations"], 1.0 / 3);
   EXPECT_EQ(object["threads"], 2);
   EXPECT_EQ(object["git_revision"], "abc+");
   EXPECT_EQ(object["finished"], true);
@@ -97,7 +99,8 @@ TEST(ArmRecord, RefusesWhatItDidNotWrite) {
   const json good = json::parse(ToJson(Example()));
   for (const auto& [key, value] : good.items()) {
     const bool may_be_absent = key == "train_loss" || key == "best" ||
-                               key == "median_step_seconds" || key == "threads";
+                               key == "median_step_seconds" ||
+                               key == "layer_means" || key == "threads";
     json bad = good;
     bad.erase(key);
     EXPECT_EQ(ParseArmRecord(bad.dump()).ok(), may_be_absent)

@@ -131,6 +131,28 @@ STUDIES = {
         ],
         "seeds": [1, 2, 3, 4, 5],
     },
+    # One scale for 16 elements or one for a tensor: which uses the codes of FP4,
+    # and what is that worth? The first convolution, whose operand is the image,
+    # is the same in all arms.
+    "code_usage_s025": {
+        "arms": [
+            "fp16",
+            "nvfp4_forward",
+            "nvfp4_forward:*/fprop_x=pow2_1x16:*/fprop_w=pow2_1x16:first=bf16",
+            "nvfp4_forward:*/fprop_x=fp4_per_tensor:*/fprop_w=fp4_per_tensor:first=bf16",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
+    # Does it matter that GroupNorm stays in full precision?
+    "groupnorm_s025": {
+        "arms": [
+            "nvfp4",
+            "nvfp4:*/x=fp16",
+            "nvfp4:*/x=nvfp4",
+            "nvfp4:*/x=mxfp4",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
     # What does each part of a recipe for training fully in FP4 cost or gain?
     "recipe_ablation_s025": {
         "arms": [

@@ -248,6 +248,7 @@ absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
   record.train_loss = arm.train_loss;
   record.metrics = arm.metrics;
   record.best = arm.best;
+  record.layer_means = arm.layer_means;
   if (arm.median_step_seconds > 0) {
     record.median_step_seconds = arm.median_step_seconds;
   }

@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +14,7 @@
 #include "base/json_number.h"
 #include "experiments/numbers_page.h"
 #include "nlohmann/json.hpp"
+#include "telemetry/statistics.h"
 #include "train/metric.h"
 #include "viz/html_table.h"
 #include "viz/html_text.h"
@@ -26,6 +29,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
 constexpr int kDigits = 4;
+constexpr char kLayers[] =
+    "Quantisation at the last measured step, as means over the layers in FP4 "
+    "and the seeds";
 
 size_t TotalCells(const StudyResult& result) {
   return result.spec.seeds.size() * result.spec.experiment.arms.size();
@@ -153,9 +159,14 @@ Json ArmJson(const ArmStatistics& arm, const StudyStatistics& statistics) {
     }
     metrics[statistics.metrics[i].key] = std::move(metric);
   }
+  Json layer_means = Json::object();
+  for (const auto& [key, mean] : arm.layer_means) {
+    layer_means[key] = SampleJson(mean);
+  }
   return {{"policy", arm.policy},
           {"seeds", arm.seeds},
           {"metrics", std::move(metrics)},
+          {"layer_means", std::move(layer_means)},
           {"train_seconds", SampleJson(arm.train_seconds)}};
 }
 
@@ -209,6 +220,12 @@ std::string DifferencesHtml(const StudyStatistics& statistics) {
                       viz::HtmlTable(DifferencesTable(statistics)));
 }
 
+std::string LayersHtml(const StudyStatistics& statistics) {
+  const base::Table layers = LayersTable(statistics);
+  if (layers.rows().empty()) return "";
+  return absl::StrCat("<h2>", kLayers, "</h2>\n", viz::HtmlTable(layers));
+}
+
 }  // namespace
 
 StudyStatistics Summarize(const StudyResult& result) {
@@ -253,6 +270,43 @@ base::Table DifferencesTable(const StudyStatistics& statistics) {
            ToCell(difference.summary.standard_deviation),
            interval.has_value() ? ToCell(interval->low) : base::Cell(""),
            interval.has_value() ? ToCell(interval->high) : base::Cell("")});
+    }
+  }
+  return table;
+}
+
+base::Table LayersTable(const StudyStatistics& statistics) {
+  std::vector<const telemetry::StatInfo*> shown;
+  std::vector<std::string> columns = {"tensors", "arm"};
+  for (const telemetry::StatInfo& info : telemetry::Statistics()) {
+    const bool has =
+        absl::c_any_of(statistics.arms, [&](const ArmStatistics& arm) {
+          return absl::c_any_of(arm.layer_means, [&](const auto& mean) {
+            return absl::StartsWith(mean.first, absl::StrCat(info.key, "/"));
+          });
+        });
+    if (!has) continue;
+    shown.push_back(&info);
+    columns.push_back(info.unit.empty()
+                          ? std::string(info.title)
+                          : absl::StrCat(info.title, ", ", info.unit));
+  }
+  base::Table table(columns);
+  for (const telemetry::TensorKindInfo& kind : telemetry::TensorKinds()) {
+    for (const ArmStatistics& arm : statistics.arms) {
+      std::vector<base::Cell> row = {kind.title, arm.policy};
+      for (const telemetry::StatInfo* const info : shown) {
+        const auto mean =
+            arm.layer_means.find(absl::StrCat(info->key, "/", kind.directory));
+        row.push_back(mean == arm.layer_means.end()
+                          ? base::Cell("")
+                          : base::Cell(*mean->second.mean, 2));
+      }
+      if (absl::c_any_of(
+              absl::MakeSpan(row).subspan(2),
+              [](const base::Cell& cell) { return cell.is_number(); })) {
+        table.AddRow(std::move(row));
+      }
     }
   }
   return table;
@@ -303,6 +357,10 @@ std::string StudyMarkdown(const StudyResult& result) {
                     result.spec.experiment.arms[0], ":\n\n",
                     DifferencesTable(statistics).ToMarkdown());
   }
+  if (const base::Table layers = LayersTable(statistics);
+      !layers.rows().empty()) {
+    absl::StrAppend(&text, "\n", kLayers, ":\n\n", layers.ToMarkdown());
+  }
   absl::StrAppend(&text, "\n", absl::StrJoin(Notes(result, statistics), "\n\n"),
                   "\n");
   return text;
@@ -318,6 +376,7 @@ std::string StudyHtml(const StudyResult& result) {
       result.name, Completeness(result),
       absl::StrCat(FigureHtml(result, statistics), DifferencesHtml(statistics),
                    "<h2>Arms</h2>\n", viz::HtmlTable(ArmsTable(statistics)),
+                   LayersHtml(statistics),
                    "<h2>How the numbers came about</h2>\n", notes),
       ToJson(result.spec));
 }

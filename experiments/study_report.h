@@ -36,6 +36,10 @@ base::Table ArmsTable(const StudyStatistics& statistics);
 // One row for each metric and each arm but the first; no row for one arm.
 base::Table DifferencesTable(const StudyStatistics& statistics);
 
+// What the layers said of their quantisation at the last measured step: a row
+// for each tensor kind and arm that has it, means over layers and seeds.
+base::Table LayersTable(const StudyStatistics& statistics);
+
 // "schema_version": 1. Paths of the cells are relative to `directory`. Numbers
 // are as in base/json_number.h; what is not known is absent.
 std::string StudyJson(const StudyResult& result, const std::string& directory);

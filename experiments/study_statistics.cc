@@ -143,6 +143,15 @@ StudyStatistics Summarize(absl::Span<const std::string> policies,
       seconds.push_back(record->train_seconds);
     }
     arm.train_seconds = SummarizeSample(seconds);
+    std::map<std::string, std::vector<double>> layer_means;
+    for (const auto& [seed, record] : cells) {
+      for (const auto& [key, value] : record->layer_means) {
+        layer_means[key].push_back(value);
+      }
+    }
+    for (const auto& [key, values] : layer_means) {
+      arm.layer_means[key] = SummarizeSample(values);
+    }
     for (const train::Metric& metric : statistics.metrics) {
       std::vector<double> values;
       for (const auto& [seed, record] : cells) {

@@ -20,6 +20,7 @@
 // their number.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -86,6 +87,8 @@ struct ArmStatistics {
   std::vector<int64_t> seeds;             // Of its cells, ascending.
   std::vector<MetricStatistics> metrics;  // As in StudyStatistics::metrics.
   SampleSummary train_seconds;
+  // What the arm's layers say, by the keys of ArmRecord::layer_means.
+  std::map<std::string, SampleSummary> layer_means;
 };
 
 struct StudyStatistics {

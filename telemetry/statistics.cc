@@ -34,6 +34,12 @@ constexpr StatInfo kStatistics[] = {
      "Signal to quantisation noise: 10 log10 of sum x^2 over sum (x - Q(x))^2."
      " Higher is better; 6 dB are one bit.",
      StatScale::kLinear},
+    {StatId::kSqnrCenteredDb, "sqnr_centered_db", "SQNR about the mean", "dB",
+     "Variance to quantisation noise: 10 log10 of sum (x - mean x)^2 over sum "
+     "(x - Q(x))^2. What tells values apart is their difference from the mean; "
+     "where all lie near one value far from zero, SQNR is high and this is "
+     "low.",
+     StatScale::kLinear},
     {StatId::kUnderflowPct, "underflow_pct", "Underflow", "%",
      "Share of the non-zero values that became zero.", StatScale::kPercent},
     {StatId::kSaturationPct, "saturation_pct", "Saturation", "%",

@@ -55,6 +55,7 @@ enum class StatId {
   kKurtosis,
   kAmax,
   kSqnrDb,
+  kSqnrCenteredDb,
   kUnderflowPct,
   kSaturationPct,
   kCodesUsed,

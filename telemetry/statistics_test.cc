@@ -17,8 +17,8 @@ TEST(StatisticsTest, KeysInOrderOfDisplay) {
     keys += std::string(info.key) + " ";
   }
   EXPECT_EQ(keys,
-            "mean std kurtosis amax sqnr_db underflow_pct saturation_pct "
-            "codes_used entropy_bits nonfinite ");
+            "mean std kurtosis amax sqnr_db sqnr_centered_db "
+            "underflow_pct saturation_pct codes_used entropy_bits nonfinite ");
 }
 
 TEST(StatisticsTest, DirectoriesAndFilesOfTheTensorKinds) {

@@ -71,6 +71,10 @@ double StepTimes::Median() const {
 }
 
 std::string ArmStateToJson(const ArmState& state) {
+  json layer_means = json::object();
+  for (const auto& [key, value] : state.layer_means) {
+    layer_means[key] = NumberToJson(value);
+  }
   json metrics = json::array();
   for (const Metric& metric : state.metrics) metrics.push_back(ToJson(metric));
   return json{
@@ -84,6 +88,7 @@ std::string ArmStateToJson(const ArmState& state) {
       {"train_seconds", state.train_seconds},
       {"best", NumberToJson(state.best)},
       {"metrics", std::move(metrics)},
+      {"layer_means", std::move(layer_means)},
   }
       .dump();
 }
@@ -102,6 +107,12 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   s.best = base::NumberFromJson(j.at("best"));
   for (const json& metric : j.at("metrics").get_ref<const json::array_t&>()) {
     s.metrics.push_back(MetricFrom(metric));
+  }
+  // A checkpoint of an older version has none.
+  if (const auto means = j.find("layer_means"); means != j.end()) {
+    for (const auto& [key, value] : means->get_ref<const json::object_t&>()) {
+      s.layer_means[key] = Number(value);
+    }
   }
   *state = std::move(s);
   return absl::OkStatus();

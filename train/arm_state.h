@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "train/grad_scaler.h"
+#include "train/layer_means.h"
 #include "train/metric.h"
 
 namespace cnn_fp4::train {
@@ -42,6 +43,8 @@ struct ArmState {
   std::vector<Metric> metrics;
   // The best value of the headline metric so far; unset: none was a number.
   std::optional<double> best;
+  // Of the last step at which every layer was measured; empty before the first.
+  LayerMeans layer_means;
 
   static constexpr size_t kLossWindow = 10;
 };

@@ -35,7 +35,9 @@ TEST(ArmState, ReadsBackToTheSameBits) {
   state.best = 0.1 + 0.2;
   state.metrics = {{"loss", "val loss", "", 0.3, false},
                    {"mean_iou", "mIoU", "%", 1.0 / 7, true, true, false}};
+  state.layer_means = {{"sqnr_db/activations", 1.0 / 3}};
   const ArmState back = RoundTrip(state);
+  EXPECT_EQ(back.layer_means, state.layer_means);
   EXPECT_EQ(back.steps_done, 40);
   EXPECT_EQ(back.scaler.scale, 1.0 / 3);
   EXPECT_EQ(back.scaler.good_steps, 7);

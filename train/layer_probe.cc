@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "nn/layers/quant_conv.h"
@@ -24,7 +26,8 @@ absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
                              cpu_contiguous.numel());
 }
 
-void AddValues(absl::Span<const float> values, LayerStats* out) {
+telemetry::TensorStats AddValues(absl::Span<const float> values,
+                                 LayerStats* out) {
   const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
   out->values.emplace_back(StatId::kMean, stats.mean);
   out->values.emplace_back(StatId::kStd, stats.std());
@@ -33,10 +36,18 @@ void AddValues(absl::Span<const float> values, LayerStats* out) {
   if (stats.nonfinite_count() > 0) {
     out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
   }
+  return stats;
 }
 
-void AddDistortion(const quant::DistortionStats& stats, LayerStats* out) {
+// `source`: of the tensor before it was quantised.
+void AddDistortion(const quant::DistortionStats& stats,
+                   const telemetry::TensorStats& source, LayerStats* out) {
   out->values.emplace_back(StatId::kSqnrDb, stats.SqnrDb());
+  if (const double std = source.std(); std > 0) {
+    out->values.emplace_back(
+        StatId::kSqnrCenteredDb,
+        10 * std::log10(std * std / stats.MeanSquaredError()));
+  }
   out->values.emplace_back(StatId::kUnderflowPct, 100 * stats.UnderflowShare());
   out->values.emplace_back(StatId::kSaturationPct,
                            100 * stats.SaturationShare());
@@ -136,7 +147,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   };
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
-  AddValues(Values(x), &stats);
+  const telemetry::TensorStats source_stats = AddValues(Values(x), &stats);
   if (quantized == nullptr) {
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
@@ -156,7 +167,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
     });
   };
   if (kind != TensorKind::kWeightsPrequantize) {
-    AddDistortion(pipeline->distortion, &stats);
+    AddDistortion(pipeline->distortion, source_stats, &stats);
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
     codes_and_scales(kind);
@@ -167,7 +178,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   exponents(kind, Values(x));
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
   AddValues(pipeline->encoded, &encoded);
-  AddDistortion(pipeline->distortion, &encoded);
+  AddDistortion(pipeline->distortion, source_stats, &encoded);
   measured_.push_back(std::move(encoded));
   codes_and_scales(TensorKind::kWeightsQuantized);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};

@@ -80,6 +80,7 @@ std::vector<std::string> LayerNames(const TestNet& test) {
 // the last bit of scales differently, which moves a handful of values.
 struct Expected {
   double sqnr_db = 0;
+  double sqnr_centered_db = 0;
   double codes_used = 0;
   double amax = 0;
 };
@@ -133,8 +134,10 @@ Expected Nvfp4AlongDimension1(const at::Tensor& tensor) {
       }
     }
   }
-  return {10 * std::log10(signal / noise), static_cast<double>(values.size()),
-          amax};
+  const double spread =
+      x.var(/*unbiased=*/false).item<double>() * static_cast<double>(x.numel());
+  return {10 * std::log10(signal / noise), 10 * std::log10(spread / noise),
+          static_cast<double>(values.size()), amax};
 }
 
 // In dB: what a handful of differently rounded values can move.
@@ -162,6 +165,9 @@ TEST(LayerProbe, AgreesWithAnIndependentComputation) {
     EXPECT_EQ(numbers.at("codes_used/weights/quantized/" + name),
               weight.codes_used)
         << name;
+    EXPECT_NEAR(numbers.at("sqnr_centered_db/weights/quantized/" + name),
+                weight.sqnr_centered_db, kSqnrTolerance)
+        << name;
     EXPECT_EQ(numbers.at("amax/weights/prequantize/" + name), weight.amax);
     EXPECT_EQ(numbers.at("amax/weights/quantized/" + name), 6.0);
     EXPECT_NEAR(numbers.at("sqnr_db/gradients/" + name),
@@ -176,6 +182,8 @@ TEST(LayerProbe, AgreesWithAnIndependentComputation) {
   const Expected images = Nvfp4AlongDimension1(Images());
   EXPECT_NEAR(numbers.at("sqnr_db/activations/enc1.conv1"), images.sqnr_db,
               kSqnrTolerance);
+  EXPECT_NEAR(numbers.at("sqnr_centered_db/activations/enc1.conv1"),
+              images.sqnr_centered_db, kSqnrTolerance);
   EXPECT_EQ(numbers.at("amax/activations/enc1.conv1"), images.amax);
 }
 

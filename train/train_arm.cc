@@ -17,6 +17,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/grad_scaler.h"
+#include "train/layer_means.h"
 #include "train/layer_probe.h"
 #include "train/learning_rate.h"
 #include "train/nonfinite.h"
@@ -158,6 +159,7 @@ absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
 absl::Status ArmTrainer::LogLayers() {
   absl::StatusOr<std::vector<telemetry::Payload>> layers = probe_.End();
   if (!layers.ok()) return layers.status();
+  state_.layer_means = MeansOverLayers(*layers);
   for (telemetry::Payload& measured : *layers) {
     run_.Log({std::move(measured), options_.arm});
   }
@@ -275,6 +277,7 @@ ArmResult ArmTrainer::Result() const {
   }
   result.metrics = state_.metrics;
   result.best = state_.best;
+  result.layer_means = state_.layer_means;
   result.median_step_seconds = state_.step_times.Median();
   result.train_seconds = state_.train_seconds;
   result.finished = state_.steps_done >= total_steps_;

@@ -19,6 +19,7 @@
 #include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "telemetry/run.h"
+#include "train/layer_means.h"
 #include "train/metric.h"
 #include "train/train_spec.h"
 
@@ -62,6 +63,8 @@ struct ArmResult {
   std::vector<Metric> metrics;
   // The best value of the headline metric; unset: none was a number.
   std::optional<double> best;
+  // Of the last step at which every layer was measured.
+  LayerMeans layer_means;
   double median_step_seconds = 0;  // Forward, backward, optimiser; 0: no step.
   double train_seconds = 0;        // The whole arm, interruptions left out.
   bool finished = false;           // false: should_stop said so.
