@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/flag_parser.h"
+#include "base/openmp_wait.h"
 #include "base/user_path.h"
 #include "data/dataset_registry.h"
 #include "experiments/program.h"
@@ -227,5 +228,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
+  cnn_fp4::base::LimitOpenMpSpinning(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }
