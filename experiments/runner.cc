@@ -19,6 +19,7 @@
 #include "experiments/arm_net.h"
 #include "experiments/arm_record.h"
 #include "experiments/init_weights.h"
+#include "experiments/report_sections.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "nn/runtime.h"
@@ -283,12 +284,16 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   const std::string footer = absl::StrFormat(
       "%.0f s, peak memory %.2f GB, %s", result_.wall_seconds,
       static_cast<double>(result_.peak_memory_bytes) / 1e9, device_);
+  run_->Flush();
+  const absl::StatusOr<std::string> sections =
+      ReportSections(directory_.Metrics(), arms_, result_.arms.front().metrics);
+  if (!sections.ok()) return sections.status();
   if (absl::Status status = viz::WriteIndexPage(
           {name_,
            absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M UTC", start_,
                                          absl::UTCTimeZone()),
                         ", ", footer),
-           table, base::ToJson(spec_)},
+           table, *sections, base::ToJson(spec_)},
           directory_.path());
       !status.ok()) {
     return status;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "quant/float_environment.h"
 #include "quant/formats/host_device.h"
 #include "quant/quantizer.h"
@@ -180,6 +181,38 @@ double DistortionStats::SqnrDb() const {
 double DistortionStats::Cosine() const {
   if (sum_xx_ == 0.0 || sum_yy_ == 0.0) return kNan;
   return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
+}
+
+double LowestCenteredSqnrDb(absl::Span<const float> x,
+                            absl::Span<const float> y, int64_t slices) {
+  const FloatEnvironment environment;
+  CHECK(x.size() == y.size() && slices > 0 &&
+        static_cast<int64_t>(x.size()) % slices == 0)
+      << x.size() << " and " << y.size() << " in " << slices << " slices";
+  const size_t length = x.size() / static_cast<size_t>(slices);
+  double lowest = kNan;
+  for (size_t first = 0; first < x.size(); first += length) {
+    double sum = 0, noise = 0, spread = 0;
+    int64_t count = 0;
+    const auto for_finite = [&](auto visit) {
+      for (size_t i = first; i < first + length; ++i) {
+        if (std::isfinite(x[i]) && std::isfinite(y[i])) {
+          visit(static_cast<double>(x[i]), static_cast<double>(y[i]));
+        }
+      }
+    };
+    for_finite([&](double a, double b) {
+      ++count;
+      sum += a;
+      noise += (b - a) * (b - a);
+    });
+    const double mean = sum / static_cast<double>(count);
+    for_finite([&](double a, double) { spread += (a - mean) * (a - mean); });
+    if (!(spread > 0)) continue;
+    const double sqnr = 10.0 * std::log10(spread / noise);
+    if (!(lowest <= sqnr)) lowest = sqnr;
+  }
+  return lowest;
 }
 
 }  // namespace cnn_fp4::quant

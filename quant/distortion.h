@@ -89,6 +89,18 @@ class DistortionStats {
   CodeCounts codes_;
 };
 
+// The lowest SQNR about the mean, 10 log10(sum (x - mean x)^2 / sum (y - x)^2)
+// in dB, of the `slices` equal parts of x and its de-quantised y: of the images
+// of a batch, say. What tells values apart is their difference from the mean,
+// which SQNR does not see: where all of a slice lie near one value far from
+// zero it is high and this is low. A slice by itself, because the mean of a
+// bright and a dark image is neither's. Pairs that are not finite and slices
+// whose x are all equal are left out: NaN if no slice is left; +infinity if
+// none has an error. CHECK-fails for lengths that differ or are no multiple of
+// `slices`.
+double LowestCenteredSqnrDb(absl::Span<const float> x,
+                            absl::Span<const float> y, int64_t slices);
+
 }  // namespace cnn_fp4::quant
 
 #endif  // QUANT_DISTORTION_H_

@@ -135,5 +135,24 @@ TEST(DistortionStats, RefusesWhatDoesNotFit) {
   EXPECT_EQ(stats.count(), 0);
 }
 
+TEST(LowestCenteredSqnrDb, IsThatOfTheWorstSliceAboutItsOwnMean) {
+  // Spread 2 and noise 1/32; spread 2 and noise 2; no spread; no error.
+  const std::vector<float> x = {99, 101, -5, -7, 3, 3, 1, 2};
+  const std::vector<float> y = {99.125f, 101.125f, -4, -8, 4, 4, 1, 2};
+  EXPECT_NEAR(LowestCenteredSqnrDb(x, y, 4), 0, 1e-12);
+  EXPECT_NEAR(LowestCenteredSqnrDb(absl::MakeConstSpan(x).first(2),
+                                   absl::MakeConstSpan(y).first(2), 1),
+              10 * std::log10(64), 1e-12);
+  // What lies between the slices' means is no spread of either.
+  EXPECT_LT(LowestCenteredSqnrDb(x, y, 4), LowestCenteredSqnrDb(x, y, 1));
+  EXPECT_EQ(LowestCenteredSqnrDb(absl::MakeConstSpan(x).last(2),
+                                 absl::MakeConstSpan(y).last(2), 1),
+            std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(std::isnan(LowestCenteredSqnrDb({3, 3}, {4, 4}, 1)));
+  EXPECT_TRUE(std::isnan(LowestCenteredSqnrDb({}, {}, 1)));
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_NEAR(LowestCenteredSqnrDb({-5, nan, -7}, {-4, 1, -8}, 1), 0, 1e-12);
+}
+
 }  // namespace
 }  // namespace cnn_fp4::quant

@@ -34,11 +34,13 @@ constexpr StatInfo kStatistics[] = {
      "Signal to quantisation noise: 10 log10 of sum x^2 over sum (x - Q(x))^2."
      " Higher is better; 6 dB are one bit.",
      StatScale::kLinear},
-    {StatId::kSqnrCenteredDb, "sqnr_centered_db", "SQNR about the mean", "dB",
-     "Variance to quantisation noise: 10 log10 of sum (x - mean x)^2 over sum "
-     "(x - Q(x))^2. What tells values apart is their difference from the mean; "
-     "where all lie near one value far from zero, SQNR is high and this is "
-     "low.",
+    {StatId::kSqnrCenteredDb, "sqnr_centered_db", "Lowest SQNR about the mean",
+     "dB",
+     "Variance to quantisation noise, 10 log10 of sum (x - mean x)^2 over sum "
+     "(x - Q(x))^2, of the image of the batch, or the filter of a weight, that "
+     "has the least. What tells values apart is their difference from the "
+     "mean; where all lie near one value far from zero, as the pixels of a "
+     "dark image do, SQNR is high and this is low.",
      StatScale::kLinear},
     {StatId::kUnderflowPct, "underflow_pct", "Underflow", "%",
      "Share of the non-zero values that became zero.", StatScale::kPercent},

@@ -26,8 +26,7 @@ absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
                              cpu_contiguous.numel());
 }
 
-telemetry::TensorStats AddValues(absl::Span<const float> values,
-                                 LayerStats* out) {
+void AddValues(absl::Span<const float> values, LayerStats* out) {
   const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
   out->values.emplace_back(StatId::kMean, stats.mean);
   out->values.emplace_back(StatId::kStd, stats.std());
@@ -36,17 +35,14 @@ telemetry::TensorStats AddValues(absl::Span<const float> values,
   if (stats.nonfinite_count() > 0) {
     out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
   }
-  return stats;
 }
 
-// `source`: of the tensor before it was quantised.
-void AddDistortion(const quant::DistortionStats& stats,
-                   const telemetry::TensorStats& source, LayerStats* out) {
+// `centered`: the lowest SQNR about the mean; NaN: there is none.
+void AddDistortion(const quant::DistortionStats& stats, double centered,
+                   LayerStats* out) {
   out->values.emplace_back(StatId::kSqnrDb, stats.SqnrDb());
-  if (const double std = source.std(); std > 0) {
-    out->values.emplace_back(
-        StatId::kSqnrCenteredDb,
-        10 * std::log10(std * std / stats.MeanSquaredError()));
+  if (!std::isnan(centered)) {
+    out->values.emplace_back(StatId::kSqnrCenteredDb, centered);
   }
   out->values.emplace_back(StatId::kUnderflowPct, 100 * stats.UnderflowShare());
   out->values.emplace_back(StatId::kSaturationPct,
@@ -147,7 +143,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   };
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
-  const telemetry::TensorStats source_stats = AddValues(Values(x), &stats);
+  AddValues(Values(x), &stats);
   if (quantized == nullptr) {
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
@@ -155,6 +151,9 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   }
   const absl::StatusOr<Pipeline> pipeline = Follow(*quantized);
   if (!pipeline.ok()) return pipeline.status();
+  // Of the images of a batch, the filters of a weight.
+  const double centered = quant::LowestCenteredSqnrDb(
+      Values(quantized->source), pipeline->dequantized, x.size(0));
   const auto codes_and_scales = [&](TensorKind of) {
     AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
       telemetry::CountCodes(pipeline->codes, histogram);
@@ -167,7 +166,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
     });
   };
   if (kind != TensorKind::kWeightsPrequantize) {
-    AddDistortion(pipeline->distortion, source_stats, &stats);
+    AddDistortion(pipeline->distortion, centered, &stats);
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
     codes_and_scales(kind);
@@ -178,7 +177,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   exponents(kind, Values(x));
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
   AddValues(pipeline->encoded, &encoded);
-  AddDistortion(pipeline->distortion, source_stats, &encoded);
+  AddDistortion(pipeline->distortion, centered, &encoded);
   measured_.push_back(std::move(encoded));
   codes_and_scales(TensorKind::kWeightsQuantized);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};

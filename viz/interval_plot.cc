@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "viz/html_text.h"
+#include "viz/ticks.h"
 
 namespace cnn_fp4::viz {
 namespace {
@@ -18,8 +19,6 @@ constexpr double kPlot = 460;
 constexpr double kGap = 14;
 constexpr double kNumbers = 190;  // For "-0.0410 [-0.0520, -0.0300]".
 constexpr double kCharacter = 7.4;
-
-constexpr size_t kMinTicks = 4;
 
 struct Axis {
   double low = 0;
@@ -52,25 +51,6 @@ Axis MakeAxis(const IntervalPlot& plot, double left) {
   return axis;
 }
 
-// The multiples of a round number that lie on the axis: of the largest round
-// number of which there are kMinTicks. As its successor is at most twice as
-// large, there are at most 2 * kMinTicks - 1.
-std::vector<double> Ticks(const Axis& axis) {
-  const double power =
-      std::pow(10, std::ceil(std::log10(axis.high - axis.low)));
-  for (const double scale : {1.0, 0.1, 0.01}) {
-    for (const double factor : {1.0, 0.5, 0.25, 0.2}) {
-      const double step = factor * scale * power;
-      std::vector<double> ticks;
-      for (double i = std::ceil(axis.low / step); i * step <= axis.high; ++i) {
-        ticks.push_back(i * step);
-      }
-      if (ticks.size() >= kMinTicks) return ticks;
-    }
-  }
-  return {0};  // The axis is so short that the steps are not numbers.
-}
-
 std::string VerticalLine(double x, double y1, double y2,
                          const std::string& style) {
   return absl::StrFormat(
@@ -80,7 +60,7 @@ std::string VerticalLine(double x, double y1, double y2,
 
 std::string AxisSvg(const IntervalPlot& plot, const Axis& axis, double bottom) {
   std::string svg;
-  for (const double tick : Ticks(axis)) {
+  for (const double tick : Ticks(axis.low, axis.high)) {
     const double x = axis.At(tick);
     absl::StrAppend(
         &svg,

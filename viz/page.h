@@ -16,6 +16,7 @@ struct IndexPage {
   std::string title;        // "fp16_vs_nvfp4_s025"
   std::string subtitle;     // Date, device, duration: one line.
   base::Table result;       // Shown first; empty: none.
+  std::string sections;     // HTML that follows it; empty: none.
   std::string config_json;  // Shown as it is, folded; empty: none.
 };
 

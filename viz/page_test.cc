@@ -42,7 +42,7 @@ void Touch(const fs::path& path) {
 
 IndexPage Page() {
   IndexPage page{"fp16_vs_nvfp4_s025", "2026-08-21 22:02 UTC, 141 s, cpu",
-                 base::Table({"arm", "loss", "mIoU"}),
+                 base::Table({"arm", "loss", "mIoU"}), "<p>Curves</p>",
                  "{\n  \"models\": [\"fp16\", \"nvfp4\"]\n}"};
   page.result.AddRow({"fp16", {0.2134, 4}, {0.8312, 4}});
   page.result.AddRow({"nvfp4", {0.2269, 4}, {0.8197, 4}});

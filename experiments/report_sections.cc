@@ -1,0 +1,277 @@
+#include "experiments/report_sections.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/table.h"
+#include "nlohmann/json.hpp"
+#include "telemetry/sinks/metrics_reader.h"
+#include "viz/html_table.h"
+#include "viz/html_text.h"
+#include "viz/line_plot.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+using telemetry::LayerHistogram;
+using telemetry::LayerStats;
+using telemetry::StatId;
+using telemetry::TensorKind;
+using Json = nlohmann::ordered_json;
+
+// A raw string literal made by the build of //viz:code_histograms.js.
+constexpr char kHistogramsScript[] =
+#include "experiments/code_histograms.js.inc"
+    ;
+
+// A pair of numbers for the layers' codes: by step.
+using CodesBySteps = std::map<int64_t, std::vector<int64_t>>;
+
+struct Layer {
+  std::map<TensorKind, std::map<StatId, double>> last;
+  std::map<TensorKind, CodesBySteps> codes;
+};
+
+struct Arm {
+  std::map<std::string, std::vector<std::pair<double, double>>> scalars;
+  std::vector<std::string> order;  // Of the layers: the net's.
+  std::map<std::string, Layer> layers;
+
+  Layer& At(const std::string& name) {
+    if (layers.count(name) == 0) order.push_back(name);
+    return layers[name];
+  }
+};
+using Arms = std::map<std::string, Arm>;
+
+absl::StatusOr<Arms> Read(const std::string& path) {
+  Arms arms;
+  const absl::Status status = telemetry::ReadMetrics(
+      path, [&](const telemetry::MetricsLine& line) -> absl::Status {
+        if (line.type == "scalars") {
+          const auto scalars = telemetry::ParseScalars(line.json);
+          if (!scalars.ok()) return scalars.status();
+          for (const auto& [key, number] : scalars->values) {
+            arms[line.model].scalars[key].emplace_back(
+                static_cast<double>(scalars->step), number.value());
+          }
+        } else if (line.type == "layer_stats") {
+          const auto stats = telemetry::ParseLayerStats(line.json);
+          if (!stats.ok()) return stats.status();
+          auto& last = arms[line.model].At(stats->layer).last[stats->tensor];
+          last.clear();
+          last.insert(stats->values.begin(), stats->values.end());
+        } else if (line.type == "histogram") {
+          const auto histogram = telemetry::ParseLayerHistogram(line.json);
+          if (!histogram.ok()) return histogram.status();
+          if (histogram->of == telemetry::HistogramOf::kCodes) {
+            arms[line.model]
+                .At(histogram->layer)
+                .codes[histogram->tensor][histogram->step] = histogram->counts;
+          }
+        }
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return arms;
+}
+
+std::string Curve(const std::string& title, const std::string& unit,
+                  const std::string& key, const Arms& arms,
+                  const std::vector<std::string>& order) {
+  viz::LinePlot plot{title, "step", unit, {}};
+  for (const std::string& name : order) {
+    const auto arm = arms.find(name);
+    if (arm == arms.end()) continue;
+    const auto scalars = arm->second.scalars.find(key);
+    if (scalars == arm->second.scalars.end()) continue;
+    plot.series.push_back({name, scalars->second});
+  }
+  if (plot.series.empty()) return "";
+  return absl::StrCat("<figure class=\"plot\"><figcaption>",
+                      viz::EscapeHtml(title), "</figcaption>\n",
+                      viz::LinePlotSvg(plot), "</figure>\n");
+}
+
+std::optional<double> Find(const Layer& layer, TensorKind kind, StatId id) {
+  const auto values = layer.last.find(kind);
+  if (values == layer.last.end()) return std::nullopt;
+  const auto value = values->second.find(id);
+  if (value == values->second.end() || !std::isfinite(value->second)) {
+    return std::nullopt;
+  }
+  return value->second;
+}
+
+// The layers of one arm by what their worse operand keeps of its values'
+// differences; empty for an arm without FP4.
+std::string Ranking(const std::string& name, const Arm& arm) {
+  struct Row {
+    double worse;
+    std::string layer;
+    const Layer* numbers;
+  };
+  std::vector<Row> rows;
+  for (const std::string& layer : arm.order) {
+    const Layer& numbers = arm.layers.at(layer);
+    const auto x =
+        Find(numbers, TensorKind::kActivations, StatId::kSqnrCenteredDb);
+    const auto w =
+        Find(numbers, TensorKind::kWeightsQuantized, StatId::kSqnrCenteredDb);
+    if (!x.has_value() && !w.has_value()) continue;
+    rows.push_back({std::min(x.value_or(INFINITY), w.value_or(INFINITY)), layer,
+                    &numbers});
+  }
+  if (rows.empty()) return "";
+  absl::c_stable_sort(
+      rows, [](const Row& a, const Row& b) { return a.worse < b.worse; });
+  base::Table table({"layer", "activations, dB about the mean",
+                     "activations, SQNR in dB", "activations, underflow in %",
+                     "weights, dB about the mean", "weights, SQNR in dB"});
+  const std::pair<TensorKind, StatId> columns[] = {
+      {TensorKind::kActivations, StatId::kSqnrCenteredDb},
+      {TensorKind::kActivations, StatId::kSqnrDb},
+      {TensorKind::kActivations, StatId::kUnderflowPct},
+      {TensorKind::kWeightsQuantized, StatId::kSqnrCenteredDb},
+      {TensorKind::kWeightsQuantized, StatId::kSqnrDb},
+  };
+  for (const Row& row : rows) {
+    std::vector<base::Cell> cells = {row.layer};
+    for (const auto& [kind, id] : columns) {
+      const auto value = Find(*row.numbers, kind, id);
+      cells.push_back(value.has_value() ? base::Cell(*value, 1)
+                                        : base::Cell(""));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return absl::StrCat(
+      "<h3>", viz::EscapeHtml(name), "</h3>\n<p>",
+      viz::EscapeHtml(absl::StrFormat(
+          "%s loses most: %.1f dB about the mean in its worse operand; the "
+          "layer in the middle has %.1f dB.",
+          rows[0].layer, rows[0].worse, rows[rows.size() / 2].worse)),
+      "</p>\n<details><summary>All layers</summary>\n", viz::HtmlTable(table),
+      "</details>\n");
+}
+
+// Every n-th step and the last one.
+std::vector<int64_t> ShownSteps(const Arm& arm) {
+  std::set<int64_t> all;
+  for (const auto& [name, layer] : arm.layers) {
+    for (const auto& [kind, by_step] : layer.codes) {
+      for (const auto& [step, counts] : by_step) all.insert(step);
+    }
+  }
+  const std::vector<int64_t> steps(all.begin(), all.end());
+  const size_t stride =
+      (steps.size() + kMaxHistogramSteps - 1) / kMaxHistogramSteps;
+  std::vector<int64_t> shown;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (i % stride == 0 || i + 1 == steps.size()) shown.push_back(steps[i]);
+  }
+  return shown;
+}
+
+Json CodesJson(const Layer& layer, TensorKind kind,
+               const std::vector<int64_t>& steps) {
+  const auto codes = layer.codes.find(kind);
+  if (codes == layer.codes.end()) return nullptr;
+  Json list = Json::array();
+  for (const int64_t step : steps) {
+    const auto counts = codes->second.find(step);
+    list.push_back(counts == codes->second.end()
+                       ? Json(std::vector<int64_t>(16, 0))
+                       : Json(counts->second));
+  }
+  return list;
+}
+
+std::string Histograms(const Arms& arms,
+                       const std::vector<std::string>& order) {
+  Json list = Json::array();
+  size_t most_steps = 0, all_steps = 0;
+  for (const std::string& name : order) {
+    const auto found = arms.find(name);
+    if (found == arms.end()) continue;
+    const Arm& arm = found->second;
+    const std::vector<int64_t> steps = ShownSteps(arm);
+    Json layers = Json::array();
+    for (const std::string& layer : arm.order) {
+      const Layer& numbers = arm.layers.at(layer);
+      if (numbers.codes.empty()) continue;
+      layers.push_back(
+          {{"name", layer},
+           {"weights",
+            CodesJson(numbers, TensorKind::kWeightsQuantized, steps)},
+           {"activations",
+            CodesJson(numbers, TensorKind::kActivations, steps)}});
+      all_steps = std::max(all_steps, numbers.codes.begin()->second.size());
+    }
+    if (layers.empty()) continue;
+    most_steps = std::max(most_steps, steps.size());
+    list.push_back(
+        {{"name", name}, {"steps", steps}, {"layers", std::move(layers)}});
+  }
+  if (list.empty()) return "";
+  const std::string thinned =
+      all_steps > most_steps
+          ? absl::StrCat("<p class=\"note\">", most_steps, " of ", all_steps,
+                         " recorded steps are here; metrics.jsonl has all."
+                         "</p>\n")
+          : "";
+  return absl::StrCat(
+      "<h2>Which FP4 values are used</h2>\n", thinned,
+      "<div id=\"code-histograms\"></div>\n<script id=\"codes\" "
+      "type=\"application/json\">",
+      viz::EscapeJsonForScript(Json{{"arms", std::move(list)}}.dump()),
+      "</script>\n<script>\n", kHistogramsScript, "</script>\n");
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReportSections(
+    const std::string& metrics_path, const std::vector<std::string>& order,
+    const std::vector<train::Metric>& metrics) {
+  const absl::StatusOr<Arms> arms = Read(metrics_path);
+  if (!arms.ok()) return arms.status();
+  std::string curves = Curve("Training loss", "", "train/loss", *arms, order);
+  for (const train::Metric& metric : metrics) {
+    if (!metric.in_table) continue;
+    absl::StrAppend(&curves,
+                    Curve(metric.title, metric.unit,
+                          absl::StrCat("val/", metric.key), *arms, order));
+  }
+  std::string html;
+  if (!curves.empty()) {
+    html = absl::StrCat("<h2>Curves</h2>\n<div class=\"pair\">\n", curves,
+                        "</div>\n");
+  }
+  std::string rankings;
+  for (const std::string& name : order) {
+    const auto arm = arms->find(name);
+    if (arm == arms->end()) continue;
+    absl::StrAppend(&rankings, Ranking(name, arm->second));
+  }
+  if (!rankings.empty()) {
+    absl::StrAppend(
+        &html, "<h2>Layers by what FP4 costs them</h2>\n<p>",
+        "At the last recorded step: how much larger the variance of an operand "
+        "is than the error of quantising it, in the image of the batch, or the "
+        "filter of a weight, for which that is least. What tells values apart "
+        "is their difference from the mean, so an operand whose values lie "
+        "close to one another, far from zero, has a high SQNR and is still "
+        "badly rendered.</p>\n",
+        rankings);
+  }
+  return absl::StrCat(html, Histograms(*arms, order));
+}
+
+}  // namespace cnn_fp4::experiments

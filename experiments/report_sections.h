@@ -1,0 +1,27 @@
+#ifndef EXPERIMENTS_REPORT_SECTIONS_H_
+#define EXPERIMENTS_REPORT_SECTIONS_H_
+
+// The parts of report.html that come from metrics.jsonl: curves of loss and
+// scores, layers ranked by what FP4 costs them, and histograms of FP4 codes
+// with a choice of layer and step.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "train/metric.h"
+
+namespace cnn_fp4::experiments {
+
+// Steps whose histograms are in the page; of more, every n-th and the last.
+inline constexpr size_t kMaxHistogramSteps = 40;
+
+// HTML without links. `arms`: keys, in the order of the run; `metrics`: those
+// of its task, for their titles. Errors: telemetry::ReadMetrics'.
+absl::StatusOr<std::string> ReportSections(
+    const std::string& metrics_path, const std::vector<std::string>& arms,
+    const std::vector<train::Metric>& metrics);
+
+}  // namespace cnn_fp4::experiments
+
+#endif  // EXPERIMENTS_REPORT_SECTIONS_H_

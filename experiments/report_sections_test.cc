@@ -1,0 +1,111 @@
+#include "experiments/report_sections.h"
+
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::vector<train::Metric>& Metrics() {
+  static const auto* const metrics = new std::vector<train::Metric>{
+      {"mean_iou", "mIoU", "", 0, true, true},
+      {"iou/background", "IoU background", "", 0, true, false, false}};
+  return *metrics;
+}
+
+std::string Sections(const std::string& lines) {
+  const std::string path = ::testing::TempDir() + "/metrics.jsonl";
+  std::ofstream(path) << lines;
+  const auto html = ReportSections(path, {"fp16", "nvfp4"}, Metrics());
+  EXPECT_TRUE(html.ok()) << html.status();
+  return *html;
+}
+
+std::string Scalars(const std::string& arm, int step, const std::string& key,
+                    const std::string& value) {
+  return R"({"type":"scalars","time":1,"model":")" + arm + R"(","step":)" +
+         std::to_string(step) + R"(,"values":{")" + key + R"(":)" + value +
+         "}}\n";
+}
+
+std::string Stats(int step, const std::string& tensor, const std::string& layer,
+                  double centered) {
+  return R"({"type":"layer_stats","time":1,"model":"nvfp4","step":)" +
+         std::to_string(step) + R"(,"tensor":")" + tensor + R"(","layer":")" +
+         layer + R"(","values":{"sqnr_db":20.5,"sqnr_centered_db":)" +
+         std::to_string(centered) + "}}\n";
+}
+
+std::string Codes(int step, const std::string& tensor) {
+  return R"({"type":"histogram","time":1,"model":"nvfp4","step":)" +
+         std::to_string(step) + R"(,"tensor":")" + tensor +
+         R"(","layer":"enc1.conv1","of":"codes","first":0,)" +
+         R"("counts":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,)" +
+         std::to_string(step) + R"(],"zeros":0,"nonfinite":0})" + "\n";
+}
+
+TEST(ReportSections, CurvesOfTheArmsOverlaid) {
+  const std::string html =
+      Sections(Scalars("fp16", 1, "train/loss", "0.5") +
+               Scalars("nvfp4", 1, "train/loss", "0.75") +
+               Scalars("nvfp4", 2, "train/loss", "\"NaN\"") +
+               Scalars("fp16", 2, "val/mean_iou", "0.875") +
+               Scalars("fp16", 2, "val/iou/background", "0.9"));
+  EXPECT_THAT(html, HasSubstr("fp16 ends at 0.5. nvfp4 ends at nan."));
+  EXPECT_THAT(html, HasSubstr("<title>mIoU</title>"));
+  EXPECT_THAT(html, Not(HasSubstr("IoU background")));
+  EXPECT_THAT(html, Not(HasSubstr("Layers by")));
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+}
+
+TEST(ReportSections, TheLayerThatLosesMostIsNamedFirst) {
+  const std::string html =
+      Sections(Stats(1, "activations", "dec1.conv2", 1) +  // An earlier step.
+               Stats(5, "activations", "enc1.conv1", 9.25) +
+               Stats(5, "activations", "enc1.conv2", 19) +
+               Stats(5, "activations", "dec1.conv2", 18) +
+               Stats(5, "weights/quantized", "enc1.conv2", 17));
+  EXPECT_THAT(html,
+              HasSubstr("enc1.conv1 loses most: 9.2 dB about the mean in its "
+                        "worse operand; the layer in the middle has 17.0 dB."));
+  EXPECT_LT(html.find("<td>enc1.conv1"), html.find("<td>enc1.conv2"));
+  EXPECT_LT(html.find("<td>enc1.conv2"), html.find("<td>dec1.conv2"));
+  EXPECT_THAT(html, Not(HasSubstr("<h3>fp16")));
+}
+
+TEST(ReportSections, HistogramsOfBothOperandsByStep) {
+  const std::string html =
+      Sections(Codes(1, "activations") + Codes(7, "activations") +
+               Codes(7, "weights/quantized"));
+  EXPECT_THAT(html, HasSubstr("\"steps\":[1,7]"));
+  EXPECT_THAT(html, HasSubstr("\"activations\":[[1,2,3,4,5,6,7,8,9,10,11,12,"
+                              "13,14,15,1],[1,2,3"));
+  // Weights were not measured at step 1.
+  EXPECT_THAT(html, HasSubstr("\"weights\":[[0,0,"));
+  EXPECT_THAT(html, AllOf(HasSubstr("<script>"), Not(HasSubstr("src="))));
+}
+
+TEST(ReportSections, LongRunsAreThinnedAndSaySo) {
+  std::string lines;
+  for (int step = 1; step <= 100; ++step) lines += Codes(step, "activations");
+  const std::string html = Sections(lines);
+  EXPECT_THAT(html, HasSubstr("34 of 100 recorded steps are here"));
+  EXPECT_THAT(html, HasSubstr("\"steps\":[1,4,7,"));
+  EXPECT_THAT(html, HasSubstr(",97,100]"));
+}
+
+TEST(ReportSections, WhatIsNoRecordNamesFileAndLine) {
+  const std::string path = ::testing::TempDir() + "/broken.jsonl";
+  std::ofstream(path) << "{\"type\":\"scalars\"}\n";
+  EXPECT_THAT(ReportSections(path, {}, {}).status().message(),
+              HasSubstr("broken.jsonl:1"));
+}
+
+}  // namespace
+}  // namespace cnn_fp4::experiments
