@@ -45,21 +45,26 @@ browse "${run}/report.html" --dump-dom
 grep -q "Weights of enc1.conv2</figcaption>" "${work}/dom" || fail "the first layer in FP4"
 grep -q "<output> 8</output>" "${work}/dom" || fail "the last step is shown first"
 
-# Another layer and the first step, as a person chooses them.
+# Another layer, then the first step, as a person chooses them; what shows after
+# each is kept.
 cp "${run}/report.html" "${run}/chosen.html"
 cat >>"${run}/chosen.html" <<'HTML'
 <script>
+const keep = (name, selector) => document.body.setAttribute(
+    name, document.querySelector('#code-histograms ' + selector).textContent);
 const [, layer] = document.querySelectorAll('.controls select');
 layer.selectedIndex = 3;
 layer.dispatchEvent(new Event('input'));
+keep('data-layer', 'figcaption');
 const step = document.querySelector('.controls input');
 step.value = 0;
 step.dispatchEvent(new Event('input'));
+keep('data-step', 'output');
 </script>
 HTML
 browse "${run}/chosen.html" --dump-dom
-grep -q "Weights of enc3.conv1</figcaption>" "${work}/dom" || fail "the choice of the layer"
-grep -q "<output> 1</output>" "${work}/dom" || fail "the choice of the step"
+grep -q 'data-layer="Weights of enc3.conv1"' "${work}/dom" || fail "the choice of the layer"
+grep -q 'data-step=" 1"' "${work}/dom" || fail "the choice of the step"
 rm "${run}/chosen.html"
 
 readonly heatmaps="${run}/plots/heatmaps/nvfp4/weights/quantized/semantic_weights.html"
