@@ -152,6 +152,13 @@ absl::Span<const NamedPolicy> Policies() {
                 "flattened; the gradients are straight-through in FP32.",
                 Forward(Fp4("pow2_1x16", Blocking::kLastDimension),
                         Fp4("pow2_1x16", Blocking::kFlattened))),
+      Fp4Policy("per_tensor_forward",
+                "Operands of the forward pass in FP4 with one FP32 scale for "
+                "the whole tensor; the gradients are straight-through in FP32. "
+                "The first convolution is in BF16.",
+                Forward(Fp4("fp4_per_tensor", Blocking::kFlattened),
+                        Fp4("fp4_per_tensor", Blocking::kFlattened)),
+                kFirst),
       Fp4Policy("mxfp4",
                 "All three GEMMs in MXFP4, rounded to nearest, blocks along "
                 "the axis that each GEMM sums over. The first convolution is "

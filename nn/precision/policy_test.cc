@@ -111,6 +111,10 @@ TEST(Policy, TheNamedOnesSpelledOut) {
        {"pow2_1x16", "pow2_1x16", "fp32", "-", "fp32", "-"},
        "",
        "fp32"},
+      {"per_tensor_forward",
+       {"fp4_per_tensor", "fp4_per_tensor", "fp32", "-", "fp32", "-"},
+       "first=bf16",
+       "fp32"},
       {"mxfp4",
        {"mxfp4", "mxfp4", "mxfp4", "mxfp4", "mxfp4", "mxfp4"},
        "first=bf16",
@@ -143,7 +147,10 @@ TEST(Policy, TheNamedOnesSpelledOut) {
       const OperandFormat* const format = policy.precision.Get(operand);
       operands.push_back(Short(format));
       if (format == nullptr || policy.name == "nvfp4_seed") continue;
-      EXPECT_EQ(format->blocking, Blocking::kReductionAxis);
+      EXPECT_EQ(format->blocking, policy.name == "per_tensor_forward" &&
+                                          format->recipe() != nullptr
+                                      ? Blocking::kFlattened
+                                      : Blocking::kReductionAxis);
     }
     EXPECT_EQ(operands, all[i].operands);
   }
