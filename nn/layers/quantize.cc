@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "nn/layers/quant_conv.h"
@@ -29,12 +30,14 @@ LayerRoles RolesOf(const torch::nn::Module& net) {
   return known == nullptr ? LayerRoles{} : known->roles();
 }
 
-// A role of no layer is a typing error, which would put an output layer into
-// FP4 without a word.
+// A role of no convolution is a typing error, which would put an output layer
+// into FP4 without a word.
 absl::Status CheckRoles(const LayerRoles& roles,
                         const std::vector<LayerInfo>& layers) {
   std::vector<std::string> names;
-  for (const LayerInfo& layer : layers) names.push_back(layer.name);
+  for (const LayerInfo& layer : layers) {
+    if (layer.role != LayerRole::kNorm) names.push_back(layer.name);
+  }
   for (const auto* const role : {&roles.first, &roles.last, &roles.output}) {
     for (const std::string& name : *role) {
       if (Contains(names, name)) continue;
@@ -76,6 +79,12 @@ std::vector<AnyLayer> AllLayers(torch::nn::Module& net) {
   return layers;
 }
 
+std::vector<LayerInfo> InfosOf(const std::vector<AnyLayer>& layers) {
+  std::vector<LayerInfo> infos;
+  for (const AnyLayer& layer : layers) infos.push_back(layer.info);
+  return infos;
+}
+
 }  // namespace
 
 std::vector<NamedLayer> QuantLayers(torch::nn::Module& net) {
@@ -88,21 +97,20 @@ std::vector<NamedLayer> QuantLayers(torch::nn::Module& net) {
 }
 
 std::vector<LayerInfo> DescribeLayers(torch::nn::Module& net) {
-  std::vector<LayerInfo> infos;
-  const std::vector<AnyLayer> layers = AllLayers(net);
-  for (const AnyLayer& layer : layers) infos.push_back(layer.info);
-  return infos;
+  return InfosOf(AllLayers(net));
 }
 
 absl::Status Quantize(torch::nn::Module& net, const Policy& policy,
                       std::shared_ptr<const QuantContext> context) {
   const std::vector<AnyLayer> layers = AllLayers(net);
-  if (QuantLayers(net).empty()) {
+  if (absl::c_none_of(layers, [](const AnyLayer& layer) {
+        return layer.conv != nullptr;
+      })) {
     return absl::InvalidArgumentError(
         "the net has no QuantConv2d and no QuantConvTranspose2d: there is "
         "nothing that a policy could apply to");
   }
-  const std::vector<LayerInfo> infos = DescribeLayers(net);
+  const std::vector<LayerInfo> infos = InfosOf(layers);
   if (absl::Status status = CheckRoles(RolesOf(net), infos); !status.ok()) {
     return status;
   }

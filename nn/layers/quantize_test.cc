@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nn/layers/quant_conv.h"
+#include "nn/layers/quant_group_norm.h"
 #include "nn/layers/residual_net.h"
 
 namespace cnn_fp4::nn {
@@ -114,6 +115,17 @@ TEST(Quantize, RefusesRolesOfNoLayer) {
   Misnamed net;
   EXPECT_THAT(Under(net, "fp16").message(),
               AllOf(HasSubstr("'haed'"), HasSubstr("head")));
+}
+
+// A role says which convolution it is; of a normalisation it says nothing.
+TEST(Quantize, RefusesTheRoleOfANormalisation) {
+  class Misnamed : public ResidualNet {
+   public:
+    Misnamed() { register_module("norm", QuantGroupNorm(2, 16)); }
+    LayerRoles roles() const override { return {{"stem"}, {}, {"norm"}}; }
+  };
+  Misnamed net;
+  EXPECT_THAT(Under(net, "fp16").message(), HasSubstr("'norm'"));
 }
 
 // Whether a place of the images is dark or bright.
