@@ -32,33 +32,45 @@ absl::Status InferSample(nn::Net& net, nn::QuantContext& context,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<std::unique_ptr<Evaluator>>> EvaluateEach(
-    const Task& task, nn::Net& net, nn::QuantContext& context,
-    const data::Dataset& dataset, const data::BatchSpec& batch) {
-  std::vector<std::unique_ptr<Evaluator>> evaluators;
+absl::Status InferAll(nn::Net& net, nn::QuantContext& context,
+                      const data::Dataset& dataset,
+                      const data::BatchSpec& batch, const Visit& visit) {
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    evaluators.push_back(task.NewEvaluator(dataset));
     const absl::Status status =
-        InferSample(net, context, dataset, i, batch,
-                    [&](const data::Sample& sample, const nn::Output& output) {
-                      evaluators.back()->Add(sample, output);
-                    });
+        InferSample(net, context, dataset, i, batch, visit);
     if (!status.ok()) return status;
   }
-  return evaluators;
+  return absl::OkStatus();
 }
+
+}  // namespace
 
 absl::StatusOr<std::vector<Metric>> Evaluate(const Task& task, nn::Net& net,
                                              nn::QuantContext& context,
                                              const data::Dataset& dataset,
                                              const data::BatchSpec& batch) {
-  const auto each = EvaluateEach(task, net, context, dataset, batch);
-  if (!each.ok()) return each.status();
-  const std::unique_ptr<Evaluator> all = task.NewEvaluator(dataset);
-  for (const std::unique_ptr<Evaluator>& one : *each) all->Merge(*one);
-  return all->Metrics();
+  const std::unique_ptr<Evaluator> evaluator = task.NewEvaluator(dataset);
+  const absl::Status status =
+      InferAll(net, context, dataset, batch,
+               [&](const data::Sample& sample, const nn::Output& output) {
+                 evaluator->Add(sample, output);
+               });
+  if (!status.ok()) return status;
+  return evaluator->Metrics();
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<Evaluator>>> EvaluateEach(
+    const Task& task, nn::Net& net, nn::QuantContext& context,
+    const data::Dataset& dataset, const data::BatchSpec& batch) {
+  std::vector<std::unique_ptr<Evaluator>> evaluators;
+  const absl::Status status =
+      InferAll(net, context, dataset, batch,
+               [&](const data::Sample& sample, const nn::Output& output) {
+                 evaluators.push_back(task.NewEvaluator(dataset));
+                 evaluators.back()->Add(sample, output);
+               });
+  if (!status.ok()) return status;
+  return evaluators;
 }
 
 absl::Status AddToSheet(const std::string& arm, nn::Net& net,

@@ -32,8 +32,9 @@ absl::StatusOr<std::vector<Metric>> Evaluate(const Task& task, nn::Net& net,
                                              const data::BatchSpec& batch);
 
 // An evaluator for each image, which has seen it alone: merged in this order
-// they are Evaluate's. For asking how much a score depends on single images.
-// The same errors.
+// they are Evaluate's. For asking how much a score depends on single images; an
+// evaluator may take as much memory as there are pairs of classes. The same
+// errors.
 absl::StatusOr<std::vector<std::unique_ptr<Evaluator>>> EvaluateEach(
     const Task& task, nn::Net& net, nn::QuantContext& context,
     const data::Dataset& dataset, const data::BatchSpec& batch);

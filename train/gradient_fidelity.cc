@@ -47,36 +47,29 @@ struct Change {
   ConvPrecision precision;
 };
 
-void AddIfFp4(Operand operand, bool of_dx, const nn::OperandFormat& format,
-              std::vector<Change>& changes) {
-  if (format.recipe() == nullptr) return;
+// `of_fprop`: used where the policy leaves the operand unset.
+void AddIfFp4(const ConvPrecision& policy, Operand operand, Operand of_fprop,
+              bool of_dx, std::vector<Change>& changes) {
+  const Operand used = policy.Get(operand) != nullptr ? operand : of_fprop;
+  if (policy.Get(used)->recipe() == nullptr) return;
   Change change{std::string(nn::OperandName(operand)), of_dx, {}};
-  change.precision.Set(operand, format);
+  change.precision.Set(used, *policy.Get(used));
   changes.push_back(std::move(change));
 }
 
-// An operand that the policy leaves unset is fprop's.
 std::vector<Change> ChangesOf(const ConvPrecision& policy) {
+  using O = Operand;
   std::vector<Change> changes;
-  AddIfFp4(Operand::kDgradDy, true, policy.dgrad_dy, changes);
-  const auto add = [&](Operand own, Operand of_fprop, bool of_dx) {
-    const nn::OperandFormat* const format = policy.Get(own);
-    const size_t before = changes.size();
-    AddIfFp4(format != nullptr ? own : of_fprop, of_dx,
-             *(format != nullptr ? format : policy.Get(of_fprop)), changes);
-    if (changes.size() > before) {
-      changes.back().operand = std::string(nn::OperandName(own));
-    }
-  };
-  add(Operand::kDgradW, Operand::kFpropW, true);
+  AddIfFp4(policy, O::kDgradDy, O::kDgradDy, /*of_dx=*/true, changes);
+  AddIfFp4(policy, O::kDgradW, O::kFpropW, /*of_dx=*/true, changes);
   if (policy.wgrad_dy.rotated()) {
     Change change{"wgrad_dy, wgrad_x", false, {}};
     change.precision.wgrad_dy = policy.wgrad_dy;
     change.precision.wgrad_x = policy.wgrad_x;
     changes.push_back(std::move(change));
   } else {
-    AddIfFp4(Operand::kWgradDy, false, policy.wgrad_dy, changes);
-    add(Operand::kWgradX, Operand::kFpropX, false);
+    AddIfFp4(policy, O::kWgradDy, O::kWgradDy, /*of_dx=*/false, changes);
+    AddIfFp4(policy, O::kWgradX, O::kFpropX, /*of_dx=*/false, changes);
   }
   return changes;
 }
