@@ -19,10 +19,10 @@
 #include "data/dataset_registry.h"
 #include "experiments/arm_net.h"
 #include "experiments/init_weights.h"
+#include "experiments/machine_options.h"
 #include "experiments/program.h"
 #include "experiments/saved_arm.h"
 #include "nlohmann/json.hpp"
-#include "nn/runtime.h"
 #include "train/evaluate.h"
 #include "train/task.h"
 
@@ -48,8 +48,7 @@ struct EvaluateOptions {
   std::string init;
   std::string policy;
   std::string json;
-  std::string device = "cpu";
-  int64_t threads = 0;
+  MachineOptions machine;
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
@@ -63,10 +62,7 @@ struct EvaluateOptions {
           "init fp32.");
     visit("json", self.json,
           "A file that the scores are written to as JSON, unrounded.");
-    visit("device", self.device, "cpu, cuda, or auto: cuda if there is a GPU.");
-    visit("threads", self.threads,
-          "Number of CPU threads; 0 means one for each core, or "
-          "OMP_NUM_THREADS.");
+    MachineOptions::VisitFields(self.machine, visit);
   }
 };
 
@@ -138,8 +134,7 @@ absl::StatusOr<Scores> Evaluate(const EvaluateOptions& options,
                                 data::DatasetSpec& data,
                                 const std::set<std::string>& given,
                                 data::ReadOptions read) {
-  nn::InitRuntime(static_cast<int>(options.threads));
-  const absl::StatusOr<std::string> device = nn::ResolveDevice(options.device);
+  const absl::StatusOr<std::string> device = StartRuntime(options.machine);
   if (!device.ok()) return device.status();
   absl::StatusOr<SavedArm> saved = FindArm(options, flags);
   if (!saved.ok()) return saved.status();
@@ -206,12 +201,8 @@ int Main(int argc, char** argv) {
   const auto refuse = [&](const absl::Status& status, int exit_status) {
     return RefuseCall(parser, status, exit_status);
   };
-  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
-  if (!parsed.ok()) return refuse(parsed.status(), kExitUsage);
-  if (parsed->help) {
-    std::printf("%s", parser.Help().c_str());
-    return 0;
-  }
+  const Call call = ParseCall(parser, argc, argv);
+  if (call.exit_status.has_value()) return *call.exit_status;
   if (options.checkpoint.empty() == options.init.empty()) {
     return refuse(
         absl::InvalidArgumentError(
@@ -220,7 +211,7 @@ int Main(int argc, char** argv) {
         kExitUsage);
   }
   for (const base::SpecField& field : init_fields) {
-    if (options.init.empty() && parsed->given.count(field.path) > 0) {
+    if (options.init.empty() && call.given.count(field.path) > 0) {
       return refuse(absl::InvalidArgumentError(
                         absl::StrCat(field.leaf(),
                                      " goes with --init; a checkpoint's run "
@@ -229,7 +220,7 @@ int Main(int argc, char** argv) {
     }
   }
   const absl::StatusOr<Scores> scores =
-      Evaluate(options, flags, data, parsed->given, read);
+      Evaluate(options, flags, data, call.given, read);
   if (!scores.ok()) return refuse(scores.status(), kExitFailure);
   base::Table table({"metric", "key", "value"});
   for (const train::Metric& metric : scores->metrics) {

@@ -1,6 +1,7 @@
 // Writes a checkpoint's weights as a safetensors file.
 
 #include <cstdio>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,7 @@ struct ExportFlags {
 // What the flags ask for, but for the checkpoint. InvalidArgument that begins
 // with the name of a flag.
 absl::StatusOr<ExportOptions> ToOptions(const ExportFlags& flags,
-                                        const base::ParsedFlags& parsed) {
+                                        const std::set<std::string>& given) {
   for (const auto& [name, value] :
        {std::make_pair("checkpoint", flags.checkpoint),
         std::make_pair("output", flags.output)}) {
@@ -74,7 +75,7 @@ absl::StatusOr<ExportOptions> ToOptions(const ExportFlags& flags,
   options.exclude = flags.exclude;
   if (flags.recipe.empty()) {
     for (const char* name : {"layout", "exclude"}) {
-      if (parsed.given.count(name) > 0) {
+      if (given.count(name) > 0) {
         return absl::InvalidArgumentError(
             absl::StrCat(name, " goes with --recipe; without it all is FP32"));
       }
@@ -122,13 +123,9 @@ int Main(int argc, char** argv) {
   const auto refuse = [&](const absl::Status& status, int exit_status) {
     return RefuseCall(parser, status, exit_status);
   };
-  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
-  if (!parsed.ok()) return refuse(parsed.status(), kExitUsage);
-  if (parsed->help) {
-    std::printf("%s", parser.Help().c_str());
-    return 0;
-  }
-  const absl::StatusOr<ExportOptions> options = ToOptions(flags, *parsed);
+  const Call call = ParseCall(parser, argc, argv);
+  if (call.exit_status.has_value()) return *call.exit_status;
+  const absl::StatusOr<ExportOptions> options = ToOptions(flags, call.given);
   if (!options.ok()) return refuse(options.status(), kExitUsage);
   nn::InitRuntime(/*threads=*/0);
   const absl::Status status =

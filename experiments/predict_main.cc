@@ -14,9 +14,9 @@
 #include "data/file_io.h"
 #include "data/image.h"
 #include "data/image_io.h"
+#include "experiments/machine_options.h"
 #include "experiments/program.h"
 #include "experiments/saved_arm.h"
-#include "nn/runtime.h"
 #include "train/evaluate.h"
 #include "train/task.h"
 
@@ -39,8 +39,7 @@ struct PredictOptions {
   std::string input;
   std::string output_dir;
   int64_t max_pixels = data::kDefaultMaxPixels;
-  std::string device = "cpu";
-  int64_t threads = 0;
+  MachineOptions machine;
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
@@ -56,10 +55,7 @@ struct PredictOptions {
     visit("max_pixels", self.max_pixels,
           "Images that declare more pixels are refused before any memory is "
           "taken for them.");
-    visit("device", self.device, "cpu, cuda, or auto: cuda if there is a GPU.");
-    visit("threads", self.threads,
-          "Number of CPU threads; 0 means one for each core, or "
-          "OMP_NUM_THREADS.");
+    MachineOptions::VisitFields(self.machine, visit);
   }
 };
 
@@ -99,8 +95,7 @@ absl::StatusOr<std::map<std::string, std::string>> FindImages(
 }
 
 absl::Status Predict(const PredictOptions& options) {
-  nn::InitRuntime(static_cast<int>(options.threads));
-  const absl::StatusOr<std::string> device = nn::ResolveDevice(options.device);
+  const absl::StatusOr<std::string> device = StartRuntime(options.machine);
   if (!device.ok()) return device.status();
   const auto images = FindImages(base::UserPath(options.input));
   if (!images.ok()) return images.status();
@@ -138,12 +133,8 @@ int Main(int argc, char** argv) {
   const auto refuse = [&](const absl::Status& status, int exit_status) {
     return RefuseCall(parser, status, exit_status);
   };
-  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
-  if (!parsed.ok()) return refuse(parsed.status(), kExitUsage);
-  if (parsed->help) {
-    std::printf("%s", parser.Help().c_str());
-    return 0;
-  }
+  const Call call = ParseCall(parser, argc, argv);
+  if (call.exit_status.has_value()) return *call.exit_status;
   for (const base::SpecField& field : base::Fields(options)) {
     for (const char* needed : {"checkpoint", "input", "output_dir"}) {
       if (field.path == needed && base::ToText(field).empty()) {

@@ -45,6 +45,16 @@ int RefuseCall(const base::FlagParser& parser, const absl::Status& status,
   return exit_status;
 }
 
+Call ParseCall(base::FlagParser& parser, int argc, char** argv) {
+  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
+  if (!parsed.ok()) {
+    return {RefuseCall(parser, parsed.status(), kExitUsage), {}};
+  }
+  if (!parsed->help) return {std::nullopt, parsed->given};
+  std::printf("%s", parser.Help().c_str());
+  return {0, {}};
+}
+
 int Program::Refuse(const absl::Status& status, int exit_status) const {
   return RefuseCall(parser_, status, exit_status);
 }

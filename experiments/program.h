@@ -12,6 +12,8 @@
 //   return program.Run("my_experiment", spec);
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -32,6 +34,14 @@ void LetEpochsDecide(const base::ParsedFlags& parsed, train::TrainSpec& train);
 // Exit statuses.
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
+
+// A call of a program that takes the parser's flags alone.
+struct Call {
+  // Set where the program ends here: --help, which is printed, or a refusal.
+  std::optional<int> exit_status;
+  std::set<std::string> given;  // Paths of the fields that were given.
+};
+Call ParseCall(base::FlagParser& parser, int argc, char** argv);
 
 // Prints "error: " and the message, with flags where it names fields. Returns
 // exit_status.

@@ -21,18 +21,16 @@
 namespace cnn_fp4::experiments {
 namespace {
 
-using telemetry::LayerHistogram;
-using telemetry::LayerStats;
 using telemetry::StatId;
 using telemetry::TensorKind;
 using Json = nlohmann::ordered_json;
 
-// A raw string literal made by the build of //viz:code_histograms.js.
+// A raw string literal made by the build of the file beside this one.
 constexpr char kHistogramsScript[] =
 #include "experiments/code_histograms.js.inc"
     ;
 
-// A pair of numbers for the layers' codes: by step.
+// How often each code came up, by step.
 using CodesBySteps = std::map<int64_t, std::vector<int64_t>>;
 
 struct Layer {
@@ -72,7 +70,8 @@ absl::StatusOr<Arms> Read(const std::string& path) {
         } else if (line.type == "histogram") {
           const auto histogram = telemetry::ParseLayerHistogram(line.json);
           if (!histogram.ok()) return histogram.status();
-          if (histogram->of == telemetry::HistogramOf::kCodes) {
+          if (histogram->of == telemetry::HistogramOf::kCodes &&
+              histogram->tensor != TensorKind::kGradients) {
             arms[line.model]
                 .At(histogram->layer)
                 .codes[histogram->tensor][histogram->step] = histogram->counts;
@@ -162,15 +161,18 @@ std::string Ranking(const std::string& name, const Arm& arm) {
       "</details>\n");
 }
 
-// Every n-th step and the last one.
-std::vector<int64_t> ShownSteps(const Arm& arm) {
+std::vector<int64_t> StepsOf(const Arm& arm) {
   std::set<int64_t> all;
   for (const auto& [name, layer] : arm.layers) {
     for (const auto& [kind, by_step] : layer.codes) {
       for (const auto& [step, counts] : by_step) all.insert(step);
     }
   }
-  const std::vector<int64_t> steps(all.begin(), all.end());
+  return {all.begin(), all.end()};
+}
+
+// Every n-th step and the last one.
+std::vector<int64_t> Thinned(const std::vector<int64_t>& steps) {
   const size_t stride =
       (steps.size() + kMaxHistogramSteps - 1) / kMaxHistogramSteps;
   std::vector<int64_t> shown;
@@ -202,7 +204,8 @@ std::string Histograms(const Arms& arms,
     const auto found = arms.find(name);
     if (found == arms.end()) continue;
     const Arm& arm = found->second;
-    const std::vector<int64_t> steps = ShownSteps(arm);
+    const std::vector<int64_t> all = StepsOf(arm);
+    const std::vector<int64_t> steps = Thinned(all);
     Json layers = Json::array();
     for (const std::string& layer : arm.order) {
       const Layer& numbers = arm.layers.at(layer);
@@ -213,10 +216,10 @@ std::string Histograms(const Arms& arms,
             CodesJson(numbers, TensorKind::kWeightsQuantized, steps)},
            {"activations",
             CodesJson(numbers, TensorKind::kActivations, steps)}});
-      all_steps = std::max(all_steps, numbers.codes.begin()->second.size());
     }
     if (layers.empty()) continue;
     most_steps = std::max(most_steps, steps.size());
+    all_steps = std::max(all_steps, all.size());
     list.push_back(
         {{"name", name}, {"steps", steps}, {"layers", std::move(layers)}});
   }

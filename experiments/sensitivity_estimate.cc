@@ -126,11 +126,6 @@ Effect MakeEffect(const Trial& trial, const Scores& from,
 // Adds the layer that helps most, one after the other, until the policy is
 // within the tolerance or has none left.
 absl::Status ChooseExceptions(const Scorer& scorer, Sensitivity& result) {
-  const double reference = result.metric.value;
-  const auto within = [&](double value) {
-    return Harm(result.metric, reference, value) <=
-           result.tolerance * std::abs(reference);
-  };
   std::vector<std::string> left;
   std::string best;
   for (const Effect& effect : Ranked(result, TrialKind::kSpared)) {
@@ -140,7 +135,7 @@ absl::Status ChooseExceptions(const Scorer& scorer, Sensitivity& result) {
     }
     left.push_back(effect.trial.layer);
   }
-  if (within(result.policy_value)) {
+  if (WithinTolerance(result, result.policy_value)) {
     result.value_with_exceptions = result.policy_value;
     result.within_tolerance = true;
     return absl::OkStatus();
@@ -148,7 +143,8 @@ absl::Status ChooseExceptions(const Scorer& scorer, Sensitivity& result) {
   while (true) {
     result.exceptions.push_back(best);
     left.erase(absl::c_find(left, best));
-    result.within_tolerance = within(result.value_with_exceptions);
+    result.within_tolerance =
+        WithinTolerance(result, result.value_with_exceptions);
     if (result.within_tolerance || left.empty()) return absl::OkStatus();
     base::Progress progress(
         base::ProgressMode::kAuto,

@@ -13,6 +13,7 @@
 #include "base/openmp_wait.h"
 #include "base/user_path.h"
 #include "data/dataset_registry.h"
+#include "experiments/machine_options.h"
 #include "experiments/program.h"
 #include "experiments/run_options.h"
 #include "experiments/sensitivity_estimate.h"
@@ -20,7 +21,6 @@
 #include "experiments/sensitivity_study.h"
 #include "glog/logging.h"
 #include "nn/models/net_spec.h"
-#include "nn/runtime.h"
 #include "train/stop_signal.h"
 
 namespace cnn_fp4::experiments {
@@ -52,8 +52,7 @@ struct Options {
   bool train = false;
   std::vector<std::string> seeds = {"3"};
   std::string output_dir;
-  std::string device = "cpu";
-  int64_t threads = 0;
+  MachineOptions machine;
   data::ReadOptions read;
 
   template <typename Self, typename Visitor>
@@ -79,10 +78,7 @@ struct Options {
     visit("output_dir", self.output_dir,
           "Where sensitivity.html, .md and .json are written, and the study "
           "that train makes. Without it, runs/sensitivity in the workspace.");
-    visit("device", self.device, "cpu, cuda, or auto: cuda if there is a GPU.");
-    visit("threads", self.threads,
-          "Number of CPU threads; 0 means one for each core, or "
-          "OMP_NUM_THREADS.");
+    MachineOptions::VisitFields(self.machine, visit);
     visit("read", self.read, "The data set on this machine");
   }
 };
@@ -133,15 +129,14 @@ absl::StatusOr<std::optional<Sensitivity>> Measure(
     if (!seeds.ok()) return seeds.status();
     StudyOptions study;
     study.directory = directory + "/study";
-    study.run.device = options.device;
-    study.run.threads = options.threads;
+    study.run.device = options.machine.device;
+    study.run.threads = options.machine.threads;
     study.run.read = options.read;
     study.run.sinks.clear();  // metrics.jsonl has all.
     return TrainSensitivity(plan, {saved.spec, *seeds}, study,
                             options.tolerance);
   }
-  nn::InitRuntime(static_cast<int>(options.threads));
-  const absl::StatusOr<std::string> device = nn::ResolveDevice(options.device);
+  const absl::StatusOr<std::string> device = StartRuntime(options.machine);
   if (!device.ok()) return device.status();
   data::ReadOptions read = options.read;
   read.seed = static_cast<uint64_t>(saved.spec.train.seed);
@@ -163,14 +158,9 @@ int Main(int argc, char** argv) {
   const auto refuse = [&](const absl::Status& status, int exit_status) {
     return RefuseCall(parser, status, exit_status);
   };
-  const absl::StatusOr<base::ParsedFlags> parsed = parser.Parse(argc, argv);
-  if (!parsed.ok()) return refuse(parsed.status(), kExitUsage);
-  if (parsed->help) {
-    std::printf("%s", parser.Help().c_str());
-    return 0;
-  }
-  if (absl::Status status = CheckOptions(options, parsed->given);
-      !status.ok()) {
+  const Call call = ParseCall(parser, argc, argv);
+  if (call.exit_status.has_value()) return *call.exit_status;
+  if (absl::Status status = CheckOptions(options, call.given); !status.ok()) {
     return refuse(status, kExitUsage);
   }
   FLAGS_logtostderr = true;

@@ -14,6 +14,12 @@ double Harm(const train::Metric& metric, double from, double value) {
   return metric.higher_is_better ? from - value : value - from;
 }
 
+bool WithinTolerance(const Sensitivity& sensitivity, double value) {
+  const double reference = sensitivity.metric.value;
+  return Harm(sensitivity.metric, reference, value) <=
+         sensitivity.tolerance * std::abs(reference);
+}
+
 std::vector<Effect> Ranked(const Sensitivity& sensitivity, TrialKind kind) {
   std::vector<Effect> effects;
   for (const Effect& effect : sensitivity.effects) {
@@ -115,13 +121,8 @@ absl::StatusOr<std::optional<Sensitivity>> TrainSensitivity(
   if (!records->has_value()) return std::nullopt;
   Sensitivity result = Summarize(plan, **records);
   result.tolerance = tolerance;
-  const double reference = result.metric.value;
-  const auto within = [&](double value) {
-    return Harm(result.metric, reference, value) <=
-           tolerance * std::abs(reference);
-  };
   result.value_with_exceptions = result.policy_value;
-  result.within_tolerance = within(result.policy_value);
+  result.within_tolerance = WithinTolerance(result, result.policy_value);
   for (const Effect& effect : Ranked(result, TrialKind::kSpared)) {
     if (result.within_tolerance) break;
     result.exceptions.push_back(effect.trial.layer);
@@ -133,7 +134,8 @@ absl::StatusOr<std::optional<Sensitivity>> TrainSensitivity(
       if (!records->has_value()) return std::nullopt;
     }
     result.value_with_exceptions = MeanOf(ValuesOf(line, **records));
-    result.within_tolerance = within(result.value_with_exceptions);
+    result.within_tolerance =
+        WithinTolerance(result, result.value_with_exceptions);
   }
   return result;
 }

@@ -59,6 +59,10 @@ struct Sensitivity {
 // metric's direction.
 double Harm(const train::Metric& metric, double from, double value);
 
+// Whether a value of the metric loses no more of the reference's than the
+// tolerance allows.
+bool WithinTolerance(const Sensitivity& sensitivity, double value);
+
 // The effects of one kind, the most harmful layer first: alone, or what is
 // gained when it is spared.
 std::vector<Effect> Ranked(const Sensitivity& sensitivity, TrialKind kind);

@@ -1,0 +1,12 @@
+#include "experiments/machine_options.h"
+
+#include "nn/runtime.h"
+
+namespace cnn_fp4::experiments {
+
+absl::StatusOr<std::string> StartRuntime(const MachineOptions& options) {
+  nn::InitRuntime(static_cast<int>(options.threads));
+  return nn::ResolveDevice(options.device);
+}
+
+}  // namespace cnn_fp4::experiments
