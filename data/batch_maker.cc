@@ -33,7 +33,6 @@ BatchMaker::BatchMaker(std::shared_ptr<const Dataset> dataset,
       seed_(options.seed),
       size_(dataset->size()),
       batches_per_epoch_(BatchesPerEpoch(size_, spec)),
-      table_(NormalizationTable(spec.mean, spec.stddev)),
       cache_(std::move(dataset), options.cache_bytes) {
   CHECK(Check(spec).ok());
   CHECK(Check(options).ok());
@@ -87,7 +86,8 @@ absl::StatusOr<Batch> BatchMaker::Make(int64_t index) {
                static_cast<uint64_t>(round)});
       placement = DrawCrop(**sample, spec_, &rng);
     }
-    WriteCrop(**sample, placement, crop, table_,
+    WriteCrop(**sample, placement, crop,
+              NormalizationTable(spec_, (*sample)->image),
               &batch.image[i * kChannels * plane], &batch.target[i * plane]);
   }
   return batch;

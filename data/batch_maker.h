@@ -4,7 +4,6 @@
 // The pure function behind Loader: batch index -> batch. Loader adds threads
 // and the queue.
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -36,7 +35,6 @@ class BatchMaker {
   const uint64_t seed_;
   const int64_t size_;
   const int64_t batches_per_epoch_;
-  const std::array<float, 256> table_;
   SampleCache cache_;
   absl::Mutex mutex_;
   // Epochs that are being worked on: two at most times. Under mutex_.

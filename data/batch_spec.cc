@@ -55,6 +55,10 @@ absl::Status Check(const BatchSpec& spec) {
   status.Update(Require(
       spec.stddev >= 1e-4 && spec.stddev <= 1e4, "stddev",
       absl::StrCat("is ", spec.stddev, "; it must be between 1e-4 and 1e4")));
+  status.Update(Require(
+      spec.normalization == "constants" || spec.normalization == "image",
+      "normalization",
+      absl::StrCat("is '", spec.normalization, "'; known: constants, image")));
   return status;
 }
 

@@ -6,6 +6,7 @@
 // shows).
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 
@@ -22,6 +23,7 @@ struct BatchSpec {
   double foreground_probability = 0.0;
   double mean = 0.5;
   double stddev = 0.25;
+  std::string normalization = "constants";
 
   // base/spec.h has the protocol.
   template <typename Self, typename Visitor>
@@ -52,6 +54,12 @@ struct BatchSpec {
           "between 0 and 1.");
     visit("stddev", self.stddev,
           "Each channel is divided by it after the mean was subtracted.");
+    visit("normalization", self.normalization,
+          "constants: mean and stddev are those of the fields; "
+          "//data:describe_dataset shows what they are in a data set. image: "
+          "they are those of all values of each image, and the fields mean "
+          "nothing.",
+          "constants");
   }
 };
 

@@ -6,6 +6,8 @@
 // Exit status 1 and one line when something is wrong with the data, 2 with the
 // flags.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -14,6 +16,7 @@
 #include "base/flag_parser.h"
 #include "base/user_path.h"
 #include "data/dataset_registry.h"
+#include "data/normalize.h"
 
 namespace cnn_fp4::data {
 namespace {
@@ -22,12 +25,19 @@ namespace {
 absl::Status Print(const Dataset& dataset) {
   std::printf("%s\n", dataset.Describe().c_str());
   std::vector<int64_t> pixels(kIgnore + 1);
+  double values = 0, sum = 0, squares = 0;
   int64_t total = 0;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     absl::StatusOr<Sample> sample = dataset.Get(i);
     if (!sample.ok()) return sample.status();
     for (const uint8_t value : sample->mask) ++pixels[value];
     total += static_cast<int64_t>(sample->mask.size());
+    const PixelMoments moments = MomentsOf(sample->image);
+    const auto n = static_cast<double>(sample->image.pixels.size());
+    values += n;
+    sum += n * moments.mean;
+    squares +=
+        n * (moments.stddev * moments.stddev + moments.mean * moments.mean);
   }
   const auto print_share = [&](const std::string& name, int64_t count) {
     std::printf("  %6.2f %%  %s\n",
@@ -38,6 +48,9 @@ absl::Status Print(const Dataset& dataset) {
     print_share(dataset.class_names()[i], pixels[i]);
   }
   if (pixels[kIgnore] > 0) print_share("(ignored)", pixels[kIgnore]);
+  const double mean = sum / values;
+  std::printf("  values of the images, 0 to 1: mean %.4f, stddev %.4f\n", mean,
+              std::sqrt(std::max(squares / values - mean * mean, 0.0)));
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/normalize.h"
 #include "gtest/gtest.h"
 
 namespace cnn_fp4::data {
@@ -198,6 +199,19 @@ TEST(LoaderTest, WithoutAugmentationTheCentreIsCropped) {
   EXPECT_EQ(batch.image[256], static_cast<float>(12 / 255.0));
   EXPECT_EQ(batch.image[512], static_cast<float>(7 / 255.0));
   EXPECT_EQ(batch.image[256 + 15], static_cast<float>(27 / 255.0));
+}
+
+TEST(LoaderTest, CropsAreNormalisedAsTheWholeImageIs) {
+  auto dataset = std::make_shared<FakeDataset>(4);
+  Options options = SmallOptions();
+  options.spec.augment = false;
+  options.spec.normalization = "image";
+  const Batch batch = Take(dataset, options, 1)[0];
+  const Sample sample = *dataset->Get(batch.sample_indices[0]);
+  const std::vector<float> whole = NormalizeImage(sample.image, options.spec);
+  const int plane = sample.image.width * sample.image.height;
+  // (40 - 16) / 2 = 12 from the left, (30 - 16) / 2 = 7 from the top.
+  EXPECT_EQ(batch.image[256], whole[plane + 7 * sample.image.width + 12]);
 }
 
 // A change of the generator or of the order of draws would silently break

@@ -1,6 +1,8 @@
 #include "data/normalize.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -18,9 +20,31 @@ std::array<float, 256> NormalizationTable(double mean, double stddev) {
   return table;
 }
 
-std::vector<float> NormalizeImage(const Image& image, double mean,
-                                  double stddev) {
-  const std::array<float, 256> table = NormalizationTable(mean, stddev);
+PixelMoments MomentsOf(const Image& image) {
+  // Integers: exact, in any order. The squares of 2^47 values fit.
+  uint64_t sum = 0, squares = 0;
+  for (const uint8_t value : image.pixels) {
+    sum += value;
+    squares += uint64_t{value} * value;
+  }
+  const auto n = static_cast<double>(image.pixels.size());
+  const double mean = static_cast<double>(sum) / n;
+  const double variance = static_cast<double>(squares) / n - mean * mean;
+  return {mean / 255.0, std::sqrt(std::max(variance, 0.0)) / 255.0};
+}
+
+std::array<float, 256> NormalizationTable(const BatchSpec& spec,
+                                          const Image& image) {
+  if (spec.normalization == "constants") {
+    return NormalizationTable(spec.mean, spec.stddev);
+  }
+  CHECK_EQ(spec.normalization, "image");
+  const PixelMoments moments = MomentsOf(image);
+  return NormalizationTable(moments.mean, std::max(moments.stddev, 1 / 255.0));
+}
+
+std::vector<float> NormalizeImage(const Image& image, const BatchSpec& spec) {
+  const std::array<float, 256> table = NormalizationTable(spec, image);
   const size_t plane = static_cast<size_t>(image.width) * image.height;
   const size_t channels = image.channels;
   CHECK_EQ(image.pixels.size(), plane * channels);

@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "data/batch_spec.h"
 #include "data/image.h"
 
 namespace cnn_fp4::data {
@@ -15,9 +16,20 @@ namespace cnn_fp4::data {
 // rounded once. `stddev` is not 0.
 std::array<float, 256> NormalizationTable(double mean, double stddev);
 
+// Of all values of all channels of an image, between 0 and 1.
+struct PixelMoments {
+  double mean = 0;
+  double stddev = 0;
+};
+PixelMoments MomentsOf(const Image& image);
+
+// The table for an image as spec.normalization says. An image whose values are
+// (almost) all the same is divided by one step of 8 bits, 1/255.
+std::array<float, 256> NormalizationTable(const BatchSpec& spec,
+                                          const Image& image);
+
 // CHW floats of a HWC image.
-std::vector<float> NormalizeImage(const Image& image, double mean,
-                                  double stddev);
+std::vector<float> NormalizeImage(const Image& image, const BatchSpec& spec);
 
 }  // namespace cnn_fp4::data
 

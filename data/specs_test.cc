@@ -44,6 +44,8 @@ TEST(BatchSpecTest, RefusesByName) {
        "foreground_probability is a part of augmentation"},
       {{"mean=1e9"}, "mean is 1e+09;"},
       {{"stddev=0"}, "stddev is 0;"},
+      {{"normalization=dataset"},
+       "normalization is 'dataset'; known: constants, image"},
   };
   for (const auto& [assignments, message] : cases) {
     EXPECT_THAT(Error<BatchSpec>(assignments), StartsWith(message));

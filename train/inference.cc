@@ -13,8 +13,7 @@
 namespace cnn_fp4::train {
 
 at::Tensor ImageTensor(const data::Image& image, const data::BatchSpec& batch) {
-  std::vector<float> values =
-      data::NormalizeImage(image, batch.mean, batch.stddev);
+  std::vector<float> values = data::NormalizeImage(image, batch);
   return at::from_blob(values.data(),
                        {1, image.channels, image.height, image.width},
                        at::kFloat)
