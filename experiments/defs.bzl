@@ -19,6 +19,7 @@ namespace cnn_fp4::experiments {{
 const char kStudyName[] = "{name}";
 const char kStudyExperiment[] = R"json({config})json";
 const char kStudySeeds[] = "{seeds}";
+const char* const kStudyConditions[] = {{{conditions}nullptr}};
 }}  // namespace cnn_fp4::experiments
 """
 
@@ -120,7 +121,7 @@ def experiment(name, overrides):
         deps = deps,
     )
 
-def study(name, arms, seeds, overrides = {}):
+def study(name, arms, seeds, overrides = {}, conditions = {}):
     """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
 
     Args:
@@ -128,6 +129,8 @@ def study(name, arms, seeds, overrides = {}):
       arms: Its policies; the others are compared with the first one.
       seeds: Its seeds. Each arm is trained once with each.
       overrides: As in experiment(), but for arms and train.seed.
+      conditions: Name -> fields with other values, by path, under which all
+        arms are trained and compared. Empty: the experiment as it is.
     """
     for path in ["arms", "train.seed"]:
         if path in _by_path(overrides):
@@ -137,6 +140,13 @@ def study(name, arms, seeds, overrides = {}):
     _write(
         name = name + "_config_cc",
         content = _PINNED_STUDY_CC.format(
+            conditions = "".join([
+                "\"%s:%s\", " % (condition, ";".join([
+                    "%s=%s" % (path, value)
+                    for path, value in _by_path(fields).items()
+                ]))
+                for condition, fields in conditions.items()
+            ]),
             config = _resolved(name, dict(overrides, arms = arms)),
             name = name,
             seeds = ",".join([str(seed) for seed in seeds]),

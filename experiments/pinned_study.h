@@ -8,6 +8,8 @@ namespace cnn_fp4::experiments {
 extern const char kStudyName[];
 extern const char kStudyExperiment[];  // JSON with every field.
 extern const char kStudySeeds[];       // "1,2,3".
+// "NAME:PATH=VALUE[;PATH=VALUE]...", ended by a null pointer.
+extern const char* const kStudyConditions[];
 
 }  // namespace cnn_fp4::experiments
 

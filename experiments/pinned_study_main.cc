@@ -24,6 +24,13 @@ int Main(int argc, char** argv) {
   const std::vector<std::string> texts = absl::StrSplit(kStudySeeds, ',');
   const absl::StatusOr<std::vector<int64_t>> seeds = ParseSeeds(texts);
   CHECK(seeds.ok()) << kStudyName << ": " << seeds.status();
+  std::vector<std::string> condition_texts;
+  for (const char* const* text = kStudyConditions; *text != nullptr; ++text) {
+    condition_texts.emplace_back(*text);
+  }
+  const absl::StatusOr<std::vector<Condition>> conditions =
+      ParseConditions(condition_texts);
+  CHECK(conditions.ok()) << kStudyName << ": " << conditions.status();
   StudyProgram program;
   program.name = kStudyName;
   program.description = absl::StrCat(
@@ -34,7 +41,7 @@ int Main(int argc, char** argv) {
       "choose\n"
       "where it runs. For another configuration:\n"
       "  bazel run //experiments:study -- --help\n");
-  program.study = {*experiment, *seeds};
+  program.study = {*experiment, *seeds, *conditions};
   return RunStudyProgram(program, argc, argv);
 }
 

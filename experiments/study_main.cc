@@ -13,7 +13,10 @@ int main(int argc, char** argv) {
       "the first one, with confidence intervals over the seeds.\n\n"
       "  bazel run //experiments:study -- --arms=fp16,nvfp4:first=fp32 \\\n"
       "    --seeds=5 --output_dir=my_study\n\n"
-      "The same command continues a study that was stopped or killed.\n";
+      "With --conditions it does so on several data sets, or with nets of "
+      "several\n"
+      "widths. The same command continues a study that was stopped or "
+      "killed.\n";
   program.free = true;
   return cnn_fp4::experiments::RunStudyProgram(program, argc, argv);
 }

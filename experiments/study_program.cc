@@ -18,8 +18,9 @@
 namespace cnn_fp4::experiments {
 namespace {
 
-struct Seeds {
+struct SeedsAndConditions {
   std::vector<std::string> seeds = {"5"};
+  std::vector<std::string> conditions;
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
@@ -28,6 +29,14 @@ struct Seeds {
         "The seeds; every arm is trained once with each. A number alone is how "
         "many: 5 means the seeds 1 to 5. A list names them, as in 3,5,8, and "
         "so does a range: 6..10, or 7..7 for the seed 7 alone.");
+    visit(
+        "conditions", self.conditions,
+        "Fields with other values under which all arms are trained and "
+        "compared, each time as a table of its own: data sets, widths. Each is "
+        "NAME:PATH=VALUE[;PATH=VALUE]..., where PATH is as in --set, or "
+        "data_root; between two stands a comma. Example: "
+        "--conditions='s025:net.model_scale_factor=0.25,"
+        "s050:net.model_scale_factor=0.5'.");
   }
 };
 
@@ -101,7 +110,7 @@ class Main {
     parser_.SetHint(
         [this](const std::string& flag) { return Hint(flag, program_); });
     parser_.AddFields(base::Fields(actions_), "Instead of a study");
-    if (program.free) parser_.AddFields(base::Fields(seeds_), "The study");
+    if (program.free) parser_.AddFields(base::Fields(axes_), "The study");
     parser_.AddFields(base::Fields(where_), "The study");
     parser_.AddFields(
         Without(base::Fields(options_.run), {"output_dir", "resume"}),
@@ -126,9 +135,16 @@ class Main {
     }
     LetEpochsDecide(*parsed, study_.experiment.train);
     if (program_.free) {
-      absl::StatusOr<std::vector<int64_t>> seeds = ParseSeeds(seeds_.seeds);
+      absl::StatusOr<std::vector<int64_t>> seeds = ParseSeeds(axes_.seeds);
       if (!seeds.ok()) return Refuse(seeds.status(), kExitUsage);
       study_.seeds = *std::move(seeds);
+      absl::StatusOr<std::vector<Condition>> conditions =
+          ParseConditions(axes_.conditions);
+      if (!conditions.ok()) return Refuse(conditions.status(), kExitUsage);
+      study_.conditions = *std::move(conditions);
+      for (Condition& condition : study_.conditions) {
+        condition.data_root = base::UserPath(condition.data_root);
+      }
     }
     options_.run.init = base::UserPath(options_.run.init);
     train::TrainSpec& train = study_.experiment.train;
@@ -176,7 +192,7 @@ class Main {
 
   const StudyProgram& program_;
   StudySpec study_;
-  Seeds seeds_;
+  SeedsAndConditions axes_;
   Where where_;
   Actions actions_;
   StudyOptions options_;

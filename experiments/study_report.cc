@@ -1,11 +1,12 @@
 #include "experiments/study_report.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
-#include "absl/algorithm/container.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -13,8 +14,8 @@
 #include "base/atomic_file.h"
 #include "base/json_number.h"
 #include "experiments/numbers_page.h"
+#include "experiments/study_tables.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/statistics.h"
 #include "train/metric.h"
 #include "viz/html_table.h"
 #include "viz/html_text.h"
@@ -28,13 +29,13 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
-constexpr int kDigits = 4;
 constexpr char kLayers[] =
     "Quantisation at the last measured step, as means over the layers in FP4 "
     "and the seeds";
 
 size_t TotalCells(const StudyResult& result) {
-  return result.spec.seeds.size() * result.spec.experiment.arms.size();
+  return result.spec.seeds.size() * result.spec.experiment.arms.size() *
+         std::max<size_t>(1, result.spec.conditions.size());
 }
 
 bool Complete(const StudyResult& result) {
@@ -48,38 +49,38 @@ std::string Completeness(const StudyResult& result) {
       TotalCells(result), " cells are done.");
 }
 
-std::string Title(const train::Metric& metric) {
-  return metric.unit.empty()
-             ? metric.title
-             : absl::StrCat(metric.title, " (", metric.unit, ")");
-}
-
-std::string MeanAndDeviation(const SampleSummary& sample, int digits) {
-  if (!sample.mean.has_value()) return "";
-  std::string text = base::Cell(*sample.mean, digits).text();
-  if (sample.standard_deviation.has_value()) {
-    absl::StrAppend(&text, " ± ",
-                    base::Cell(*sample.standard_deviation, digits).text());
-  }
-  return text;
-}
-
-base::Cell ToCell(const std::optional<double>& value) {
-  return value.has_value() ? base::Cell(*value, kDigits) : base::Cell("");
-}
-
 // Whether there is something to compare with the first arm.
-bool Compares(const StudyStatistics& statistics) {
-  return statistics.arms.size() > 1;
+bool Compares(const StudyResult& result) {
+  return result.spec.experiment.arms.size() > 1;
 }
 
-std::string Machines(const StudyStatistics& statistics) {
+// Where the cells of all sections come from.
+struct Provenance {
+  double train_seconds = 0;
+  std::set<std::string> cpus, devices, git_revisions;
+  std::set<int64_t> threads;
+};
+
+Provenance ProvenanceOf(absl::Span<const StudySection> sections) {
+  Provenance all;
+  for (const auto& [condition, statistics] : sections) {
+    all.train_seconds += statistics.train_seconds;
+    all.cpus.insert(statistics.cpus.begin(), statistics.cpus.end());
+    all.devices.insert(statistics.devices.begin(), statistics.devices.end());
+    all.threads.insert(statistics.threads.begin(), statistics.threads.end());
+    all.git_revisions.insert(statistics.git_revisions.begin(),
+                             statistics.git_revisions.end());
+  }
+  return all;
+}
+
+std::string Machines(const Provenance& provenance) {
   std::string text =
-      absl::StrCat("on ", absl::StrJoin(statistics.cpus, "; "), " (device ",
-                   absl::StrJoin(statistics.devices, ", "));
-  if (!statistics.threads.empty()) {
+      absl::StrCat("on ", absl::StrJoin(provenance.cpus, "; "), " (device ",
+                   absl::StrJoin(provenance.devices, ", "));
+  if (!provenance.threads.empty()) {
     absl::StrAppend(&text, ", threads ",
-                    absl::StrJoin(statistics.threads, ", "));
+                    absl::StrJoin(provenance.threads, ", "));
   }
   return text + ")";
 }
@@ -103,20 +104,25 @@ std::string Method(const StudyResult& result) {
 
 // Paragraphs: what one has to know to read the tables.
 std::vector<std::string> Notes(const StudyResult& result,
-                               const StudyStatistics& statistics) {
+                               absl::Span<const StudySection> sections) {
   std::vector<std::string> notes = {absl::StrCat(
       "Seeds: ", absl::StrJoin(result.spec.seeds, ", "),
       ". Every arm of a seed begins with the same weights and sees the same "
       "batches. Scores are those of the last validation, as mean ± standard "
       "deviation (divisor n - 1) over the seeds.")};
-  if (Compares(statistics)) notes.push_back(Method(result));
+  if (Compares(result)) notes.push_back(Method(result));
+  for (const Condition& condition : result.spec.conditions) {
+    notes.push_back(absl::StrCat("Condition ", condition.name, ": ",
+                                 absl::StrJoin(condition.settings, ", "), "."));
+  }
   if (result.cells.empty()) return notes;
+  const Provenance provenance = ProvenanceOf(sections);
   notes.push_back(absl::StrCat(
       "Training took ",
-      absl::FormatDuration(absl::Trunc(absl::Seconds(statistics.train_seconds),
+      absl::FormatDuration(absl::Trunc(absl::Seconds(provenance.train_seconds),
                                        absl::Seconds(1))),
-      " in all, ", Machines(statistics),
-      ". Git revisions: ", absl::StrJoin(statistics.git_revisions, ", "), "."));
+      " in all, ", Machines(provenance),
+      ". Git revisions: ", absl::StrJoin(provenance.git_revisions, ", "), "."));
   return notes;
 }
 
@@ -185,7 +191,7 @@ Json MetricsJson(const StudyStatistics& statistics) {
 std::string FigureHtml(const StudyResult& result,
                        const StudyStatistics& statistics) {
   const train::Metric* const headline = train::Headline(statistics.metrics);
-  if (headline == nullptr || !Compares(statistics)) return "";
+  if (headline == nullptr || !Compares(result)) return "";
   const size_t index = headline - statistics.metrics.data();
   viz::IntervalPlot plot;
   plot.title = absl::StrCat(Title(*headline), " less that of ",
@@ -215,7 +221,7 @@ std::string FigureHtml(const StudyResult& result,
 }
 
 std::string DifferencesHtml(const StudyStatistics& statistics) {
-  if (!Compares(statistics)) return "";
+  if (statistics.arms.size() < 2) return "";
   return absl::StrCat("<h2>Paired differences to the first arm</h2>\n",
                       viz::HtmlTable(DifferencesTable(statistics)));
 }
@@ -226,133 +232,18 @@ std::string LayersHtml(const StudyStatistics& statistics) {
   return absl::StrCat("<h2>", kLayers, "</h2>\n", viz::HtmlTable(layers));
 }
 
-}  // namespace
-
-StudyStatistics Summarize(const StudyResult& result) {
-  std::vector<ArmRecord> records;
-  for (const FoundRecord& cell : result.cells) records.push_back(cell.record);
-  return Summarize(result.spec.experiment.arms, records);
-}
-
-base::Table ArmsTable(const StudyStatistics& statistics) {
-  std::vector<std::string> columns = {"arm", "cells"};
-  for (const train::Metric& metric : statistics.metrics) {
-    columns.push_back(Title(metric));
-  }
-  columns.push_back("training, s");
-  base::Table table(columns);
-  for (const ArmStatistics& arm : statistics.arms) {
-    std::vector<base::Cell> row = {arm.policy,
-                                   {static_cast<double>(arm.seeds.size()), 0}};
-    for (const MetricStatistics& metric : arm.metrics) {
-      row.push_back(MeanAndDeviation(metric.values, kDigits));
-    }
-    row.push_back(MeanAndDeviation(arm.train_seconds, 1));
-    table.AddRow(std::move(row));
-  }
-  return table;
-}
-
-base::Table DifferencesTable(const StudyStatistics& statistics) {
-  const std::string percent = absl::StrFormat("%g %%", 100 * kConfidence);
-  base::Table table({"metric", "arm", "pairs", "mean", "std. dev.",
-                     percent + " from", percent + " to"});
-  for (size_t m = 0; m < statistics.metrics.size(); ++m) {
-    for (size_t i = 1; i < statistics.arms.size(); ++i) {
-      const PairedDifference& difference =
-          *statistics.arms[i].metrics[m].difference;
-      const std::optional<Interval>& interval = difference.interval;
-      table.AddRow(
-          {Title(statistics.metrics[m]),
-           statistics.arms[i].policy,
-           {static_cast<double>(difference.summary.n), 0},
-           ToCell(difference.summary.mean),
-           ToCell(difference.summary.standard_deviation),
-           interval.has_value() ? ToCell(interval->low) : base::Cell(""),
-           interval.has_value() ? ToCell(interval->high) : base::Cell("")});
-    }
-  }
-  return table;
-}
-
-base::Table LayersTable(const StudyStatistics& statistics) {
-  std::vector<const telemetry::StatInfo*> shown;
-  std::vector<std::string> columns = {"tensors", "arm"};
-  for (const telemetry::StatInfo& info : telemetry::Statistics()) {
-    const bool has =
-        absl::c_any_of(statistics.arms, [&](const ArmStatistics& arm) {
-          return absl::c_any_of(arm.layer_means, [&](const auto& mean) {
-            return absl::StartsWith(mean.first, absl::StrCat(info.key, "/"));
-          });
-        });
-    if (!has) continue;
-    shown.push_back(&info);
-    columns.push_back(info.unit.empty()
-                          ? std::string(info.title)
-                          : absl::StrCat(info.title, ", ", info.unit));
-  }
-  base::Table table(columns);
-  for (const telemetry::TensorKindInfo& kind : telemetry::TensorKinds()) {
-    for (const ArmStatistics& arm : statistics.arms) {
-      std::vector<base::Cell> row = {kind.title, arm.policy};
-      for (const telemetry::StatInfo* const info : shown) {
-        const auto mean =
-            arm.layer_means.find(absl::StrCat(info->key, "/", kind.directory));
-        row.push_back(mean == arm.layer_means.end()
-                          ? base::Cell("")
-                          : base::Cell(*mean->second.mean, 2));
-      }
-      if (absl::c_any_of(
-              absl::MakeSpan(row).subspan(2),
-              [](const base::Cell& cell) { return cell.is_number(); })) {
-        table.AddRow(std::move(row));
-      }
-    }
-  }
-  return table;
-}
-
-std::string StudyJson(const StudyResult& result, const std::string& directory) {
-  const StudyStatistics statistics = Summarize(result);
+Json ArmsJson(const StudyStatistics& statistics) {
   Json arms = Json::array();
   for (const ArmStatistics& arm : statistics.arms) {
     arms.push_back(ArmJson(arm, statistics));
   }
-  Json cells = Json::array();
-  for (const FoundRecord& cell : result.cells) {
-    Json entry = Json::parse(ToJson(cell.record));
-    entry["path"] =
-        fs::path(cell.path).lexically_proximate(directory).generic_string();
-    cells.push_back(std::move(entry));
-  }
-  const Json study = {
-      {"schema_version", kSchemaVersion},
-      {"study", result.name},
-      {"complete", Complete(result)},
-      {"cells_done", result.cells.size()},
-      {"cells_total", TotalCells(result)},
-      {"config", Json::parse(ToJson(result.spec))},
-      {"first_arm", result.spec.experiment.arms[0]},
-      {"confidence", kConfidence},
-      {"metrics", MetricsJson(statistics)},
-      {"arms", std::move(arms)},
-      {"train_seconds", statistics.train_seconds},
-      {"cpus", statistics.cpus},
-      {"devices", statistics.devices},
-      {"threads", statistics.threads},
-      {"git_revisions", statistics.git_revisions},
-      {"method", Method(result)},
-      {"cells", std::move(cells)},
-  };
-  return study.dump(2) + "\n";
+  return arms;
 }
 
-std::string StudyMarkdown(const StudyResult& result) {
-  const StudyStatistics statistics = Summarize(result);
-  std::string text =
-      absl::StrCat("# ", result.name, "\n\n", Completeness(result), "\n\n",
-                   ArmsTable(statistics).ToMarkdown());
-  if (Compares(statistics)) {
+std::string SectionMarkdown(const StudyResult& result,
+                            const StudyStatistics& statistics) {
+  std::string text = ArmsTable(statistics).ToMarkdown();
+  if (Compares(result)) {
     absl::StrAppend(&text, "\nPaired differences to ",
                     result.spec.experiment.arms[0], ":\n\n",
                     DifferencesTable(statistics).ToMarkdown());
@@ -361,24 +252,102 @@ std::string StudyMarkdown(const StudyResult& result) {
       !layers.rows().empty()) {
     absl::StrAppend(&text, "\n", kLayers, ":\n\n", layers.ToMarkdown());
   }
-  absl::StrAppend(&text, "\n", absl::StrJoin(Notes(result, statistics), "\n\n"),
+  return text;
+}
+
+}  // namespace
+
+std::vector<StudySection> Sections(const StudyResult& result) {
+  const std::vector<Condition>& conditions = result.spec.conditions;
+  std::vector<std::vector<ArmRecord>> records(
+      std::max<size_t>(1, conditions.size()));
+  std::map<std::string, size_t> condition_of;  // By digest.
+  for (const Cell& cell : Cells(result.spec)) {
+    condition_of[cell.digest] = cell.condition;
+  }
+  for (const FoundRecord& cell : result.cells) {
+    records[condition_of.at(cell.record.digest)].push_back(cell.record);
+  }
+  std::vector<StudySection> sections;
+  for (size_t i = 0; i < records.size(); ++i) {
+    sections.push_back({conditions.empty() ? "" : conditions[i].name,
+                        Summarize(result.spec.experiment.arms, records[i])});
+  }
+  return sections;
+}
+
+std::string StudyJson(const StudyResult& result, const std::string& directory) {
+  const std::vector<StudySection> sections = Sections(result);
+  const Provenance provenance = ProvenanceOf(sections);
+  Json cells = Json::array();
+  for (const FoundRecord& cell : result.cells) {
+    Json entry = Json::parse(ToJson(cell.record));
+    entry["path"] =
+        fs::path(cell.path).lexically_proximate(directory).generic_string();
+    cells.push_back(std::move(entry));
+  }
+  Json study = {
+      {"schema_version", kSchemaVersion},
+      {"study", result.name},
+      {"complete", Complete(result)},
+      {"cells_done", result.cells.size()},
+      {"cells_total", TotalCells(result)},
+      {"config", Json::parse(ToJson(result.spec))},
+      {"first_arm", result.spec.experiment.arms[0]},
+      {"confidence", kConfidence},
+      {"train_seconds", provenance.train_seconds},
+      {"cpus", provenance.cpus},
+      {"devices", provenance.devices},
+      {"threads", provenance.threads},
+      {"git_revisions", provenance.git_revisions},
+      {"method", Method(result)},
+      {"cells", std::move(cells)},
+  };
+  for (const auto& [condition, statistics] : sections) {
+    if (condition.empty()) {
+      study["metrics"] = MetricsJson(statistics);
+      study["arms"] = ArmsJson(statistics);
+    } else {
+      study["conditions"].push_back({{"name", condition},
+                                     {"metrics", MetricsJson(statistics)},
+                                     {"arms", ArmsJson(statistics)}});
+    }
+  }
+  return study.dump(2) + "\n";
+}
+
+std::string StudyMarkdown(const StudyResult& result) {
+  const std::vector<StudySection> sections = Sections(result);
+  std::string text =
+      absl::StrCat("# ", result.name, "\n\n", Completeness(result), "\n");
+  for (const auto& [condition, statistics] : sections) {
+    if (!condition.empty()) absl::StrAppend(&text, "\n## ", condition, "\n");
+    absl::StrAppend(&text, "\n", SectionMarkdown(result, statistics));
+  }
+  absl::StrAppend(&text, "\n", absl::StrJoin(Notes(result, sections), "\n\n"),
                   "\n");
   return text;
 }
 
 std::string StudyHtml(const StudyResult& result) {
-  const StudyStatistics statistics = Summarize(result);
-  std::string notes;
-  for (const std::string& note : Notes(result, statistics)) {
-    absl::StrAppend(&notes, "<p>", viz::EscapeHtml(note), "</p>\n");
+  const std::vector<StudySection> sections = Sections(result);
+  std::string body;
+  for (const auto& [condition, statistics] : sections) {
+    if (!condition.empty()) {
+      absl::StrAppend(&body, "<h2 class=\"condition\">Condition ",
+                      viz::EscapeHtml(condition), "</h2>\n");
+    }
+    absl::StrAppend(&body, FigureHtml(result, statistics),
+                    DifferencesHtml(statistics), "<h2>Arms</h2>\n",
+                    viz::HtmlTable(ArmsTable(statistics)),
+                    LayersHtml(statistics));
   }
-  return NumbersPage(
-      result.name, Completeness(result),
-      absl::StrCat(FigureHtml(result, statistics), DifferencesHtml(statistics),
-                   "<h2>Arms</h2>\n", viz::HtmlTable(ArmsTable(statistics)),
-                   LayersHtml(statistics),
-                   "<h2>How the numbers came about</h2>\n", notes),
-      ToJson(result.spec));
+  absl::StrAppend(&body, "<h2>How the numbers came about</h2>\n");
+  for (const std::string& note : Notes(result, sections)) {
+    absl::StrAppend(&body, "<p>", viz::EscapeHtml(note), "</p>\n");
+  }
+  return NumbersPage(result.name, Completeness(result), body,
+                     ToJson(result.spec));
 }
 
 absl::Status WriteStudy(const StudyResult& result,

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "base/table.h"
 #include "experiments/study_spec.h"
 #include "experiments/study_statistics.h"
 
@@ -26,22 +25,18 @@ struct StudyResult {
   std::vector<FoundRecord> cells;
 };
 
-// Of the study's cells.
-StudyStatistics Summarize(const StudyResult& result);
+// What is compared with each other: the cells of one condition, or all of them
+// in a study without conditions.
+struct StudySection {
+  std::string condition;  // Its name; empty in a study without conditions.
+  StudyStatistics statistics;
+};
+std::vector<StudySection> Sections(const StudyResult& result);
 
-// One row an arm: number of cells, mean and standard deviation of each metric
-// that tables show, seconds of training a cell.
-base::Table ArmsTable(const StudyStatistics& statistics);
-
-// One row for each metric and each arm but the first; no row for one arm.
-base::Table DifferencesTable(const StudyStatistics& statistics);
-
-// What the layers said of their quantisation at the last measured step: a row
-// for each tensor kind and arm that has it, means over layers and seeds.
-base::Table LayersTable(const StudyStatistics& statistics);
-
-// "schema_version": 1. Paths of the cells are relative to `directory`. Numbers
-// are as in base/json_number.h; what is not known is absent.
+// "schema_version": 1. A study without conditions has its metrics and arms at
+// the top, one with conditions in each of "conditions". Paths of the cells are
+// relative to `directory`. Numbers are as in base/json_number.h; what is not
+// known is absent.
 std::string StudyJson(const StudyResult& result, const std::string& directory);
 std::string StudyMarkdown(const StudyResult& result);
 std::string StudyHtml(const StudyResult& result);

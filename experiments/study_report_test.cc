@@ -83,6 +83,39 @@ TEST(StudyReport, JsonHasStableKeys) {
   EXPECT_EQ(json["cells"][0]["path"], "cells/fp16/arm.json");
 }
 
+TEST(StudyReport, ConditionsAreSectionsOfTheirOwn) {
+  StudyResult result = Worked(0);
+  result.spec.seeds = {1, 2};
+  result.spec.conditions = *ParseConditions(
+      {"narrow:net.model_scale_factor=0.125", "wide:net.model_scale_factor=1"});
+  // Of seed 1 and 2: narrow fp16, nvfp4, wide fp16, nvfp4.
+  const double iou[] = {0.80, 0.79, 0.90, 0.86, 0.82, 0.80, 0.92, 0.86};
+  const std::vector<Cell> cells = Cells(result.spec);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    result.cells.push_back(Found(cells[i], iou[i]));
+  }
+  const std::string text = StudyMarkdown(result);
+  EXPECT_THAT(text, HasSubstr("8 of 8 cells are done."));
+  const size_t wide = text.find("## wide");
+  ASSERT_NE(wide, std::string::npos);
+  EXPECT_LT(text.find("## narrow"), wide);
+  EXPECT_LT(text.find("-0.0150"), wide);
+  EXPECT_THAT(text.substr(wide), HasSubstr("-0.0500"));
+  EXPECT_THAT(text, HasSubstr("Condition wide: net.model_scale_factor=1."));
+  EXPECT_THAT(text, HasSubstr("Training took 1m20s in all"));
+  const auto json = nlohmann::json::parse(StudyJson(result, "/out"));
+  EXPECT_FALSE(json.contains("arms"));
+  EXPECT_EQ(json["cells_total"], 8);
+  ASSERT_EQ(json["conditions"].size(), 2u);
+  EXPECT_EQ(json["conditions"][1]["name"], "wide");
+  EXPECT_NEAR(json["conditions"][1]["arms"][1]["metrics"]["mean_iou"]
+                  ["difference_to_first_arm"]["mean"],
+              -0.05, 1e-12);
+  const std::string page = StudyHtml(result);
+  EXPECT_THAT(page, HasSubstr("Condition narrow"));
+  EXPECT_THAT(page, HasSubstr("Condition wide"));
+}
+
 TEST(StudyReport, WhatIsMissingIsSaidAndAbsent) {
   const StudyResult result = Worked(3);  // Seed 2 has no nvfp4.
   EXPECT_THAT(StudyMarkdown(result),

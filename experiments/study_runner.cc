@@ -14,6 +14,7 @@
 #include "experiments/run_directory.h"
 #include "experiments/runner.h"
 #include "experiments/study_report.h"
+#include "experiments/study_tables.h"
 #include "train/stop_signal.h"
 
 namespace cnn_fp4::experiments {
@@ -120,10 +121,17 @@ std::string StudyRun::TimeLeft() const {
 absl::Status StudyRun::RunCell(const Cell& cell) {
   RunOptions run = options_.run;
   run.output_dir = cells_directory_;
+  const std::vector<Condition>& conditions = result_.spec.conditions;
+  const Condition* const condition =
+      conditions.empty() ? nullptr : &conditions[cell.condition];
+  if (condition != nullptr && !condition->data_root.empty()) {
+    run.read.data_root = condition->data_root;
+  }
   run.resume = NewestRun(fs::path(cells_directory_) / cell.name());
-  const std::string what =
-      absl::StrFormat("cell %d of %d  %s seed %d", result_.cells.size() + 1,
-                      cells_.size(), cell.policy, cell.seed());
+  const std::string what = absl::StrFormat(
+      "cell %d of %d  %s%s seed %d", result_.cells.size() + 1, cells_.size(),
+      condition == nullptr ? "" : condition->name + "  ", cell.policy,
+      cell.seed());
   Say(absl::StrCat(what, run.resume.empty() ? "" : ", continued", TimeLeft()));
   const absl::Time start = absl::Now();
   const absl::StatusOr<RunOutcome> outcome =
@@ -148,10 +156,12 @@ absl::Status StudyRun::RunCell(const Cell& cell) {
 absl::StatusOr<int> StudyRun::Finish() const {
   const int signal = train::StopSignal();
   if (!result_.cells.empty()) {
-    const StudyStatistics statistics = Summarize(result_);
-    absl::PrintF("\n%s", ArmsTable(statistics).ToText());
-    if (statistics.arms.size() > 1) {
-      absl::PrintF("\n%s", DifferencesTable(statistics).ToText());
+    for (const auto& [condition, statistics] : Sections(result_)) {
+      if (!condition.empty()) absl::PrintF("\n%s\n", condition);
+      absl::PrintF("\n%s", ArmsTable(statistics).ToText());
+      if (statistics.arms.size() > 1) {
+        absl::PrintF("\n%s", DifferencesTable(statistics).ToText());
+      }
     }
     absl::PrintF("\nreport: %s/study.html\n", options_.directory);
     std::fflush(stdout);

@@ -21,6 +21,8 @@ StudySpec Miniature(const StudySpec& study) {
   small.experiment = Miniature(study.experiment);
   if (small.experiment.arms.size() > 2) small.experiment.arms.resize(2);
   if (small.seeds.size() > 2) small.seeds.resize(2);
+  // They would undo what makes the experiment small.
+  small.conditions.clear();
   return small;
 }
 

@@ -12,11 +12,15 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/spec.h"
 #include "base/spec_check.h"
 #include "experiments/study_statistics.h"
+#include "glog/logging.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::experiments {
@@ -77,6 +81,90 @@ absl::Status CheckSeeds(absl::Span<const int64_t> seeds) {
   return status;
 }
 
+constexpr absl::string_view kDataRoot = "data_root";
+
+absl::StatusOr<Condition> ParseCondition(absl::string_view text) {
+  const auto error = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("conditions: '", text, "' ", what));
+  };
+  const std::pair<absl::string_view, absl::string_view> sides =
+      absl::StrSplit(text, absl::MaxSplits(':', 1));
+  Condition condition;
+  condition.name = std::string(sides.first);
+  if (condition.name.empty() || sides.second.empty() ||
+      !absl::c_all_of(condition.name, [](unsigned char c) {
+        return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == '-';
+      })) {
+    return error(
+        "is not NAME:PATH=VALUE[;PATH=VALUE]..., as in "
+        "s050:net.model_scale_factor=0.5");
+  }
+  for (const absl::string_view setting : absl::StrSplit(sides.second, ';')) {
+    const std::pair<absl::string_view, absl::string_view> assignment =
+        absl::StrSplit(setting, absl::MaxSplits('=', 1));
+    if (assignment.first == "arms" || assignment.first == "train.seed") {
+      return error(absl::StrCat("sets ", assignment.first,
+                                ", which every condition of a study shares"));
+    }
+    if (assignment.first == kDataRoot) {
+      condition.data_root = std::string(assignment.second);
+    } else {
+      condition.settings.emplace_back(setting);
+    }
+  }
+  return condition;
+}
+
+// Whether the settings are fields of the experiment is Check's to say.
+absl::StatusOr<ExperimentSpec> Under(const Condition& condition,
+                                     ExperimentSpec spec) {
+  const std::vector<base::SpecField> fields = base::Fields(spec);
+  for (const std::string& setting : condition.settings) {
+    const absl::StatusOr<std::string> path = base::SetByPath(fields, setting);
+    if (!path.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "conditions: ", condition.name, ": ", path.status().message()));
+    }
+  }
+  return spec;
+}
+
+// The experiments whose arms are compared with each other, one a condition.
+absl::StatusOr<std::vector<ExperimentSpec>> Experiments(
+    const StudySpec& study) {
+  if (study.conditions.empty()) return std::vector{study.experiment};
+  std::vector<ExperimentSpec> experiments;
+  for (const Condition& condition : study.conditions) {
+    absl::StatusOr<ExperimentSpec> spec = Under(condition, study.experiment);
+    if (!spec.ok()) return spec.status();
+    experiments.push_back(*std::move(spec));
+  }
+  return experiments;
+}
+
+absl::Status CheckConditions(const StudySpec& study,
+                             absl::Span<const ExperimentSpec> experiments) {
+  std::map<std::string, std::string> by_digest;
+  std::set<std::string> names;
+  for (size_t i = 0; i < study.conditions.size(); ++i) {
+    const std::string& name = study.conditions[i].name;
+    if (!names.insert(name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("conditions: the name ", name, " is there twice"));
+    }
+    const auto [same, inserted] =
+        by_digest.emplace(Digest(experiments[i]), name);
+    if (!inserted) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "conditions: ", name, " is the same experiment as ", same->second,
+          "; data_root alone makes no difference, so two folders want two "
+          "studies"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 void AddRecord(const fs::path& path, FoundRecords& found) {
   std::ifstream file(path);
   std::ostringstream text;
@@ -124,19 +212,43 @@ absl::Status Check(const StudySpec& study) {
   if (absl::Status status = CheckSeeds(study.seeds); !status.ok()) {
     return status;
   }
-  ExperimentSpec spec = study.experiment;
-  for (const int64_t seed : study.seeds) {
-    spec.train.seed = seed;
-    if (absl::Status status = Check(spec); !status.ok()) return status;
+  absl::StatusOr<std::vector<ExperimentSpec>> experiments = Experiments(study);
+  if (!experiments.ok()) return experiments.status();
+  for (size_t i = 0; i < experiments->size(); ++i) {
+    ExperimentSpec& spec = (*experiments)[i];
+    for (const int64_t seed : study.seeds) {
+      spec.train.seed = seed;
+      const absl::Status status = Check(spec);
+      if (status.ok()) continue;
+      if (study.conditions.empty()) return status;
+      return absl::Status(status.code(),
+                          absl::StrCat("conditions: ", study.conditions[i].name,
+                                       ": ", status.message()));
+    }
   }
-  return absl::OkStatus();
+  return CheckConditions(study, *experiments);
+}
+
+absl::StatusOr<std::vector<Condition>> ParseConditions(
+    absl::Span<const std::string> texts) {
+  std::vector<Condition> conditions;
+  for (const std::string& text : texts) {
+    absl::StatusOr<Condition> condition = ParseCondition(text);
+    if (!condition.ok()) return condition.status();
+    conditions.push_back(*std::move(condition));
+  }
+  return conditions;
 }
 
 std::string ToJson(const StudySpec& study) {
   json experiment = json::parse(base::ToJson(study.experiment));
   experiment["train"].erase("seed");
-  return json{{"experiment", std::move(experiment)}, {"seeds", study.seeds}}
-      .dump(2);
+  json text = {{"experiment", std::move(experiment)}, {"seeds", study.seeds}};
+  for (const Condition& condition : study.conditions) {
+    text["conditions"].push_back(
+        {{"name", condition.name}, {"settings", condition.settings}});
+  }
+  return text.dump(2);
 }
 
 std::string Cell::name() const {
@@ -145,17 +257,23 @@ std::string Cell::name() const {
 
 std::vector<Cell> Cells(const StudySpec& study) {
   const std::vector<std::string> keys = ArmKeys(study.experiment);
+  const absl::StatusOr<std::vector<ExperimentSpec>> experiments =
+      Experiments(study);
+  CHECK(experiments.ok()) << experiments.status();
   std::vector<Cell> cells;
   for (const int64_t seed : study.seeds) {
-    for (size_t i = 0; i < keys.size(); ++i) {
-      Cell cell;
-      cell.arm = keys[i];
-      cell.policy = study.experiment.arms[i];
-      cell.spec = study.experiment;
-      cell.spec.arms = {cell.policy};
-      cell.spec.train.seed = seed;
-      cell.digest = Digest(cell.spec);
-      cells.push_back(std::move(cell));
+    for (size_t condition = 0; condition < experiments->size(); ++condition) {
+      for (size_t i = 0; i < keys.size(); ++i) {
+        Cell cell;
+        cell.arm = keys[i];
+        cell.policy = study.experiment.arms[i];
+        cell.spec = (*experiments)[condition];
+        cell.spec.arms = {cell.policy};
+        cell.spec.train.seed = seed;
+        cell.digest = Digest(cell.spec);
+        cell.condition = condition;
+        cells.push_back(std::move(cell));
+      }
     }
   }
   return cells;
@@ -192,14 +310,15 @@ bool IsOf(const ArmRecord& record, const Cell& cell) {
 
 std::vector<FoundRecord> ChooseRecords(absl::Span<const Cell> cells,
                                        absl::Span<const FoundRecord> records) {
-  std::map<int64_t, std::map<Machine, Share>> shares;
+  // By seed and condition.
+  std::map<std::pair<int64_t, size_t>, std::map<Machine, Share>> shares;
   std::vector<std::map<Machine, const FoundRecord*>> by_cell(cells.size());
   for (size_t i = 0; i < cells.size(); ++i) {
     for (const FoundRecord& found : records) {
       if (!IsOf(found.record, cells[i])) continue;
       const Machine machine = MachineOf(found.record);
       if (!by_cell[i].emplace(machine, &found).second) continue;
-      Share& share = shares[cells[i].seed()][machine];
+      Share& share = shares[{cells[i].seed(), cells[i].condition}][machine];
       share.first_arm |= cells[i].arm == cells[0].arm;
       ++share.cells;
     }
@@ -207,7 +326,8 @@ std::vector<FoundRecord> ChooseRecords(absl::Span<const Cell> cells,
   std::vector<FoundRecord> chosen;
   for (size_t i = 0; i < cells.size(); ++i) {
     if (by_cell[i].empty()) continue;
-    const std::map<Machine, Share>& share = shares[cells[i].seed()];
+    const std::map<Machine, Share>& share =
+        shares[{cells[i].seed(), cells[i].condition}];
     const auto best =
         std::max_element(by_cell[i].begin(), by_cell[i].end(),
                          [&](const auto& a, const auto& b) {

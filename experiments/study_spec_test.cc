@@ -115,6 +115,71 @@ TEST(StudySpec, ThereIsASeedAndNoneTwice) {
               HasSubstr("seeds must not be empty"));
 }
 
+std::vector<Condition> Conditions(const std::vector<std::string>& texts) {
+  const auto conditions = ParseConditions(texts);
+  EXPECT_TRUE(conditions.ok()) << conditions.status();
+  return *conditions;
+}
+
+TEST(Conditions, AreNamesAndFieldsOfTheExperiment) {
+  const std::vector<Condition> conditions =
+      Conditions({"narrow:net.model_scale_factor=0.125",
+                  "screw:data.dataset=mvtec;data.category=screw;data_root=/d"});
+  ASSERT_EQ(conditions.size(), 2u);
+  EXPECT_EQ(conditions[0].name, "narrow");
+  EXPECT_THAT(conditions[0].settings,
+              ElementsAre("net.model_scale_factor=0.125"));
+  EXPECT_EQ(conditions[0].data_root, "");
+  EXPECT_THAT(conditions[1].settings,
+              ElementsAre("data.dataset=mvtec", "data.category=screw"));
+  EXPECT_EQ(conditions[1].data_root, "/d");
+}
+
+TEST(Conditions, EachHasItsCellsWithinASeed) {
+  StudySpec study = Study();
+  study.conditions = Conditions(
+      {"narrow:net.model_scale_factor=0.125", "short:train.steps=7"});
+  ASSERT_TRUE(Check(study).ok()) << Check(study);
+  std::vector<std::string> order;
+  for (const Cell& cell : Cells(study)) {
+    order.push_back(absl::StrCat(
+        cell.seed(), " ", cell.condition, " ", cell.arm.substr(0, 4), " ",
+        cell.spec.net.model_scale_factor, " ", cell.spec.train.steps));
+    EXPECT_EQ(cell.digest, Digest(cell.spec));
+  }
+  EXPECT_THAT(order, ElementsAre("4 0 fp16 0.125 120", "4 0 nvfp 0.125 120",
+                                 "4 1 fp16 0.25 7", "4 1 nvfp 0.25 7",
+                                 "2 0 fp16 0.125 120", "2 0 nvfp 0.125 120",
+                                 "2 1 fp16 0.25 7", "2 1 nvfp 0.25 7"));
+  const auto json = nlohmann::json::parse(ToJson(study));
+  EXPECT_EQ(json["conditions"][1].dump(),
+            "{\"name\":\"short\",\"settings\":[\"train.steps=7\"]}");
+  EXPECT_FALSE(nlohmann::json::parse(ToJson(Study())).contains("conditions"));
+}
+
+TEST(Conditions, MistakesAreNamed) {
+  const auto parse_error = [](const std::string& text) {
+    return std::string(ParseConditions({text}).status().message());
+  };
+  EXPECT_THAT(parse_error("narrow"), HasSubstr("is not NAME:PATH=VALUE"));
+  EXPECT_THAT(parse_error("a b:train.steps=3"), HasSubstr("is not NAME:"));
+  EXPECT_THAT(parse_error("a:train.seed=3"), HasSubstr("sets train.seed"));
+  EXPECT_THAT(parse_error("a:arms=fp16"), HasSubstr("sets arms"));
+  const auto error = [](const std::vector<std::string>& texts) {
+    StudySpec study = Study();
+    study.conditions = Conditions(texts);
+    return std::string(Check(study).message());
+  };
+  EXPECT_THAT(error({"a:train.stops=3"}), HasSubstr("conditions: a: "));
+  EXPECT_THAT(error({"a:train.steps=3", "b:train.steps=-3"}),
+              HasSubstr("conditions: b: steps"));
+  EXPECT_THAT(error({"a:train.steps=3", "a:train.steps=4"}),
+              HasSubstr("the name a is there twice"));
+  EXPECT_THAT(
+      error({"a:train.steps=3;data_root=/a", "b:train.steps=3;data_root=/b"}),
+      HasSubstr("b is the same experiment as a"));
+}
+
 FoundRecord Found(const Cell& cell, const std::string& cpu,
                   const std::string& path) {
   ArmRecord record = FinishedRecord(cell);

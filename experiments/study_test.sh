@@ -59,6 +59,15 @@ numbers "${work}/elsewhere" | cmp -s - "${work}/expected" || fail "--done"
 [[ -z "$(find "${work}/elsewhere" -name arm.json)" ]] ||
   fail "a cell of --done was trained again"
 
+# Conditions are sections, and what is done is not trained again.
+run "${work}/conditions" --done="${work}/whole" \
+  --conditions='same:train.steps=8,short:train.steps=4' || fail "--conditions"
+grep -q '^8 of 8 cells are done' "${work}/conditions/study.md" ||
+  fail "--conditions: not all cells are done"
+grep -q '^## short' "${work}/conditions/study.md" || fail "no section"
+[[ "$(find "${work}/conditions" -name arm.json | wc -l)" == 4 ]] ||
+  fail "--conditions: trained others than the four new cells"
+
 # A range names one seed, which a number alone cannot.
 "${study}" --arms=fp32 --seeds=7..7 --print_config |
   tr -d ' \n' | grep -qF '"seeds":[7]' || fail "--seeds=7..7"
@@ -66,6 +75,10 @@ numbers "${work}/elsewhere" | cmp -s - "${work}/expected" || fail "--done"
 expect_refused "--seeds has 1 twice" "${study}" --seeds=1,1
 expect_refused "'7..' is no seed" "${study}" --seeds=7..
 expect_refused "'x' is no seed" "${study}" --seeds=x
+expect_refused "--conditions: 'x' is not NAME:PATH=VALUE" \
+  "${study}" --conditions=x
+expect_refused "--conditions: a: there is no field 'train.stops'" \
+  "${study}" --conditions=a:train.stops=3
 expect_refused "unknown policy 'fp3'" "${study}" --arms=fp16,fp3
 expect_refused "a study has --arms" "${study}" --models=fp16
 expect_refused "are pinned" "${pinned}" --arms=fp16
