@@ -94,12 +94,15 @@ grep -qF "\"init_checksum\": \"${checksum}\"" "${work}"/study/study.json ||
 mkdir -p "${work}"/{torch/nn,safetensors}
 cat >"${work}/torch/nn/__init__.py" <<'END'
 class Module:
+    def add_module(self, name, module):
+        setattr(self, name, module)
+
     def state_dict(self, path=""):
         tensors = {}
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 tensors.update(value.state_dict(path + name + "."))
-            else:
+            elif value is not None:
                 tensors[path + name] = value
         return tensors
 
