@@ -113,12 +113,19 @@ class TrainArmTest : public ::testing::TestWithParam<std::string> {
     return options;
   }
 
-  absl::StatusOr<ArmResult> Train(const TestNet& test, ArmOptions options,
+  absl::StatusOr<ArmResult> Train(const TestNet& test,
+                                  const ArmOptions& options,
                                   Recorder::Numbers* numbers) {
+    return Train(test, options, numbers, *CreateTask(TaskSpec()));
+  }
+
+  absl::StatusOr<ArmResult> Train(const TestNet& test, ArmOptions options,
+                                  Recorder::Numbers* numbers,
+                                  const Task& task) {
     options.loss_scaling = test.loss_scaling;
     telemetry::Run run(std::make_unique<Recorder>(numbers));
-    auto result = TrainArm(*CreateTask(TaskSpec()), *test.net, *test.context,
-                           datasets_, options, base::ProgressMode::kOff, run);
+    auto result = TrainArm(task, *test.net, *test.context, datasets_, options,
+                           base::ProgressMode::kOff, run);
     EXPECT_TRUE(run.Finish(0).ok());
     return result;
   }
