@@ -6,7 +6,6 @@
 #include "nn/layers/quantize.h"
 #include "nn/models/models.h"
 #include "nn/net.h"
-#include "nn/precision/policy.h"
 
 namespace cnn_fp4::experiments {
 
@@ -19,7 +18,7 @@ absl::StatusOr<ArmNet> MakeArmNet(const std::string& arm,
       nn::CreateNet(spec, num_classes, seed);
   if (!net.ok()) return net.status();
   ArmNet made{*std::move(net), std::make_shared<nn::QuantContext>(),
-              policy->base().loss_scaling, 0};
+              policy->loss_scaling(), 0};
   absl::Status status = nn::Quantize(*made.net, *policy, made.context);
   if (!status.ok()) return status;
   made.net->to(torch::Device(device));

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "nn/models/net_spec.h"
+#include "nn/precision/policy.h"
 
 namespace cnn_fp4::nn {
 class Net;
@@ -21,7 +22,7 @@ namespace cnn_fp4::experiments {
 struct ArmNet {
   std::shared_ptr<nn::Net> net;
   std::shared_ptr<nn::QuantContext> context;
-  bool loss_scaling = false;  // Whether the policy scales the loss.
+  nn::LossScaling loss_scaling = nn::LossScaling::kOff;  // The policy's.
   int64_t num_parameters = 0;
 };
 

@@ -143,6 +143,39 @@ STUDIES = {
         ],
         "seeds": [1, 2, 3, 4, 5],
     },
+    # Which formats of the gradients need scaling, and which scaling is enough?
+    # A power of two for each layer changes nothing where a recipe has a tensor
+    # scale (NVFP4) or block scales that are powers of two (MXFP4).
+    "grad_scaling_s025": {
+        "arms": [
+            "fp16",
+            "fp16:loss_scaling=off",
+            "nvfp4",
+            "nvfp4_all:*/dgrad_dy=nvfp4+sr+scaled:*/wgrad_dy=nvfp4+sr+rht+scaled:first=bf16",
+            "mxfp4_sr",
+            "mxfp4_sr:*/dgrad_dy=mxfp4+sr+scaled:*/wgrad_dy=mxfp4+sr+scaled:first=bf16",
+            "nvfp4_1level",
+            "nvfp4_1level:loss_scaling=static",
+            "nvfp4_1level:loss_scaling=dynamic",
+            "nvfp4_1level_scaled",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
+    # Scales that are learnt (LSQ for weights, PACT for activations) against
+    # those from amax and powers of two.
+    "scale_learning_s025": {
+        "arms": [
+            "fp16",
+            "nvfp4_forward",
+            "nvfp4_seed:first=bf16",
+            "nvfp4_forward_all:*/fprop_w=nvfp4+lsq:first=bf16",
+            "nvfp4_forward_all:*/fprop_x=nvfp4+pact:first=bf16",
+            "nvfp4_forward_all:*/fprop_w=nvfp4+lsq:*/fprop_x=nvfp4+pact:first=bf16",
+            "per_tensor_forward",
+            "per_tensor_forward:*/fprop_w=fp4_per_tensor+lsq:*/fprop_x=fp4_per_tensor+pact:first=bf16",
+        ],
+        "seeds": [1, 2, 3, 4, 5],
+    },
     # Does it matter that GroupNorm stays in full precision?
     "groupnorm_s025": {
         "arms": [
@@ -152,6 +185,15 @@ STUDIES = {
             "nvfp4:*/x=mxfp4",
         ],
         "seeds": [1, 2, 3, 4, 5],
+    },
+    # Does the loss grow with the net's width, as arXiv:2605.27616 saw?
+    "width_s0125_to_s100": {
+        "arms": ["fp16", "nvfp4", "nvfp4_all"],
+        "conditions": {
+            scale: {"net.model_scale_factor": factor}
+            for scale, factor in _SCALES.items()
+        },
+        "seeds": [1, 2, 3],
     },
     # What does each part of a recipe for training fully in FP4 cost or gain?
     "recipe_ablation_s025": {

@@ -28,7 +28,10 @@ std::string ListPolicies() {
       "An arm is NAME[:PATTERN[/OPERAND]=FORMAT]..., where NAME is one of the\n"
       "policies below. For example, nvfp4_all:first=bf16 has the first layer "
       "in\n"
-      "BF16, and nvfp4:*/x=fp16 the input of every GroupNorm in FP16.\n";
+      "BF16, nvfp4:*/x=fp16 the input of every GroupNorm in FP16, and\n"
+      "nvfp4_1level:loss_scaling=static the loss multiplied by one number.\n"
+      "nvfp4_forward_all:*/fprop_w=nvfp4+lsq:*/fprop_x=nvfp4+pact learns the\n"
+      "weights' scales and where the activations are clipped.\n";
   for (const nn::NamedPolicy& policy : nn::Policies()) {
     absl::StrAppend(&text, "\n", policy.name);
     absl::StrAppend(&text, "\n  ", policy.what, "\n");
@@ -40,7 +43,7 @@ std::string ListPolicies() {
       AppendFormats("output layer", policy.output, &text);
     }
     absl::StrAppend(
-        &text, "  loss scaling: ", policy.loss_scaling ? "yes" : "no", "\n");
+        &text, "  loss scaling: ", nn::ToString(policy.loss_scaling), "\n");
   }
   return text;
 }

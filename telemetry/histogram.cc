@@ -21,7 +21,9 @@ constexpr std::pair<HistogramOf, absl::string_view> kKeys[] = {
 };
 
 int64_t FirstExponent(TensorKind kind) {
-  return kind == TensorKind::kGradients ? -40 : -24;
+  return kind == TensorKind::kGradients || kind == TensorKind::kOutputGradients
+             ? -40
+             : -24;
 }
 
 int64_t Clamped(int64_t bin) { return std::clamp<int64_t>(bin, 0, kBins - 1); }

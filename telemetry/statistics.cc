@@ -17,6 +17,8 @@ constexpr TensorKindInfo kTensorKinds[] = {
     {TensorKind::kActivations, "activations", "activations",
      "activations (inputs of the convolutions)"},
     {TensorKind::kGradients, "gradients", "gradients", "weight gradients"},
+    {TensorKind::kOutputGradients, "output_gradients", "output_gradients",
+     "output gradients (dy of dgrad, times the loss scale)"},
 };
 
 constexpr StatInfo kStatistics[] = {
@@ -56,6 +58,10 @@ constexpr StatInfo kStatistics[] = {
      StatScale::kLinear},
     {StatId::kNonfinite, "nonfinite", "NaN and Inf", "values",
      "How many values are not finite.", StatScale::kLinear},
+    {StatId::kLearnedScale, "learned_scale", "Learnt scale", "",
+     "Of weights, the mean over the filters of the scale that is trained with "
+     "them (LSQ); of activations, the value at which they are clipped (PACT).",
+     StatScale::kLog},
 };
 
 // Info() takes the line at the value of the enum.

@@ -28,6 +28,7 @@ enum class TensorKind {
   kWeightsDequantized,
   kActivations,
   kGradients,
+  kOutputGradients,
 };
 
 struct TensorKindInfo {
@@ -61,6 +62,7 @@ enum class StatId {
   kCodesUsed,
   kEntropyBits,
   kNonfinite,
+  kLearnedScale,
 };
 
 struct StatInfo {

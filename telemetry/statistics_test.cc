@@ -18,7 +18,8 @@ TEST(StatisticsTest, KeysInOrderOfDisplay) {
   }
   EXPECT_EQ(keys,
             "mean std kurtosis amax sqnr_db sqnr_centered_db "
-            "underflow_pct saturation_pct codes_used entropy_bits nonfinite ");
+            "underflow_pct saturation_pct codes_used entropy_bits nonfinite "
+            "learned_scale ");
 }
 
 TEST(StatisticsTest, DirectoriesAndFilesOfTheTensorKinds) {
@@ -29,7 +30,7 @@ TEST(StatisticsTest, DirectoriesAndFilesOfTheTensorKinds) {
   EXPECT_EQ(paths,
             "weights/prequantize:weights weights/quantized:weights "
             "weights/dequantized:weights activations:activations "
-            "gradients:gradients ");
+            "gradients:gradients output_gradients:output_gradients ");
 }
 
 TEST(StatisticsTest, WordsFindTheirEnum) {

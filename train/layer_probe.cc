@@ -2,7 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -97,7 +100,7 @@ LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context)
     : context_(context) {
   for (nn::NamedLayer& layer : nn::QuantLayers(net)) {
     if (layer.info.role == nn::LayerRole::kOutput) continue;
-    names_.insert(layer.info.name);
+    by_name_[layer.info.name] = layer.layer;
     layers_.push_back(std::move(layer));
   }
 }
@@ -105,6 +108,7 @@ LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context)
 void LayerProbe::Begin(int64_t step) {
   step_ = step;
   measured_.clear();
+  backward_.clear();
   status_ = absl::OkStatus();
   watching_.emplace(context_, static_cast<nn::GemmObserver&>(*this));
 }
@@ -112,13 +116,18 @@ void LayerProbe::Begin(int64_t step) {
 void LayerProbe::OnOperand(const nn::GemmSite& site, const at::Tensor& source,
                            const nn::GemmOperand& /*operand*/,
                            const nn::QuantizedOperand* taken_apart) {
-  if (names_.count(site.layer) == 0) return;
+  if (by_name_.count(site.layer) == 0) return;
   if (site.operand == nn::Operand::kFpropX) {
     status_.Update(
         Measure(TensorKind::kActivations, site.layer, source, taken_apart));
   } else if (site.operand == nn::Operand::kFpropW) {
     status_.Update(Measure(TensorKind::kWeightsPrequantize, site.layer, source,
                            taken_apart));
+  } else if (site.operand == nn::Operand::kDgradDy) {
+    std::vector<telemetry::Payload> before = std::exchange(measured_, {});
+    status_.Update(
+        Measure(TensorKind::kOutputGradients, site.layer, source, taken_apart));
+    backward_.push_back(std::exchange(measured_, std::move(before)));
   }
 }
 
@@ -167,6 +176,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   };
   if (kind != TensorKind::kWeightsPrequantize) {
     AddDistortion(pipeline->distortion, centered, &stats);
+    AddLearnedScale(kind, layer, &stats);
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
     codes_and_scales(kind);
@@ -178,6 +188,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
   AddValues(pipeline->encoded, &encoded);
   AddDistortion(pipeline->distortion, centered, &encoded);
+  AddLearnedScale(kind, layer, &encoded);
   measured_.push_back(std::move(encoded));
   codes_and_scales(TensorKind::kWeightsQuantized);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};
@@ -187,6 +198,19 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   measured_.push_back(std::move(dequantized));
   exponents(TensorKind::kWeightsDequantized, pipeline->dequantized);
   return absl::OkStatus();
+}
+
+void LayerProbe::AddLearnedScale(TensorKind kind, const std::string& layer,
+                                 LayerStats* out) const {
+  const nn::LearnedScales& learned = by_name_.at(layer)->learned_scales();
+  const at::Tensor& parameter = kind == TensorKind::kWeightsPrequantize
+                                    ? learned.weight_scale
+                                    : learned.x_clip;
+  const bool has = kind == TensorKind::kWeightsPrequantize ||
+                   kind == TensorKind::kActivations;
+  if (!has || !parameter.defined()) return;
+  out->values.emplace_back(StatId::kLearnedScale,
+                           parameter.detach().mean().item<double>());
 }
 
 absl::Status LayerProbe::MeasureGradient(const nn::NamedLayer& layer) {
@@ -210,6 +234,9 @@ absl::Status LayerProbe::MeasureGradient(const nn::NamedLayer& layer) {
 
 absl::StatusOr<std::vector<telemetry::Payload>> LayerProbe::End() {
   watching_.reset();
+  for (auto layer = backward_.rbegin(); layer != backward_.rend(); ++layer) {
+    std::move(layer->begin(), layer->end(), std::back_inserter(measured_));
+  }
   for (const nn::NamedLayer& layer : layers_) {
     status_.Update(MeasureGradient(layer));
   }

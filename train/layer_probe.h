@@ -2,13 +2,15 @@
 #define TRAIN_LAYER_PROBE_H_
 
 // Measures every layer but the output layer during one training step: weights
-// before, in and after quantisation, the activations that enter it, and the
-// gradient of its weights.
+// before, in and after quantisation, the activations that enter it, the
+// gradient of its outputs and that of its weights.
 //
-// Weights and activations are the operands that the forward pass multiplied, as
-// an observer sees them. The gradient of a weight is no operand of any GEMM:
-// its FP4 statistics say what quantising it would do, with the recipe and the
-// blocks of the layer's weight.
+// Weights, activations and the gradient of the outputs are the operands that
+// fprop and dgrad multiplied, as an observer sees them: dy is still times the
+// loss scale. The first layer has no dgrad, nor has one in FP32 throughout,
+// which LibTorch computes by itself. The gradient of a weight is no operand of
+// any GEMM: its FP4 statistics say what quantising it would do, with the recipe
+// and the blocks of the layer's weight.
 //
 //   LayerProbe probe(net, context);
 //   probe.Begin(step);
@@ -16,8 +18,8 @@
 //   for (telemetry::Payload& measured : *probe.End()) run.Log({measured, arm});
 
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -57,14 +59,19 @@ class LayerProbe : private nn::GemmObserver {
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
   absl::Status MeasureGradient(const nn::NamedLayer& layer);
+  // One number for the parameters of a tensor whose scale is learnt.
+  void AddLearnedScale(telemetry::TensorKind kind, const std::string& layer,
+                       telemetry::LayerStats* out) const;
 
   nn::QuantContext& context_;
   std::vector<nn::NamedLayer> layers_;  // All but the output layer.
-  std::set<std::string> names_;
+  std::map<std::string, const nn::QuantLayer*> by_name_;
   int64_t step_ = 0;
   std::optional<nn::ObserverScope> watching_;
   absl::Status status_;
   std::vector<telemetry::Payload> measured_;
+  // Of dgrad, layer by layer from the end of the net.
+  std::vector<std::vector<telemetry::Payload>> backward_;
 };
 
 }  // namespace cnn_fp4::train

@@ -208,7 +208,10 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineInTheOrderOfTheNet) {
   }
   EXPECT_EQ(measured.size(), telemetry::TensorKinds().size());
   for (const auto& [tensor, order] : measured) {
-    EXPECT_EQ(order, LayerNames(test)) << telemetry::Info(tensor).directory;
+    std::vector<std::string> names = LayerNames(test);
+    // Nobody needs the gradient of the images.
+    if (tensor == TensorKind::kOutputGradients) names.erase(names.begin());
+    EXPECT_EQ(order, names) << telemetry::Info(tensor).directory;
   }
 }
 
@@ -226,11 +229,45 @@ TEST(LayerProbe, APlainPolicyHasValuesAndNoCodes) {
     EXPECT_EQ(numbers.count("std/weights/prequantize/enc1.conv1"), 1u);
     EXPECT_EQ(numbers.count("std/activations/dec1.conv2"), 1u);
     EXPECT_EQ(numbers.count("std/gradients/dec4.up"), 1u);
+    EXPECT_EQ(numbers.count("std/output_gradients/dec4.up"),
+              policy == "fp16" ? 1u : 0u);
     for (const auto& [key, value] : numbers) {
       EXPECT_EQ(key.find("sqnr_db"), std::string::npos) << key;
       EXPECT_TRUE(std::isfinite(value)) << key;
     }
   }
+}
+
+TEST(LayerProbe, GradientsOfTheOutputsAreWhatDgradMultiplied) {
+  // They are small: without a tensor scale nothing is left of those that the
+  // last layer multiplies, and the others have nothing to multiply.
+  const Numbers one = ByKey(Probe(MakeTestNet("nvfp4_1level")));
+  EXPECT_EQ(one.at("underflow_pct/output_gradients/dec1.conv2"), 100);
+  EXPECT_EQ(one.at("codes_used/output_gradients/dec1.conv2"), 1);
+  EXPECT_EQ(one.at("amax/output_gradients/dec1.conv1"), 0);
+  const Numbers two = ByKey(Probe(MakeTestNet("nvfp4_1level_scaled")));
+  EXPECT_EQ(two.at("amax/output_gradients/dec1.conv2"),
+            one.at("amax/output_gradients/dec1.conv2"));
+  for (const char* const layer : {"enc1.conv2", "dec1.up", "dec1.conv2"}) {
+    const std::string name = absl::StrCat("/output_gradients/", layer);
+    EXPECT_GT(two.at("amax" + name), 0) << layer;
+    EXPECT_LT(two.at("underflow_pct" + name), 50) << layer;
+    EXPECT_EQ(two.at("codes_used" + name), 15) << layer;
+  }
+}
+
+TEST(LayerProbe, ScalesThatAreLearntAreRecorded) {
+  const TestNet test = MakeTestNet(
+      "nvfp4_forward_all:enc2.conv2/fprop_w=nvfp4+lsq:"
+      "enc2.conv2/fprop_x=nvfp4+pact");
+  const Numbers numbers = ByKey(Probe(test));
+  const auto parameters = test.net->named_parameters();
+  EXPECT_EQ(numbers.at("learned_scale/weights/quantized/enc2.conv2"),
+            parameters["enc2.conv2.w_scale"].mean().item<double>());
+  EXPECT_EQ(numbers.at("learned_scale/activations/enc2.conv2"),
+            parameters["enc2.conv2.x_clip"].item<double>());
+  EXPECT_EQ(numbers.count("learned_scale/gradients/enc2.conv2"), 0u);
+  EXPECT_EQ(numbers.count("learned_scale/activations/enc1.conv2"), 0u);
 }
 
 TEST(LayerProbe, FollowsThePolicyOfEachLayer) {

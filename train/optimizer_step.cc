@@ -21,10 +21,15 @@ void SetLearningRate(double rate, torch::optim::Optimizer& optimizer) {
   for (auto& group : optimizer.param_groups()) group.options().set_lr(rate);
 }
 
-GradScalerOptions ScalerOptions(const TrainSpec& spec, bool enabled) {
+GradScalerOptions ScalerOptions(const TrainSpec& spec,
+                                nn::LossScaling loss_scaling) {
   GradScalerOptions options;
-  options.enabled = enabled;
+  options.enabled = loss_scaling != nn::LossScaling::kOff;
   options.initial_scale = spec.initial_loss_scale;
+  if (loss_scaling == nn::LossScaling::kStatic) {
+    options.growth_factor = options.backoff_factor = 1.0;
+    return options;
+  }
   options.growth_factor = spec.loss_scale_growth_factor;
   options.backoff_factor = spec.loss_scale_backoff_factor;
   options.growth_interval = spec.loss_scale_growth_interval;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "nn/precision/policy.h"
 #include "train/grad_scaler.h"
 #include "train/train_spec.h"
 
@@ -25,7 +26,9 @@ std::unique_ptr<torch::optim::Optimizer> MakeAdam(const torch::nn::Module& net,
 
 void SetLearningRate(double rate, torch::optim::Optimizer& optimizer);
 
-GradScalerOptions ScalerOptions(const TrainSpec& spec, bool enabled);
+// A static loss scale is spec.initial_loss_scale in every step.
+GradScalerOptions ScalerOptions(const TrainSpec& spec,
+                                nn::LossScaling loss_scaling);
 
 // Divides the gradients by `loss_scale` and, if max_norm > 0, scales them down
 // to that joint norm. Returns their norm before clipping: NaN or Inf if any

@@ -5,7 +5,6 @@
 #include "glog/logging.h"
 #include "nn/layers/quantize.h"
 #include "nn/models/models.h"
-#include "nn/precision/policy.h"
 
 namespace cnn_fp4::train {
 
@@ -17,7 +16,7 @@ TestNet MakeTestNet(const std::string& text, const TestNetOptions& options) {
   const absl::StatusOr<nn::Policy> policy = nn::Policy::Parse(text);
   CHECK(policy.ok()) << policy.status();
   TestNet result{*std::move(net), std::make_shared<nn::QuantContext>(),
-                 policy->base().loss_scaling};
+                 policy->loss_scaling()};
   const absl::Status status =
       nn::Quantize(*result.net, *policy, result.context);
   CHECK(status.ok()) << status;

@@ -9,13 +9,14 @@
 
 #include "nn/gemm/quant_context.h"
 #include "nn/net.h"
+#include "nn/precision/policy.h"
 
 namespace cnn_fp4::train {
 
 struct TestNet {
   std::shared_ptr<nn::Net> net;
   std::shared_ptr<nn::QuantContext> context;
-  bool loss_scaling = false;  // The policy's.
+  nn::LossScaling loss_scaling = nn::LossScaling::kOff;  // The policy's.
 };
 
 struct TestNetOptions {

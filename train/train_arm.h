@@ -18,6 +18,7 @@
 #include "base/progress.h"
 #include "data/batch_spec.h"
 #include "data/dataset.h"
+#include "nn/precision/policy.h"
 #include "telemetry/run.h"
 #include "train/layer_means.h"
 #include "train/metric.h"
@@ -35,8 +36,8 @@ class Task;
 struct ArmOptions {
   // The arm's key, in records, messages and checkpoints: "nvfp4".
   std::string arm;
-  // Whether the arm's policy scales the loss.
-  bool loss_scaling = false;
+  // The arm's policy's.
+  nn::LossScaling loss_scaling = nn::LossScaling::kOff;
   TrainSpec train;
   data::BatchSpec batch;
   // The trainer sets seed and start_batch.

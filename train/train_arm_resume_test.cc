@@ -70,13 +70,16 @@ TEST_P(TrainArmTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
       at::equal(third.net->parameters()[0], second.net->parameters()[0]));
 }
 
-// Every policy, and one that draws random bits in the backward pass.
+// Every policy, one that draws random bits in the backward pass, and one that
+// trains its scales.
 std::vector<std::string> TestedPolicies() {
   std::vector<std::string> policies;
   for (const nn::NamedPolicy& policy : nn::Policies()) {
     policies.push_back(policy.name);
   }
   policies.push_back("nvfp4:first=bf16:*/dgrad_dy=nvfp4+sr");
+  policies.push_back(
+      "nvfp4_forward_all:*/fprop_w=nvfp4+lsq:*/fprop_x=nvfp4+pact");
   return policies;
 }
 

@@ -126,6 +126,21 @@ TEST_F(TrainArmTest, GradientsThatOverflowFp16AreSkippedAndTheScaleComesDown) {
   EXPECT_LT(numbers.at({24, "train/loss_scale"}), 1e12);
 }
 
+TEST_F(TrainArmTest, AStaticLossScaleStaysWhatItIs) {
+  ArmOptions options = Options("");
+  options.train.initial_loss_scale = 512;
+  options.train.loss_scale_growth_interval = 1;
+  Recorder::Numbers scaled, plain;
+  ASSERT_TRUE(
+      Train(MakeNet("fp32:loss_scaling=static"), options, &scaled).ok());
+  ASSERT_TRUE(Train(MakeNet("fp32"), options, &plain).ok());
+  EXPECT_EQ(scaled.at({kSteps, "train/loss_scale"}), 512);
+  EXPECT_EQ(plain.at({kSteps, "train/loss_scale"}), 1);
+  // A power of two in FP32 changes nothing.
+  EXPECT_EQ(scaled.at({kSteps, "train/loss"}),
+            plain.at({kSteps, "train/loss"}));
+}
+
 TEST_F(TrainArmTest, GradientsThatStayBadStopTheArm) {
   ArmOptions options = Options("");
   options.train.initial_loss_scale = 1e30;

@@ -71,7 +71,7 @@ struct TrainSpec {
           "it; 0 turns this off.");
     visit("initial_loss_scale", self.initial_loss_scale,
           "Loss scale of the first step, in arms whose policy scales the "
-          "loss.");
+          "loss; of every step, where it does so with loss_scaling=static.");
     visit("loss_scale_growth_factor", self.loss_scale_growth_factor,
           "The loss scale is multiplied by it after loss_scale_growth_interval "
           "steps without an overflow.");

@@ -101,10 +101,31 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
       weight, input_channels == geometry.transposed ? 1 : 2, recipe);
 }
 
+at::Tensor PowerOfTwoScale(const at::Tensor& tensor) {
+  const auto [smallest, largest] = at::aminmax(tensor.detach());
+  // amax = mantissa * 2^exponent, 0.5 <= mantissa < 1; 2688 = 0.65625 * 2^12.
+  const auto [mantissa, exponent] =
+      at::frexp(at::maximum(largest, smallest.neg()));
+  const at::Tensor k =
+      (12 - exponent - (mantissa > 0.65625).to(at::kInt)).clamp(-126, 126);
+  // By its bits: torch's powers may be off by one unit in the last place.
+  return (k + 127).bitwise_left_shift(23).to(at::kInt).view(at::kFloat);
+}
+
 absl::StatusOr<GemmOperand> QuantizeOnGrid(
-    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const at::Tensor& tensor, const OperandFormat& format,
     const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
+  const quant::Recipe& recipe = *format.recipe();
+  if (format.scaled && tensor.numel() > 0) {
+    OperandFormat plain = format;
+    plain.scaled = false;
+    const at::Tensor power = PowerOfTwoScale(tensor);
+    absl::StatusOr<GemmOperand> made = QuantizeOnGrid(
+        tensor.detach() * power, plain, grid, options, taken_apart);
+    if (made.ok()) made->scale = made->scale / power;
+    return made;
+  }
   if (tensor.is_cuda() && taken_apart == nullptr &&
       quant::FindDeviceQuantizer(quant::Device::kCuda) != nullptr) {
     return QuantizeOnDevice(tensor, recipe, grid, options);
@@ -143,7 +164,7 @@ absl::StatusOr<GemmOperand> MakeGemmOperand(
   const absl::StatusOr<quant::BlockGrid> grid =
       OperandGrid(tensor.sizes(), operand, geometry, format);
   if (!grid.ok()) return grid.status();
-  return QuantizeOnGrid(tensor, *format.recipe(), *grid, options, taken_apart);
+  return QuantizeOnGrid(tensor, format, *grid, options, taken_apart);
 }
 
 absl::StatusOr<QuantizedOperand> QuantizeOperandTensor(

@@ -46,7 +46,8 @@ struct GemmOperand {
 // A quantised operand, taken apart: for those who look at what was multiplied.
 struct QuantizedOperand {
   // The source in the order of the packed elements, on the CPU: as it was, or,
-  // for operands of wgrad, windows or a matrix.
+  // for operands of wgrad, windows or a matrix; of a scaled format multiplied
+  // by PowerOfTwoScale.
   at::Tensor source;
   quant::PackedTensor packed;
 };
@@ -61,15 +62,24 @@ absl::StatusOr<quant::BlockGrid> OperandGrid(absl::Span<const int64_t> shape,
                                              const ConvGeometry& geometry,
                                              const OperandFormat& format);
 
-// `tensor` (FP32, any device), taken as dense and row-major, with the blocks of
-// `grid`: what the operands of all three GEMMs are made by. With `taken_apart`
-// the quantised operand is returned there, too, from the same one quantisation.
-// A CUDA tensor is quantised where it lies, without a copy to the host, where
+// 2^k (FP32, 0-d, device of `tensor`) by which a scaled operand is multiplied
+// before it is quantised: the one that brings the amax of `tensor` (FP32, with
+// elements) into (1344, 2688]. 2688 = 6 * 448 is the largest value of NVFP4
+// without a tensor scale. -126 <= k <= 126. Any power of two for a tensor of
+// zeros or one that is not finite. Nothing waits for a device.
+at::Tensor PowerOfTwoScale(const at::Tensor& tensor);
+
+// `tensor` (FP32, any device), taken as dense and row-major, in the recipe of
+// `format` with the blocks of `grid`: what the operands of all three GEMMs are
+// made by. With `taken_apart` the quantised operand is returned there, too,
+// from the same one quantisation: the multiplied one, where the format is
+// scaled. A CUDA tensor is quantised where it lies, without a copy to the host,
+// where
 // //quant/cuda is linked and nothing is taken apart, else on the CPU.
 // Errors: the quantiser's. On a device a NaN or an infinity is none: it
 // propagates.
 absl::StatusOr<GemmOperand> QuantizeOnGrid(
-    const at::Tensor& tensor, const quant::Recipe& recipe,
+    const at::Tensor& tensor, const OperandFormat& format,
     const quant::BlockGrid& grid, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart);
 

@@ -112,14 +112,14 @@ at::Tensor PaddedToBlocks(const at::Tensor& matrix,
 // own, quantised as it lies.
 absl::StatusOr<GemmOperand> QuantizeRows(
     const at::Tensor& rows, int64_t length, OperandForm form,
-    const quant::Recipe& recipe, const quant::QuantizeOptions& options,
+    const OperandFormat& format, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
   const int64_t size = rows.numel();
   const absl::StatusOr<quant::BlockGrid> grid = quant::BlockGrid::Along(
-      {length == 0 ? 0 : size / length, length}, 1, recipe);
+      {length == 0 ? 0 : size / length, length}, 1, *format.recipe());
   if (!grid.ok()) return grid.status();
   absl::StatusOr<GemmOperand> made =
-      QuantizeOnGrid(rows, recipe, *grid, options, taken_apart);
+      QuantizeOnGrid(rows, format, *grid, options, taken_apart);
   if (made.ok()) made->form = form;
   return made;
 }
@@ -169,19 +169,19 @@ absl::StatusOr<GemmOperand> MakeWgradOperand(
   const bool unfolded = IsUnfolded(operand, plan.geometry);
   if (unfolded && plan.unfolded == OperandForm::kWindows) {
     return QuantizeRows(Windows(source, plan), plan.positions[1],
-                        OperandForm::kWindows, *recipe, options, taken_apart);
+                        OperandForm::kWindows, format, options, taken_apart);
   }
   const bool im2col = unfolded && plan.unfolded == OperandForm::kMatrix;
   const int64_t positions = plan.positions[0] * plan.positions[1];
   if (!im2col && BlocksFit(*recipe, positions)) {
-    return QuantizeRows(source, positions, OperandForm::kTensor, *recipe,
+    return QuantizeRows(source, positions, OperandForm::kTensor, format,
                         options, taken_apart);
   }
   const at::Tensor rows =
       im2col ? Im2col(source, plan) : source.transpose(0, 1).flatten(1);
   const at::Tensor matrix = PaddedToBlocks(rows, *recipe);
   absl::StatusOr<GemmOperand> made =
-      QuantizeRows(matrix, matrix.size(1), OperandForm::kMatrix, *recipe,
+      QuantizeRows(matrix, matrix.size(1), OperandForm::kMatrix, format,
                    options, taken_apart);
   if (!made.ok() || plan.unfolded == OperandForm::kMatrix) return made;
   made->values = made->values.narrow(1, 0, rows.size(1))

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nn/gemm/conv_gemms.h"
@@ -47,7 +48,8 @@ std::vector<Case> Cases() {
                   {"mxfp4+sr", "mxfp4"},
                   {"nvfp4+sr", "mxfp4"},
                   {"pow2_1x16", "pow2_1x16+sr"},
-                  {"nvfp4_1level", "nvfp4_four_over_six"}};
+                  {"nvfp4_1level", "nvfp4_four_over_six"},
+                  {"nvfp4_1level+sr+scaled", "nvfp4_1level+scaled"}};
   for (const auto& r : kRecipes) {
     const bool x_sr = r.x == "pow2_1x16+sr";
     const auto add = [&](const std::string& name, const ConvGeometry& g,
@@ -81,10 +83,11 @@ std::vector<Case> Cases() {
   return cases;
 }
 
-OperandFormat Format(const std::string& recipe) {
-  const auto found = quant::FindRecipe(recipe);
+OperandFormat Format(absl::string_view text) {
+  const bool scaled = absl::ConsumeSuffix(&text, "+scaled");
+  const auto found = quant::FindRecipe(text);
   EXPECT_TRUE(found.ok()) << found.status();
-  return {*found, Blocking::kReductionAxis};
+  return {*found, Blocking::kReductionAxis, scaled};
 }
 
 struct Tensors {
@@ -118,8 +121,19 @@ struct Expected {
   float scale;
 };
 
-Expected ByReference(const at::Tensor& rows, const quant::Recipe& recipe,
+// A scaled operand: of these tensors, whose amax is between 1 and 8, times a
+// power of two with amax in (1344, 2688].
+Expected ByReference(const at::Tensor& source, const OperandFormat& format,
                      const quant::QuantizeOptions& options) {
+  const quant::Recipe& recipe = *format.recipe();
+  float power = 1;
+  if (format.scaled) {
+    const double amax = source.abs().max().item<double>();
+    power = amax > 5.25 ? 256 : amax > 2.625 ? 512 : 1024;
+    EXPECT_GT(amax * power, 1344);
+    EXPECT_LE(amax * power, 2688);
+  }
+  const at::Tensor rows = source * power;
   const int64_t block = recipe.block_cols, k = rows.size(1);
   const at::Tensor padded =
       at::constant_pad_nd(rows, {0, (block - k % block) % block}).contiguous();
@@ -131,6 +145,7 @@ Expected ByReference(const at::Tensor& rows, const quant::Recipe& recipe,
   if (recipe.tensor_scale == quant::TensorScale::kPerTensor) {
     expected.scale = made->packed.tensor_scales[0];
   }
+  expected.scale /= power;
   return expected;
 }
 
@@ -209,12 +224,12 @@ TEST(WgradOperand, IsTheReferenceQuantisersIm2colMatrix) {
       Expected expected;
       if (as_it_lies) {
         expected =
-            ByReference(source.reshape({-1, p * q}), recipe, Options(operand));
+            ByReference(source.reshape({-1, p * q}), format, Options(operand));
         expected.rows =
             expected.rows.view(source.sizes()).transpose(0, 1).flatten(1);
       } else {
         expected =
-            ByReference(Rows(c, source, unfolded), recipe, Options(operand));
+            ByReference(Rows(c, source, unfolded), format, Options(operand));
       }
       EXPECT_EQ(with->scale.item<float>(), expected.scale);
       const at::Tensor exact = expected.rows.narrow(1, 0, k);
@@ -282,7 +297,7 @@ TEST(WgradOperand, PlainOperandsAndThoseOfFpropStayAsTheyAre) {
     const auto made = MakeWgradOperand(dy, Operand::kWgradDy, *plan, nvfp4);
     ASSERT_TRUE(made.ok()) << made.status();
     const Expected expected =
-        ByReference(dy.transpose(0, 1).flatten(1), *nvfp4.recipe(), {});
+        ByReference(dy.transpose(0, 1).flatten(1), nvfp4, {});
     EXPECT_TRUE(at::equal(made->values.transpose(0, 1).flatten(1),
                           expected.rows.narrow(1, 0, 54)));
   }

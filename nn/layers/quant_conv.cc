@@ -5,6 +5,8 @@
 #include <ostream>
 #include <variant>
 
+#include "nn/layers/learned_scale.h"
+
 namespace cnn_fp4::nn {
 namespace {
 
@@ -93,13 +95,50 @@ void QuantLayer::SetPrecision(const std::string& name,
   TORCH_CHECK(context != nullptr, "layer ", name, ": no context");
   spec_ = std::make_shared<ConvSpec>(
       ConvSpec{name, spec_->geometry, precision, std::move(context)});
+  learned_ = {};
+  if (precision.fprop_w.learned) {
+    learned_.weight_scale = Parameter(
+        "w_scale",
+        NumWeightScales(kernel(), spec_->geometry, precision.fprop_w));
+  }
+  if (precision.fprop_x.learned) learned_.x_clip = Parameter("x_clip", 1);
 }
 
 at::Tensor QuantLayer::Convolve(const at::Tensor& x, const at::Tensor& weight,
                                 const at::Tensor& bias) const {
   TORCH_CHECK(x.dim() == 4, "layer ", spec_->layer,
               ": the input must be [N, C, H, W], not ", x.sizes());
-  return QuantConvolution(x, weight, bias, spec_);
+  if (learned_.weight_scale.defined()) {
+    InitializeWeightScale(weight, spec_->geometry, learned_.weight_scale);
+  }
+  if (learned_.x_clip.defined()) InitializeClip(x, learned_.x_clip);
+  return QuantConvolution(x, weight, bias, spec_, learned_);
+}
+
+namespace {
+
+at::Tensor ParameterOf(torch::nn::Module& module, const std::string& name,
+                       int64_t size) {
+  auto parameters = module.named_parameters(/*recurse=*/false);
+  if (const at::Tensor* const known = parameters.find(name)) {
+    if (known->numel() == size) return *known;
+    // Of a format with another number of scales: as if it were new.
+    const torch::NoGradGuard no_grad;
+    known->set_data(at::zeros({size}, known->options()));
+    return *known;
+  }
+  return module.register_parameter(name, torch::zeros({size}));
+}
+
+}  // namespace
+
+at::Tensor QuantConv2dImpl::Parameter(const std::string& name, int64_t size) {
+  return ParameterOf(*this, name, size);
+}
+
+at::Tensor QuantConvTranspose2dImpl::Parameter(const std::string& name,
+                                               int64_t size) {
+  return ParameterOf(*this, name, size);
 }
 
 QuantConv2dImpl::QuantConv2dImpl(const torch::nn::Conv2dOptions& options)

@@ -33,8 +33,14 @@ class QuantLayer {
 
   // Name, precision and context are Quantize's; the name is empty before.
   const ConvSpec& spec() const { return *spec_; }
+  // A format whose scale is learnt gives the module a parameter, "w_scale" or
+  // "x_clip", which the first forward pass sets. It stays when another
+  // precision has no use for it.
   void SetPrecision(const std::string& name, const ConvPrecision& precision,
                     std::shared_ptr<const QuantContext> context);
+
+  // Undefined where nothing is learnt.
+  const LearnedScales& learned_scales() const { return learned_; }
 
   // OIHW, or IOHW if transposed.
   virtual const at::Tensor& kernel() const = 0;
@@ -46,8 +52,12 @@ class QuantLayer {
   at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight,
                       const at::Tensor& bias) const;
 
+  // The module's parameter of this name, of this many zeros if it is new.
+  virtual at::Tensor Parameter(const std::string& name, int64_t size) = 0;
+
  private:
   std::shared_ptr<const ConvSpec> spec_;
+  LearnedScales learned_;
 };
 
 class QuantConv2dImpl : public torch::nn::ConvNdImpl<2, QuantConv2dImpl>,
@@ -67,6 +77,9 @@ class QuantConv2dImpl : public torch::nn::ConvNdImpl<2, QuantConv2dImpl>,
   const at::Tensor& kernel() const override { return weight; }
   LayerInfo Describe() const override;
   void pretty_print(std::ostream& stream) const override;
+
+ private:
+  at::Tensor Parameter(const std::string& name, int64_t size) override;
 };
 TORCH_MODULE(QuantConv2d);
 
@@ -86,6 +99,9 @@ class QuantConvTranspose2dImpl
   const at::Tensor& kernel() const override { return weight; }
   LayerInfo Describe() const override;
   void pretty_print(std::ostream& stream) const override;
+
+ private:
+  at::Tensor Parameter(const std::string& name, int64_t size) override;
 };
 TORCH_MODULE(QuantConvTranspose2d);
 

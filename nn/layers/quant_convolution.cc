@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "base/fnv1a.h"
 #include "nn/gemm/wgrad_operand.h"
+#include "nn/layers/learned_scale.h"
 
 namespace cnn_fp4::nn {
 namespace {
@@ -47,10 +48,34 @@ quant::QuantizeOptions Options(const ConvSpec& spec, Operand operand,
   return options;
 }
 
-// `plan`: of operands of wgrad, else null.
+// What an operand needs beside its source and format: those of wgrad a plan,
+// those whose scale is learnt the parameter.
+struct OperandNeeds {
+  const WgradPlan* plan = nullptr;
+  at::Tensor learned = {};
+};
+
+absl::StatusOr<GemmOperand> Quantize(
+    const ConvSpec& spec, Operand operand, const at::Tensor& source,
+    const OperandFormat& format, const OperandNeeds& needs,
+    std::optional<QuantizedOperand>* taken_apart) {
+  if (format.learned) {
+    return operand == Operand::kFpropW
+               ? QuantizeWithScale(source, needs.learned, spec.geometry, format,
+                                   taken_apart)
+               : QuantizeClipped(source, needs.learned, spec.geometry, format,
+                                 taken_apart);
+  }
+  const quant::QuantizeOptions options = Options(spec, operand, format);
+  return needs.plan == nullptr ? MakeGemmOperand(source, operand, spec.geometry,
+                                                 format, options, taken_apart)
+                               : MakeWgradOperand(source, operand, *needs.plan,
+                                                  format, options, taken_apart);
+}
+
 GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
                         const at::Tensor& source, const OperandFormat& format,
-                        const WgradPlan* plan = nullptr) {
+                        const OperandNeeds& needs = {}) {
   const std::vector<GemmObserver*>& observers = spec.context->observers;
   const GemmSite site = {spec.layer, operand, format};
   for (GemmObserver* const observer : observers) {
@@ -59,12 +84,8 @@ GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
   std::optional<QuantizedOperand> taken_apart;
   std::optional<QuantizedOperand>* const apart =
       observers.empty() ? nullptr : &taken_apart;
-  const quant::QuantizeOptions options = Options(spec, operand, format);
   absl::StatusOr<GemmOperand> made =
-      plan == nullptr
-          ? MakeGemmOperand(source, operand, spec.geometry, format, options,
-                            apart)
-          : MakeWgradOperand(source, operand, *plan, format, options, apart);
+      Quantize(spec, operand, source, format, needs, apart);
   TORCH_CHECK(made.ok(), "layer ", spec.layer, ", operand ",
               OperandName(operand), ": ", made.status().message());
   for (GemmObserver* const observer : observers) {
@@ -80,18 +101,31 @@ class ConvolutionFunction
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias,
-                            const std::shared_ptr<const ConvSpec>& spec) {
+                            const std::shared_ptr<const ConvSpec>& spec,
+                            const std::optional<at::Tensor>& weight_scale,
+                            const std::optional<at::Tensor>& x_clip) {
     const ConvPrecision& precision = spec->precision;
     const GemmOperand qx =
-        MakeOperand(*spec, Operand::kFpropX, x, precision.fprop_x);
+        MakeOperand(*spec, Operand::kFpropX, x, precision.fprop_x,
+                    {nullptr, x_clip.value_or(at::Tensor())});
     const GemmOperand qw =
-        MakeOperand(*spec, Operand::kFpropW, weight, precision.fprop_w);
+        MakeOperand(*spec, Operand::kFpropW, weight, precision.fprop_w,
+                    {nullptr, weight_scale.value_or(at::Tensor())});
 
     // The backward pass gets the operands of fprop, or the source where it
-    // quantises anew.
-    ctx->save_for_backward({precision.wgrad_x ? x : qx.values,
-                            precision.dgrad_w ? weight : qw.values, qx.scale,
-                            qw.scale});
+    // quantises anew, or where a scale is learnt, both.
+    variable_list saved = {precision.wgrad_x ? x : qx.values,
+                           precision.dgrad_w ? weight : qw.values, qx.scale,
+                           qw.scale};
+    if (x_clip) {
+      saved.insert(saved.end(), {x, *x_clip});
+    }
+    if (weight_scale) {
+      saved.insert(saved.end(), {weight, *weight_scale, qw.values});
+    }
+    ctx->save_for_backward(std::move(saved));
+    ctx->saved_data["has_x_clip"] = x_clip.has_value();
+    ctx->saved_data["has_weight_scale"] = weight_scale.has_value();
     ctx->saved_data["spec"] =
         c10::IValue::make_capsule(c10::make_intrusive<SpecHolder>(spec));
     ctx->saved_data["has_bias"] = bias.has_value();
@@ -114,8 +148,21 @@ class ConvolutionFunction
     const GemmOperand w = {saved[1], saved[3]};
     const at::Tensor& dy = gradients[0];
 
-    at::Tensor dx, dw, db;
-    if (ctx->needs_input_grad(0)) {
+    at::Tensor dx, dw, db, dscale, dclip;
+    size_t next = 4;
+    at::Tensor source_x, x_clip, source_w, weight_scale, fprop_w;
+    if (ctx->saved_data["has_x_clip"].toBool()) {
+      source_x = saved[next++];
+      x_clip = saved[next++];
+    }
+    if (ctx->saved_data["has_weight_scale"].toBool()) {
+      source_w = saved[next++];
+      weight_scale = saved[next++];
+      fprop_w = saved[next++];
+    }
+    // The gradient of a clipping value is made of dx, which the first layer
+    // needs for nothing else.
+    if (ctx->needs_input_grad(0) || x_clip.defined()) {
       const GemmOperand a =
           MakeOperand(spec, Operand::kDgradDy, dy, precision.dgrad_dy);
       const GemmOperand b = precision.dgrad_w
@@ -124,6 +171,11 @@ class ConvolutionFunction
                                 : w;
       dx =
           RoundTo(gemms.Dgrad(a, b, x.values, spec.geometry), precision.result);
+      if (x_clip.defined()) {
+        ClipGradients clipped = BackwardClipped(source_x, x_clip, dx);
+        dx = std::move(clipped.x);
+        dclip = std::move(clipped.clip);
+      }
     }
     if (ctx->needs_input_grad(1)) {
       const absl::StatusOr<WgradPlan> plan = PlanWgrad(
@@ -131,20 +183,36 @@ class ConvolutionFunction
           spec.geometry, precision.wgrad_dy, precision.Get(Operand::kWgradX));
       TORCH_CHECK(plan.ok(), "layer ", spec.layer, ": ",
                   plan.status().message());
-      const GemmOperand a =
-          MakeOperand(spec, Operand::kWgradDy, dy, precision.wgrad_dy, &*plan);
-      const GemmOperand b = precision.wgrad_x
-                                ? MakeOperand(spec, Operand::kWgradX, x.values,
-                                              *precision.wgrad_x, &*plan)
-                                : x;
+      const GemmOperand a = MakeOperand(spec, Operand::kWgradDy, dy,
+                                        precision.wgrad_dy, {&*plan});
+      const GemmOperand b =
+          precision.wgrad_x
+              ? MakeOperand(spec, Operand::kWgradX, Clipped(x.values, x_clip),
+                            *precision.wgrad_x, {&*plan})
+              : x;
       dw =
           RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);
+      if (weight_scale.defined()) {
+        WeightGradients learned =
+            BackwardWithScale(source_w, weight_scale, {fprop_w, saved[3]},
+                              spec.geometry, precision.fprop_w, dw);
+        dw = std::move(learned.weight);
+        dscale = std::move(learned.scale);
+      }
     }
     // Autograd counts an absent bias among the inputs no more than the spec.
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) {
       db = dy.sum(at::IntArrayRef({0, 2, 3}));
     }
-    return {dx, dw, db, at::Tensor()};
+    return {dx, dw, db, at::Tensor(), dscale, dclip};
+  }
+
+ private:
+  // What wgrad sees of x where the forward pass clipped it.
+  static at::Tensor Clipped(const at::Tensor& x, const at::Tensor& x_clip) {
+    if (!x_clip.defined()) return x;
+    const auto alpha = x_clip.item<float>();
+    return x.clamp(-alpha, alpha);
   }
 };
 
@@ -157,6 +225,10 @@ at::Tensor AutocastConvolution(const at::Tensor& x, const at::Tensor& weight,
   at::Tensor y = PlainConvolution(x, weight, bias, g);
   at::autocast::set_autocast_enabled(at::kCUDA, was_enabled);
   return y.to(at::kFloat);
+}
+
+std::optional<at::Tensor> IfDefined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
 }
 
 // What a convolution that LibTorch computes by itself shows of its forward
@@ -173,8 +245,13 @@ void ShowForward(const ConvSpec& spec, const at::Tensor& x,
 
 at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias,
-                            const std::shared_ptr<const ConvSpec>& spec) {
+                            const std::shared_ptr<const ConvSpec>& spec,
+                            const LearnedScales& learned) {
   const ConvPrecision& precision = spec->precision;
+  TORCH_CHECK(precision.fprop_w.learned == learned.weight_scale.defined() &&
+                  precision.fprop_x.learned == learned.x_clip.defined(),
+              "layer ", spec->layer,
+              ": the learnt parameters are not those of its formats");
   if (precision.full_precision()) {
     ShowForward(*spec, x, weight);
     return PlainConvolution(x, weight, bias, spec->geometry);
@@ -183,9 +260,9 @@ at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
     ShowForward(*spec, x, weight);
     return AutocastConvolution(x, weight, bias, spec->geometry);
   }
-  return ConvolutionFunction::apply(
-      x, weight,
-      bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, spec);
+  return ConvolutionFunction::apply(x, weight, IfDefined(bias), spec,
+                                    IfDefined(learned.weight_scale),
+                                    IfDefined(learned.x_clip));
 }
 
 }  // namespace cnn_fp4::nn

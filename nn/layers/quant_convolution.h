@@ -53,9 +53,16 @@ struct ConvSpec {
 // c10::Error that names the layer, the operand and the index when an FP4
 // operand made of x or w is not finite. A dy that is not finite propagates: the
 // block that holds it becomes NaN, and the trainer skips the step.
+// `learned`: the parameters of formats whose scale is learnt, else undefined;
+// nn/layers/learned_scale.h has what their gradients are.
+struct LearnedScales {
+  at::Tensor weight_scale;  // [1] or [Cout]
+  at::Tensor x_clip;        // [1]
+};
 at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias,
-                            const std::shared_ptr<const ConvSpec>& spec);
+                            const std::shared_ptr<const ConvSpec>& spec,
+                            const LearnedScales& learned = {});
 
 }  // namespace cnn_fp4::nn
 

@@ -145,7 +145,9 @@ std::string ToString(const OperandFormat& format) {
   if (recipe == nullptr) {
     return std::string(ToString(std::get<PlainFormat>(format.format)));
   }
-  return absl::StrCat(quant::ToString(*recipe), " ", ToString(format.blocking));
+  return absl::StrCat(quant::ToString(*recipe), " ", ToString(format.blocking),
+                      format.scaled ? ", scaled by a power of two" : "",
+                      format.learned ? ", scale learnt" : "");
 }
 
 }  // namespace cnn_fp4::nn

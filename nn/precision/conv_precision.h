@@ -35,6 +35,13 @@ enum class Blocking {
 struct OperandFormat {
   std::variant<PlainFormat, quant::Recipe> format = PlainFormat::kFloat32;
   Blocking blocking = Blocking::kReductionAxis;  // Of a recipe.
+  // Of a recipe: whether the tensor is multiplied by a power of two before it
+  // is quantised, and the result of the GEMM divided by it, so that the tensor
+  // fills the range of a recipe without a tensor scale (gemm_operand.h).
+  bool scaled = false;
+  // Of a recipe of fprop: whether the scale of w, or the largest magnitude of
+  // x, is a parameter that is trained (nn/layers/learned_scale.h).
+  bool learned = false;
 
   // The FP4 recipe, or null for a plain format.
   const quant::Recipe* recipe() const {
@@ -43,7 +50,8 @@ struct OperandFormat {
   // Whether the recipe rotates its blocks (a random Hadamard transform).
   bool rotated() const { return recipe() != nullptr && recipe()->hadamard; }
   friend bool operator==(const OperandFormat& a, const OperandFormat& b) {
-    return a.format == b.format && a.blocking == b.blocking;
+    return a.format == b.format && a.blocking == b.blocking &&
+           a.scaled == b.scaled && a.learned == b.learned;
   }
   friend bool operator!=(const OperandFormat& a, const OperandFormat& b) {
     return !(a == b);

@@ -12,6 +12,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "glog/logging.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::nn {
@@ -19,6 +21,15 @@ namespace {
 
 constexpr absl::string_view kPatternCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-*?";
+
+// A setting of the whole policy, where a pattern stands otherwise.
+constexpr absl::string_view kLossScaling = "loss_scaling";
+
+// After a recipe.
+constexpr absl::string_view kScaled = "+scaled";
+constexpr absl::string_view kLsq = "+lsq";
+constexpr absl::string_view kPact = "+pact";
+constexpr absl::string_view kPerTensor = "fp4_per_tensor";
 
 // A block of NVFP4.
 constexpr int64_t kMinChannelsOfAnFp4Group = 16;
@@ -72,12 +83,38 @@ absl::Status CheckRecipe(const quant::Recipe& recipe, Operand operand) {
   return absl::OkStatus();
 }
 
+// `suffix` is that of a format whose scale is learnt.
+absl::Status CheckLearned(const quant::Recipe& recipe, Operand operand,
+                          absl::string_view suffix) {
+  const bool weight = suffix == kLsq;
+  if (operand != (weight ? Operand::kFpropW : Operand::kFpropX)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(suffix, " is for ", weight ? "fprop_w" : "fprop_x",
+                     " alone, not for ", OperandName(operand)));
+  }
+  if (recipe.block_rows > 1 || quant::IsStochastic(recipe.rounding) ||
+      recipe.scale_format == quant::ScaleFormat::kE8m0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe ", recipe.name, " has no scale that could be learnt: ", suffix,
+        " wants 1-D blocks, nearest rounding and scales in E4M3 or FP32, as in "
+        "nvfp4",
+        suffix));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<OperandFormat> ParseOperandFormat(absl::string_view text,
                                                  Operand operand) {
   if (const auto plain = FindPlainFormat(text); plain.has_value()) {
     return OperandFormat{*plain, {}};
   }
-  absl::StatusOr<quant::Recipe> recipe = quant::FindRecipe(text);
+  absl::string_view name = text;
+  const bool scaled = absl::ConsumeSuffix(&name, kScaled);
+  absl::string_view learned;
+  for (const absl::string_view suffix : {kLsq, kPact}) {
+    if (absl::ConsumeSuffix(&name, suffix)) learned = suffix;
+  }
+  absl::StatusOr<quant::Recipe> recipe = quant::FindRecipe(name);
   if (!recipe.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", text, "' is neither fp32, fp16 nor bf16 nor a recipe (",
@@ -86,7 +123,25 @@ absl::StatusOr<OperandFormat> ParseOperandFormat(absl::string_view text,
   if (absl::Status status = CheckRecipe(*recipe, operand); !status.ok()) {
     return status;
   }
-  return OperandFormat{*std::move(recipe), Blocking::kReductionAxis};
+  OperandFormat format{*std::move(recipe), Blocking::kReductionAxis, scaled};
+  if (learned.empty()) return format;
+  if (absl::Status status = CheckLearned(*format.recipe(), operand, learned);
+      !status.ok()) {
+    return status;
+  }
+  format.learned = true;
+  // One block, wherever the operand's own blocks would lie.
+  if (name == kPerTensor) format.blocking = Blocking::kFlattened;
+  return format;
+}
+
+absl::StatusOr<LossScaling> ParseLossScaling(absl::string_view text) {
+  for (const LossScaling scaling :
+       {LossScaling::kOff, LossScaling::kStatic, LossScaling::kDynamic}) {
+    if (ToString(scaling) == text) return scaling;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "loss_scaling is '", text, "'; known: off, static, dynamic"));
 }
 
 absl::StatusOr<ConvPrecision> ParseLayerFormat(absl::string_view text) {
@@ -159,6 +214,18 @@ std::string Describe(const LayerInfo& layer) {
 
 }  // namespace
 
+absl::string_view ToString(LossScaling scaling) {
+  switch (scaling) {
+    case LossScaling::kOff:
+      return "off";
+    case LossScaling::kStatic:
+      return "static";
+    case LossScaling::kDynamic:
+      return "dynamic";
+  }
+  LOG(FATAL) << "no text for loss scaling " << static_cast<int>(scaling);
+}
+
 absl::StatusOr<Policy> Policy::Parse(absl::string_view text) {
   const auto error = [&](absl::string_view what) {
     return absl::InvalidArgumentError(
@@ -172,6 +239,7 @@ absl::StatusOr<Policy> Policy::Parse(absl::string_view text) {
     return absl::InvalidArgumentError(absl::StrCat(
         "unknown policy '", parts[0], "'; known: ", KnownPolicies()));
   }
+  policy.loss_scaling_ = policy.base_->loss_scaling;
   if (!policy.base_->overrides.empty()) {
     for (const absl::string_view part :
          absl::StrSplit(policy.base_->overrides, ':')) {
@@ -182,6 +250,13 @@ absl::StatusOr<Policy> Policy::Parse(absl::string_view text) {
     }
   }
   for (size_t i = 1; i < parts.size(); ++i) {
+    absl::string_view part = parts[i];
+    if (absl::ConsumePrefix(&part, absl::StrCat(kLossScaling, "="))) {
+      const absl::StatusOr<LossScaling> scaling = ParseLossScaling(part);
+      if (!scaling.ok()) return error(scaling.status().message());
+      policy.loss_scaling_ = *scaling;
+      continue;
+    }
     absl::StatusOr<Override> override = ParseOverride(parts[i]);
     if (!override.ok()) return error(override.status().message());
     policy.overrides_.push_back(*std::move(override));
@@ -325,7 +400,12 @@ absl::StatusOr<std::string> SpellOut(const Policy& policy,
     }
     groups[group]["layers"].push_back(Describe(layers[i]));
   }
-  json text = {{"loss_scaling", policy.base().loss_scaling},
+  // Off and dynamic were all there was when the first digests were taken.
+  json loss_scaling = policy.loss_scaling() == LossScaling::kDynamic;
+  if (policy.loss_scaling() == LossScaling::kStatic) {
+    loss_scaling = std::string(ToString(policy.loss_scaling()));
+  }
+  json text = {{std::string(kLossScaling), std::move(loss_scaling)},
                {"precisions", std::move(groups)}};
   if (!norms.empty()) text["norm_x"] = std::move(norms);
   return text.dump(2);

@@ -9,9 +9,10 @@
 //   nvfp4_all                             a named policy, everywhere
 //   nvfp4_all:first=bf16                  ... but the first convolution in BF16
 //   nvfp4_all:*.up=fp32:enc1.conv1/fprop_x=bf16
+//   nvfp4_1level:loss_scaling=dynamic
 //
 // NAME is a named policy (Policies() lists them). It alone gives the format of
-// the results, the loss scaling and the rule of the output layer. Some names
+// the results and the rule of the output layer. Some names
 // bring exceptions with them, as if they were the first ones of the line:
 // `nvfp4` is `nvfp4_all:first=bf16`.
 // PATTERN is a glob over the layers' paths in the net (`*` is any text, dots
@@ -27,7 +28,17 @@
 // also the name of a policy (its rule for an ordinary layer, without its
 // exceptions), for one operand also a recipe of quant::FindRecipe, with blocks
 // along the axis that the GEMM sums over. Only wgrad can have rotated operands
-// (recipes with +rht), and only both of them.
+// (recipes with +rht), and only both of them. +scaled after a recipe (after
+// its other modifiers) multiplies the tensor by a power of two before it is
+// quantised, so that its amax fills the format's range: a scale of its own for
+// each layer, which is what gradients need where a recipe has no tensor scale.
+// +lsq after a recipe of fprop_w makes the scale of each filter a parameter
+// that is trained (of the whole weight for fp4_per_tensor+lsq), +pact after one
+// of fprop_x the value at which the activations are clipped
+// (nn/layers/learned_scale.h): nvfp4_forward_all:*/fprop_w=nvfp4+lsq.
+//
+// The setting loss_scaling=off, static or dynamic stands where a PATTERN does
+// and replaces the loss scaling of NAME.
 
 #include <optional>
 #include <string>
@@ -41,13 +52,25 @@
 
 namespace cnn_fp4::nn {
 
+// Whether the loss is multiplied before the backward pass, and the weights'
+// gradients divided again after it, so that small gradients between the layers
+// survive in a format with a narrow range (Micikevicius et al. 2018,
+// arXiv:1710.03740).
+enum class LossScaling {
+  kOff,
+  kStatic,   // By one number.
+  kDynamic,  // By a number that falls where gradients overflow, and grows.
+};
+
+// "off", "static", "dynamic".
+absl::string_view ToString(LossScaling scaling);
+
 struct NamedPolicy {
   std::string name;
   std::string what;         // One sentence.
   ConvPrecision precision;  // Of an ordinary layer.
   ConvPrecision output;     // Of the output layer.
-  // Whether the loss is scaled, so that gradients survive in FP16.
-  bool loss_scaling = false;
+  LossScaling loss_scaling = LossScaling::kOff;
   // Exceptions: "first=bf16". A net without such a layer is not refused.
   std::string overrides;
 };
@@ -68,6 +91,9 @@ class Policy {
   std::string Key() const;
 
   const NamedPolicy& base() const { return *base_; }
+
+  // The line's own, or else the named policy's.
+  LossScaling loss_scaling() const { return loss_scaling_; }
 
   // The precision of each of a net's layers, in the order of `layers`; of a
   // normalisation fprop_x alone means something.
@@ -92,6 +118,7 @@ class Policy {
 
   std::string text_;
   const NamedPolicy* base_ = nullptr;  // In Policies().
+  LossScaling loss_scaling_ = LossScaling::kOff;
   std::vector<Override> overrides_;
 };
 

@@ -52,6 +52,16 @@ ConvPrecision Nvfp4OneDimensionalWeights() {
   return precision;
 }
 
+// Gradients whose blocks have no tensor scale beside their own, which is E4M3
+// and ends at 2^-9.
+ConvPrecision Nvfp4OneLevelGradients(bool scaled) {
+  ConvPrecision precision = Nvfp4({});
+  precision.dgrad_dy = AlongReduction("nvfp4_1level+sr");
+  precision.wgrad_dy = AlongReduction("nvfp4_1level+sr+rht");
+  precision.dgrad_dy.scaled = precision.wgrad_dy.scaled = scaled;
+  return precision;
+}
+
 ConvPrecision Nvfp4FourOverSix() {
   ConvPrecision precision = Nvfp4({"nvfp4_four_over_six"});
   quant::Recipe tiles = *AlongReduction("nvfp4_four_over_six").recipe();
@@ -78,7 +88,7 @@ ConvPrecision ForwardAlongReduction(absl::string_view recipe) {
 }
 
 NamedPolicy Plain(absl::string_view name, absl::string_view what,
-                  PlainFormat format, bool loss_scaling) {
+                  PlainFormat format, LossScaling loss_scaling) {
   NamedPolicy policy;
   policy.name = std::string(name);
   policy.what = std::string(what);
@@ -108,14 +118,15 @@ constexpr absl::string_view kFirst = "first=bf16";
 
 absl::Span<const NamedPolicy> Policies() {
   static const auto* const policies = new std::vector<NamedPolicy>{
-      Plain("fp32", "Everything in FP32.", PlainFormat::kFloat32, false),
+      Plain("fp32", "Everything in FP32.", PlainFormat::kFloat32,
+            LossScaling::kOff),
       Plain("fp16",
             "Operands and results of every convolution in FP16, sums in FP32, "
             "dynamic loss scaling: mixed precision as torch.autocast does it.",
-            PlainFormat::kFloat16, true),
+            PlainFormat::kFloat16, LossScaling::kDynamic),
       Plain("bf16",
             "Operands and results of every convolution in BF16, sums in FP32.",
-            PlainFormat::kBfloat16, false),
+            PlainFormat::kBfloat16, LossScaling::kOff),
       Fp4Policy("nvfp4",
                 "All three GEMMs in NVFP4 by NVIDIA's training recipe "
                 "(arXiv:2509.25149): weights in 16x16 tiles, gradients rounded "
@@ -138,6 +149,15 @@ absl::Span<const NamedPolicy> Policies() {
                 "instead of 6 where that has the smaller error "
                 "(arXiv:2512.02010).",
                 Nvfp4FourOverSix(), kFirst),
+      Fp4Policy("nvfp4_1level",
+                "As nvfp4, but gradients have block scales alone, without a "
+                "tensor scale: small gradients vanish unless the loss is "
+                "scaled.",
+                Nvfp4OneLevelGradients(/*scaled=*/false), kFirst),
+      Fp4Policy("nvfp4_1level_scaled",
+                "As nvfp4_1level, with the gradients of each layer multiplied "
+                "by a power of two that fills the format's range.",
+                Nvfp4OneLevelGradients(/*scaled=*/true), kFirst),
       Fp4Policy("nvfp4_forward",
                 "Operands of the forward pass in NVFP4 along the reduction "
                 "axis; the gradients are straight-through in FP32. The first "

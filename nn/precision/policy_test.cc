@@ -52,8 +52,54 @@ TEST(Policy, ANamedPolicyIsEverywhereButInTheOutputLayer) {
   EXPECT_THAT(FpropX("fp16"),
               ElementsAre("fp16", "fp16", "fp16", "fp16", "fp16"));
   EXPECT_EQ(Resolve("fp16")[4].result, PlainFormat::kFloat16);
-  EXPECT_TRUE(Policy::Parse("fp16")->base().loss_scaling);
-  EXPECT_FALSE(Policy::Parse("nvfp4_forward_all")->base().loss_scaling);
+}
+
+TEST(Policy, LossScalingIsTheNamesUnlessTheLineSaysOtherwise) {
+  const auto scaling = [](const char* text) {
+    return std::string(ToString(Policy::Parse(text)->loss_scaling()));
+  };
+  EXPECT_EQ(scaling("fp16"), "dynamic");
+  EXPECT_EQ(scaling("nvfp4"), "off");
+  EXPECT_EQ(scaling("fp16:loss_scaling=off"), "off");
+  EXPECT_EQ(scaling("nvfp4:first=fp32:loss_scaling=static"), "static");
+  EXPECT_EQ(scaling("nvfp4:loss_scaling=dynamic"), "dynamic");
+  EXPECT_THAT(Error("nvfp4:loss_scaling=yes"),
+              HasSubstr("loss_scaling is 'yes'; known: off, static, dynamic"));
+}
+
+TEST(Policy, AScaledOperandIsItsRecipeTimesAPowerOfTwo) {
+  const OperandFormat format =
+      Resolve("nvfp4:dec1.conv2/dgrad_dy=mxfp4+sr+scaled")[3].dgrad_dy;
+  EXPECT_TRUE(format.scaled);
+  EXPECT_EQ(format.recipe()->name, "mxfp4+sr");
+  EXPECT_FALSE(Resolve("nvfp4")[3].dgrad_dy.scaled);
+  EXPECT_NE(format, Resolve("nvfp4:*/dgrad_dy=mxfp4+sr")[3].dgrad_dy);
+  EXPECT_THAT(ToString(format), HasSubstr(", scaled by a power of two"));
+  EXPECT_THAT(Error("nvfp4:*/dgrad_dy=bf16+scaled"),
+              HasSubstr("'bf16+scaled' is neither fp32, fp16 nor bf16"));
+}
+
+TEST(Policy, ScalesCanBeLearntInFpropAlone) {
+  const ConvPrecision precision = Resolve(
+      "nvfp4_forward_all:*/fprop_w=nvfp4+lsq:*/fprop_x=fp4_per_tensor+pact")[1];
+  EXPECT_TRUE(precision.fprop_w.learned);
+  EXPECT_EQ(precision.fprop_w.recipe()->name, "nvfp4");
+  EXPECT_EQ(precision.fprop_w.blocking, Blocking::kReductionAxis);
+  EXPECT_TRUE(precision.fprop_x.learned);
+  EXPECT_EQ(precision.fprop_x.blocking, Blocking::kFlattened);
+  EXPECT_THAT(ToString(precision.fprop_w), HasSubstr(", scale learnt"));
+  EXPECT_NE(precision.fprop_w, Resolve("nvfp4_forward_all")[1].fprop_w);
+  const auto error = [](const std::string& part) {
+    return Error("nvfp4_forward_all:*/" + part);
+  };
+  EXPECT_THAT(error("fprop_x=nvfp4+lsq"), HasSubstr("+lsq is for fprop_w"));
+  EXPECT_THAT(error("fprop_w=nvfp4+pact"), HasSubstr("+pact is for fprop_x"));
+  EXPECT_THAT(error("dgrad_w=nvfp4+lsq"), HasSubstr("+lsq is for fprop_w"));
+  for (const char* const recipe : {"mxfp4", "nvfp4_2d", "nvfp4+sr"}) {
+    EXPECT_THAT(error(std::string("fprop_w=") + recipe + "+lsq"),
+                HasSubstr("no scale that could be learnt"))
+        << recipe;
+  }
 }
 
 // The recipe's name or the plain format; "-" for the operand of fprop again.
@@ -61,7 +107,7 @@ std::string Short(const OperandFormat* format) {
   if (format == nullptr) return "-";
   const quant::Recipe* const recipe = format->recipe();
   return recipe != nullptr
-             ? recipe->name
+             ? recipe->name + (format->scaled ? "+scaled" : "")
              : std::string(ToString(std::get<PlainFormat>(format->format)));
 }
 
@@ -103,6 +149,16 @@ TEST(Policy, TheNamedOnesSpelledOut) {
       {"nvfp4_four_over_six",
        {"nvfp4_four_over_six", "nvfp4_four_over_six_2d", "nvfp4+sr", "-",
         "nvfp4+sr+rht", "nvfp4_four_over_six+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_1level",
+       {"nvfp4", "nvfp4_2d", "nvfp4_1level+sr", "-", "nvfp4_1level+sr+rht",
+        "nvfp4+rht"},
+       "first=bf16",
+       "fp32"},
+      {"nvfp4_1level_scaled",
+       {"nvfp4", "nvfp4_2d", "nvfp4_1level+sr+scaled", "-",
+        "nvfp4_1level+sr+rht+scaled", "nvfp4+rht"},
        "first=bf16",
        "fp32"},
       {"nvfp4_forward", forward, "first=bf16", "fp32"},
@@ -360,6 +416,12 @@ TEST(SpellOut, CoversEveryOperandOfEveryLayer) {
   ASSERT_TRUE(text.ok()) << text.status();
   const auto json = nlohmann::json::parse(*text);
   EXPECT_EQ(json["loss_scaling"], false);
+  const auto loss_scaling = [](const char* policy) {
+    return nlohmann::json::parse(
+        *SpellOut(*Policy::Parse(policy), Layers()))["loss_scaling"];
+  };
+  EXPECT_EQ(loss_scaling("fp16"), true);
+  EXPECT_EQ(loss_scaling("fp16:loss_scaling=static"), "static");
   ASSERT_EQ(json["precisions"].size(), 3u);
   const auto& first = json["precisions"][0];
   EXPECT_EQ(first["layers"].dump(),

@@ -145,6 +145,7 @@ TEST_F(HeatmapSinkTest, EveryKindOfTensorHasItsPlace) {
   EXPECT_THAT(Files("plots", ".png"),
               ElementsAre("fp16/activations/semantic_activations.png",
                           "fp16/gradients/semantic_gradients.png",
+                          "fp16/output_gradients/semantic_output_gradients.png",
                           "fp16/weights/dequantized/semantic_weights.png",
                           "fp16/weights/prequantize/semantic_weights.png",
                           "fp16/weights/quantized/semantic_weights.png"));
