@@ -122,6 +122,7 @@ absl::Status DistortionStats::Add(absl::Span<const float> x,
 
 absl::Status DistortionStats::Add(absl::Span<const float> x,
                                   absl::Span<const float> y) {
+  const FloatEnvironment environment;
   if (x.size() != y.size()) {
     return absl::InvalidArgumentError(absl::StrCat("distortion: ", x.size(),
                                                    " originals and ", y.size(),

@@ -11,10 +11,6 @@
 #include <string>
 #include <vector>
 
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
-
 #include "gtest/gtest.h"
 #include "quant/cpu/parallel.h"
 #include "quant/distortion.h"
@@ -22,39 +18,11 @@
 #include "quant/quantizer.h"
 #include "quant/random_hadamard.h"
 #include "quant/reference/reference_quantizer.h"
+#include "quant/testing/hostile_environments.h"
 #include "quant/testing/reference_bits.h"
 
 namespace cnn_fp4::quant {
 namespace {
-
-struct Environment {
-  const char* name;
-  unsigned control;  // Of MXCSR.
-  int rounding;
-};
-
-#ifdef __SSE__
-constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-constexpr Environment kEnvironments[] = {
-    {"FTZ", kFlushToZero, FE_TONEAREST},
-    {"DAZ", kDenormalsAreZero, FE_TONEAREST},
-    {"FTZ and DAZ", kFlushToZero | kDenormalsAreZero, FE_TONEAREST},
-    {"upward", 0, FE_UPWARD},
-    {"downward", 0, FE_DOWNWARD},
-    {"towards zero with FTZ", kFlushToZero, FE_TOWARDZERO},
-};
-unsigned Control() { return _mm_getcsr(); }
-void Set(const Environment& e) {
-  fesetround(e.rounding);
-  _mm_setcsr((_mm_getcsr() & ~(kFlushToZero | kDenormalsAreZero)) | e.control);
-}
-#else
-constexpr Environment kEnvironments[] = {{"upward", 0, FE_UPWARD},
-                                         {"downward", 0, FE_DOWNWARD}};
-unsigned Control() { return fegetround(); }
-void Set(const Environment& e) { fesetround(e.rounding); }
-#endif
-constexpr Environment kUsual = {"usual", 0, FE_TONEAREST};
 
 // Two threads for any tensor, and back.
 class FloatEnvironmentTest : public ::testing::Test {
@@ -80,7 +48,7 @@ class FloatEnvironmentTest : public ::testing::Test {
   // compare() in the usual one.
   template <class Run, class Compare>
   static void InEachEnvironment(const Run& run, const Compare& compare) {
-    for (const Environment& e : kEnvironments) {
+    for (const Environment& e : kHostileEnvironments) {
       for (const int where : {1, 2, 3}) {
         SCOPED_TRACE(std::string(e.name) + (where == 1 ? " here"
                                             : where == 2
@@ -121,13 +89,6 @@ std::vector<std::vector<float>> Tensors() {
   return tensors;
 }
 
-void ExpectSame(const reference::Result& expected, const PackedTensor& packed) {
-  EXPECT_EQ(expected.packed.codes, packed.codes);
-  EXPECT_EQ(expected.packed.scales, packed.scales);
-  EXPECT_TRUE(SameBits(expected.packed.scales_float32, packed.scales_float32));
-  EXPECT_TRUE(SameBits(expected.packed.tensor_scales, packed.tensor_scales));
-}
-
 TEST_F(FloatEnvironmentTest, QuantiserAndReferenceHaveTheirOwn) {
   std::vector<std::string> names = {"nvfp4+sr8", "mxfp4+sr", "nvfp4+rht",
                                     "nvfp4_four_over_six+sr"};
@@ -163,8 +124,8 @@ TEST_F(FloatEnvironmentTest, QuantiserAndReferenceHaveTheirOwn) {
               EXPECT_TRUE(SameBits(expected.values, back)) << "dequantised";
               EXPECT_TRUE(SameBits(expected.values, again_back));
               EXPECT_TRUE(SameBits(expected.values, again->values));
-              ExpectSame(expected, *packed);
-              ExpectSame(expected, again->packed);
+              ExpectSamePacked(expected.packed, *packed);
+              ExpectSamePacked(expected.packed, again->packed);
             });
         if (HasFailure()) return;
       }
@@ -181,6 +142,7 @@ TEST_F(FloatEnvironmentTest, OtherFunctionsToo) {
       std::vector<float> half, bfloat, rotated, back;
       std::vector<uint16_t> narrow;
       double error = 0.0;
+      DistortionStats pairs;
     };
     const auto all = [&] {
       Results r;
@@ -197,6 +159,8 @@ TEST_F(FloatEnvironmentTest, OtherFunctionsToo) {
       DistortionStats stats;
       EXPECT_TRUE(stats.Add(x, packed).ok());
       r.error = stats.MaxAbsError();
+      // Pairs without codes: sums that the direction of rounding changes.
+      EXPECT_TRUE(r.pairs.Add(x, r.half).ok());
       return r;
     };
     const Results expected = all();
@@ -209,13 +173,15 @@ TEST_F(FloatEnvironmentTest, OtherFunctionsToo) {
                         EXPECT_TRUE(SameBits(expected.back, r.back));
                         EXPECT_EQ(expected.narrow, r.narrow);
                         EXPECT_EQ(expected.error, r.error);
+                        EXPECT_EQ(expected.pairs.MeanSquaredError(),
+                                  r.pairs.MeanSquaredError());
                       });
     if (HasFailure()) return;
   }
 }
 
 TEST(FloatEnvironment, LastsForAScope) {
-  const Environment hostile = kEnvironments[0];
+  const Environment hostile = kHostileEnvironments[0];
   Set(hostile);
   const unsigned before = Control();
   unsigned within = 0;

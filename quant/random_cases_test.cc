@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <random>
@@ -23,6 +24,7 @@
 #include "quant/cpu/parallel.h"
 #include "quant/formats/float16.h"
 #include "quant/quantizer.h"
+#include "quant/testing/hostile_environments.h"
 #include "quant/testing/reference_bits.h"
 
 namespace cnn_fp4::quant {
@@ -42,7 +44,8 @@ class Dice {
   float Normal() { return normal_(engine_); }
   template <class Container>
   const auto& OneOf(const Container& container) {
-    return container[Between(0, static_cast<int64_t>(container.size()) - 1)];
+    return container[Between(0,
+                             static_cast<int64_t>(std::size(container)) - 1)];
   }
 
  private:
@@ -197,16 +200,22 @@ void ExpectNarrowBits(const Case& c, Dice& dice) {
   std::vector<float> expected(wide.size());
   const absl::Status status =
       FakeQuantize(c.recipe, c.grid, wide, absl::MakeSpan(expected), c.options);
+  const TensorView view =
+      half_in ? TensorView::Float16(x) : TensorView::Bfloat16(x);
+  const auto packed = Quantize(c.recipe, c.grid, view, c.options);
+  EXPECT_EQ(packed.status(), status);
+  if (packed.ok()) {
+    ExpectSamePacked(Quantize(c.recipe, c.grid, wide, c.options).value(),
+                     *packed);
+  }
   std::vector<uint16_t> other(x.size());
   std::vector<uint16_t>& y = in_place ? x : other;
   const absl::Span<uint16_t> out = absl::MakeSpan(y);
-  ASSERT_EQ(
-      FakeQuantize(c.recipe, c.grid,
-                   half_in ? TensorView::Float16(x) : TensorView::Bfloat16(x),
-                   half_out ? MutableTensorView::Float16(out)
-                            : MutableTensorView::Bfloat16(out),
-                   c.options),
-      status);
+  ASSERT_EQ(FakeQuantize(c.recipe, c.grid, view,
+                         half_out ? MutableTensorView::Float16(out)
+                                  : MutableTensorView::Bfloat16(out),
+                         c.options),
+            status);
   if (!status.ok()) return;
   const float largest = c.options.nonfinite != NonFinitePolicy::kSaturate
                             ? std::numeric_limits<float>::infinity()
@@ -237,8 +246,17 @@ TEST(RandomCases, HaveTheBitsOfTheReference) {
     // Small tensors also go the ways of large ones.
     cpu::SetWorthThreadsForTest(dice.OneIn(2) ? 1 : 65536);
     cpu::SetStreamedBytesForTest(dice.OneIn(2) ? 1 : 0);
-    SCOPED_TRACE(absl::StrCat("case ", i, ", ", set.name, ": ", c->what));
-    if (!ExpectReferenceBits(c->recipe, c->grid, c->x, c->options)) continue;
+    const Environment& environment =
+        dice.OneIn(2) ? kUsual : dice.OneOf(kHostileEnvironments);
+    const int64_t shift = dice.OneIn(2) ? 0 : dice.Between(1, 15);
+    SCOPED_TRACE(absl::StrCat("case ", i, ", ", set.name, ", ",
+                              environment.name, ", ", shift,
+                              " elements off: ", c->what));
+    Set(environment);
+    const bool ok =
+        ExpectReferenceBits(c->recipe, c->grid, c->x, c->options, shift);
+    Set(kUsual);
+    if (!ok) continue;
     ++quantized;
     ExpectNarrowBits(*c, dice);
   }

@@ -1,10 +1,12 @@
 #include "quant/testing/reference_bits.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
-#include "quant/cpu/cpu_quantizer.h"
+#include "absl/types/span.h"
 #include "quant/formats/host_device.h"
+#include "quant/quantizer.h"
 #include "quant/reference/reference_quantizer.h"
 #include "quant/testing/vector_state.h"
 
@@ -28,41 +30,48 @@ namespace cnn_fp4::quant {
   return ::testing::AssertionSuccess();
 }
 
+void ExpectSamePacked(const PackedTensor& expected,
+                      const PackedTensor& actual) {
+  EXPECT_EQ(expected.codes, actual.codes) << "codes";
+  EXPECT_EQ(expected.scales, actual.scales) << "scales";
+  EXPECT_TRUE(SameBits(expected.scales_float32, actual.scales_float32));
+  EXPECT_TRUE(SameBits(expected.tensor_scales, actual.tensor_scales));
+}
+
 bool ExpectReferenceBits(const Recipe& recipe, const BlockGrid& grid,
-                         const std::vector<float>& x,
-                         const QuantizeOptions& options) {
+                         const std::vector<float>& values,
+                         const QuantizeOptions& options, int64_t shift) {
+  std::vector<float> shifted(shift);
+  shifted.insert(shifted.end(), values.begin(), values.end());
+  const absl::Span<const float> x = absl::MakeSpan(shifted).subspan(shift);
+  std::vector<float> written(shifted.size());
+  const absl::Span<float> y = absl::MakeSpan(written).subspan(shift);
+  const auto same = [&](const std::vector<float>& expected) {
+    return SameBits(expected, std::vector<float>(y.begin(), y.end()));
+  };
   const auto expected = reference::Quantize(recipe, grid, x, options);
-  std::vector<float> y(x.size());
-  const absl::Status status =
-      cpu::FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
+  const absl::Status status = FakeQuantize(recipe, grid, x, y, options);
   EXPECT_FALSE(UpperHalvesInUse());
   EXPECT_EQ(status, expected.status());
-  const auto packed = cpu::Quantize(recipe, grid, x, options);
+  const auto packed = Quantize(recipe, grid, x, options);
   EXPECT_EQ(packed.status(), expected.status());
   if (!expected.ok() || !packed.ok()) return false;
-  EXPECT_TRUE(SameBits(expected->values, y)) << "values";
-  std::vector<float> in_place = x;
-  EXPECT_TRUE(cpu::FakeQuantize(recipe, grid, in_place,
-                                absl::MakeSpan(in_place), options)
-                  .ok());
-  EXPECT_TRUE(SameBits(expected->values, in_place)) << "in place";
+  EXPECT_TRUE(same(expected->values)) << "values";
   if (recipe.tensor_scale != TensorScale::kPerRow) {
-    const auto scale =
-        cpu::QuantizeOperand(recipe, grid, x, absl::MakeSpan(y), options);
+    const auto scale = QuantizeOperand(recipe, grid, x, y, options);
     EXPECT_TRUE(scale.ok());
-    EXPECT_TRUE(SameBits(expected->operand, y)) << "operand";
-    const auto unpacked = cpu::OperandValues(*packed, absl::MakeSpan(y));
+    EXPECT_TRUE(same(expected->operand)) << "operand";
+    const auto unpacked = OperandValues(*packed, y);
     EXPECT_TRUE(unpacked.ok());
-    EXPECT_TRUE(SameBits(expected->operand, y)) << "operand from codes";
+    EXPECT_TRUE(same(expected->operand)) << "operand from codes";
     EXPECT_TRUE(SameBits({*scale}, {*unpacked})) << "scale of the operand";
   }
-  EXPECT_EQ(expected->packed.codes, packed->codes) << "codes";
-  EXPECT_EQ(expected->packed.scales, packed->scales) << "scales";
-  EXPECT_TRUE(
-      SameBits(expected->packed.scales_float32, packed->scales_float32));
-  EXPECT_EQ(expected->packed.tensor_scales, packed->tensor_scales);
-  EXPECT_TRUE(cpu::Dequantize(*packed, absl::MakeSpan(y)).ok());
-  EXPECT_TRUE(SameBits(expected->values, y)) << "dequantised";
+  ExpectSamePacked(expected->packed, *packed);
+  EXPECT_TRUE(Dequantize(*packed, y).ok());
+  EXPECT_TRUE(same(expected->values)) << "dequantised";
+  std::copy(x.begin(), x.end(), y.begin());
+  EXPECT_TRUE(FakeQuantize(recipe, grid, y, y, options).ok());
+  EXPECT_TRUE(same(expected->values)) << "in place";
   EXPECT_FALSE(UpperHalvesInUse());
   return true;
 }
