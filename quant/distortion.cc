@@ -29,41 +29,26 @@ bool IsFinite(float v) {
   return (BitCast<uint32_t>(v) & 0x7F800000u) != 0x7F800000u;
 }
 
-// The sums of one lane.
-struct Lane {
-  double xx = 0.0;
-  double yy = 0.0;
-  double xy = 0.0;
-  double ee = 0.0;
-  double max_abs_error = 0.0;
-  int64_t finite = 0;
-  int64_t exact = 0;
-  int64_t nonzero = 0;
-  int64_t underflow = 0;
-  int64_t saturated = 0;
-  CodeCounts codes;
-
-  template <bool kCodes>
-  void Add(float x, float y, uint8_t code) {
-    if (!IsFinite(x) || !IsFinite(y)) return;
-    const double dx = x;
-    const double dy = y;
-    const double e = dy - dx;
-    xx += dx * dx;
-    yy += dy * dy;
-    xy += dx * dy;
-    ee += e * e;
-    max_abs_error = std::max(max_abs_error, std::fabs(e));
-    ++finite;
-    exact += x == y;
-    nonzero += x != 0.0f;
-    underflow += (x != 0.0f) & (y == 0.0f);
-    if constexpr (kCodes) {
-      saturated += ((code & 7) == 7) & (std::fabs(x) > std::fabs(y));
-      ++codes.counts[code];
-    }
+template <bool kCodes>
+void AddPair(float x, float y, uint8_t code, DistortionSums& sums) {
+  if (!IsFinite(x) || !IsFinite(y)) return;
+  const double dx = x;
+  const double dy = y;
+  const double e = dy - dx;
+  sums.xx += dx * dx;
+  sums.yy += dy * dy;
+  sums.xy += dx * dy;
+  sums.ee += e * e;
+  sums.max_abs_error = std::max(sums.max_abs_error, std::fabs(e));
+  ++sums.finite;
+  sums.exact += x == y;
+  sums.nonzero += x != 0.0f;
+  sums.underflow += (x != 0.0f) & (y == 0.0f);
+  if constexpr (kCodes) {
+    sums.saturated += ((code & 7) == 7) & (std::fabs(x) > std::fabs(y));
+    ++sums.codes.counts[code];
   }
-};
+}
 
 }  // namespace
 
@@ -74,30 +59,20 @@ void DistortionStats::AddPairs(absl::Span<const float> x,
   const auto code = [codes](size_t i) -> uint8_t {
     return kCodes ? codes[i] : 0;
   };
-  Lane lanes[kLanes];
+  DistortionSums lanes[kLanes];
   size_t i = 0;
   for (; i + kLanes <= x.size(); i += kLanes) {
     for (size_t k = 0; k < kLanes; ++k) {
-      lanes[k].Add<kCodes>(x[i + k], y[i + k], code(i + k));
+      AddPair<kCodes>(x[i + k], y[i + k], code(i + k), lanes[k]);
     }
   }
-  for (; i < x.size(); ++i) lanes[0].Add<kCodes>(x[i], y[i], code(i));
+  for (; i < x.size(); ++i) AddPair<kCodes>(x[i], y[i], code(i), lanes[0]);
   int64_t finite = 0;
-  for (const Lane& lane : lanes) {
+  for (const DistortionSums& lane : lanes) {
     finite += lane.finite;
-    exact_ += lane.exact;
-    nonzero_ += lane.nonzero;
-    underflow_ += lane.underflow;
-    saturated_ += lane.saturated;
-    max_abs_error_ = std::max(max_abs_error_, lane.max_abs_error);
-    sum_xx_ += lane.xx;
-    sum_yy_ += lane.yy;
-    sum_xy_ += lane.xy;
-    sum_ee_ += lane.ee;
-    codes_.Merge(lane.codes);
+    sums_.Merge(lane);
   }
-  count_ += finite;
-  nonfinite_ += static_cast<int64_t>(x.size()) - finite;
+  sums_.nonfinite += static_cast<int64_t>(x.size()) - finite;
 }
 
 absl::Status DistortionStats::Add(absl::Span<const float> x,
@@ -144,44 +119,31 @@ absl::Status DistortionStats::Add(absl::Span<const float> x,
   return Add(x, y, codes);
 }
 
-void DistortionStats::Merge(const DistortionStats& other) {
-  count_ += other.count_;
-  nonfinite_ += other.nonfinite_;
-  exact_ += other.exact_;
-  nonzero_ += other.nonzero_;
-  underflow_ += other.underflow_;
-  saturated_ += other.saturated_;
-  max_abs_error_ = std::max(max_abs_error_, other.max_abs_error_);
-  sum_xx_ += other.sum_xx_;
-  sum_yy_ += other.sum_yy_;
-  sum_xy_ += other.sum_xy_;
-  sum_ee_ += other.sum_ee_;
-  codes_.Merge(other.codes_);
-}
-
 double DistortionStats::UnderflowShare() const {
-  return Share(underflow_, nonzero_);
+  return Share(sums_.underflow, sums_.nonzero);
 }
 
 double DistortionStats::SaturationShare() const {
-  return Share(saturated_, count_);
+  return Share(sums_.saturated, sums_.finite);
 }
 
-double DistortionStats::ExactShare() const { return Share(exact_, count_); }
+double DistortionStats::ExactShare() const {
+  return Share(sums_.exact, sums_.finite);
+}
 
 double DistortionStats::MeanSquaredError() const {
-  return count_ == 0 ? 0.0 : sum_ee_ / static_cast<double>(count_);
+  return count() == 0 ? 0.0 : sums_.ee / static_cast<double>(count());
 }
 
 double DistortionStats::SqnrDb() const {
-  if (count_ == 0) return kNan;
-  if (sum_ee_ == 0.0) return kInfinity;
-  return sum_xx_ == 0.0 ? kNan : 10.0 * std::log10(sum_xx_ / sum_ee_);
+  if (count() == 0) return kNan;
+  if (sums_.ee == 0.0) return kInfinity;
+  return sums_.xx == 0.0 ? kNan : 10.0 * std::log10(sums_.xx / sums_.ee);
 }
 
 double DistortionStats::Cosine() const {
-  if (sum_xx_ == 0.0 || sum_yy_ == 0.0) return kNan;
-  return sum_xy_ / (std::sqrt(sum_xx_) * std::sqrt(sum_yy_));
+  if (sums_.xx == 0.0 || sums_.yy == 0.0) return kNan;
+  return sums_.xy / (std::sqrt(sums_.xx) * std::sqrt(sums_.yy));
 }
 
 double LowestCenteredSqnrDb(absl::Span<const float> x,

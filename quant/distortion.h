@@ -19,12 +19,16 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "quant/code_counts.h"
+#include "quant/distortion_sums.h"
 #include "quant/packed_tensor.h"
 
 namespace cnn_fp4::quant {
 
 class DistortionStats {
  public:
+  DistortionStats() = default;
+  explicit DistortionStats(const DistortionSums& sums) : sums_(sums) {}
+
   // Pairs of the same index, and the E2M1 codes (0 .. 15, one a byte). The
   // three have the same length; InvalidArgument otherwise, and for a code
   // beyond 15.
@@ -38,15 +42,15 @@ class DistortionStats {
   absl::Status Add(absl::Span<const float> x, const PackedTensor& packed);
 
   // As if what was added to other had been added here.
-  void Merge(const DistortionStats& other);
+  void Merge(const DistortionStats& other) { sums_.Merge(other.sums_); }
 
-  int64_t count() const { return count_; }          // Finite pairs.
-  int64_t nonfinite() const { return nonfinite_; }  // The others.
-  int64_t exact() const { return exact_; }          // y == x.
+  int64_t count() const { return sums_.finite; }         // Finite pairs.
+  int64_t nonfinite() const { return sums_.nonfinite; }  // The others.
+  int64_t exact() const { return sums_.exact; }          // y == x.
   // x != 0 that became +-0.
-  int64_t underflow() const { return underflow_; }
+  int64_t underflow() const { return sums_.underflow; }
   // Code +-6 and |x| > |y|: clipped, not rounded.
-  int64_t saturated() const { return saturated_; }
+  int64_t saturated() const { return sums_.saturated; }
 
   double UnderflowShare() const;   // Of the non-zero x; 0 if there are none.
   double SaturationShare() const;  // Of all; 0 if there are none.
@@ -54,7 +58,7 @@ class DistortionStats {
 
   // Mean of (y - x)^2; 0 without pairs.
   double MeanSquaredError() const;
-  double MaxAbsError() const { return max_abs_error_; }
+  double MaxAbsError() const { return sums_.max_abs_error; }
   // 10 log10(sum x^2 / sum (y - x)^2) in dB: +infinity without error, NaN if x
   // is all zeros and y is not or there are no pairs.
   double SqnrDb() const;
@@ -62,12 +66,14 @@ class DistortionStats {
   double Cosine() const;
 
   // How often each code came up; 8 is -0.
-  const std::array<int64_t, 16>& code_counts() const { return codes_.counts; }
-  const CodeCounts& codes() const { return codes_; }
+  const std::array<int64_t, 16>& code_counts() const {
+    return sums_.codes.counts;
+  }
+  const CodeCounts& codes() const { return sums_.codes; }
   // Distinct values in use, 0 .. 15: +0 and -0 are one value.
-  int CodesUsed() const { return codes_.CodesUsed(); }
+  int CodesUsed() const { return codes().CodesUsed(); }
   // Shannon entropy of those values in bits, 0 .. log2(15).
-  double EntropyBits() const { return codes_.EntropyBits(); }
+  double EntropyBits() const { return codes().EntropyBits(); }
 
  private:
   // `codes` is null, or as long as x and y.
@@ -75,18 +81,7 @@ class DistortionStats {
   void AddPairs(absl::Span<const float> x, absl::Span<const float> y,
                 const uint8_t* codes);
 
-  int64_t count_ = 0;
-  int64_t nonfinite_ = 0;
-  int64_t exact_ = 0;
-  int64_t nonzero_ = 0;
-  int64_t underflow_ = 0;
-  int64_t saturated_ = 0;
-  double max_abs_error_ = 0.0;
-  double sum_xx_ = 0.0;
-  double sum_yy_ = 0.0;
-  double sum_xy_ = 0.0;
-  double sum_ee_ = 0.0;
-  CodeCounts codes_;
+  DistortionSums sums_;
 };
 
 // The lowest SQNR about the mean, 10 log10(sum (x - mean x)^2 / sum (y - x)^2)

@@ -40,6 +40,10 @@ first-element@quant/quantize_checks.cc@s/options\.first_element < 0 \|\|/false \
 random-rows@quant/cpu/job.cc@s/job\.options\.first_element \+ first \+/first +/@//quant/cpu:cpu_quantizer_test
 operand-scale@quant/cpu/cpu_dequantizer.cc@s/if \(operand_ \|\|/if (/@//quant/cpu:cpu_quantizer_test
 narrow-limit@quant/cpu/narrow.cc@s/kLargestHalf = 65504/kLargestHalf = 65536/@//quant:edges_test
+both-ways-runs@quant/cpu/job.h@s/strip\.offset \+ r \* inner/strip.offset + r * strip.width/@//quant:both_ways_test
+both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /@//quant:both_ways_test
+decoded-finite@quant/cpu/decode_tile.cc@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:both_ways_test
+decoded-order@quant/cpu/decode_tile.cc@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST
 }

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
+#include "quant/both_ways.h"
 #include "quant/cpu/cache_size.h"
 #include "quant/cpu/instruction_sets.h"
 #include "quant/cpu/parallel.h"
@@ -229,6 +230,59 @@ void ExpectNarrowBits(const Case& c, Dice& dice) {
   }
 }
 
+// As QuantizeOperand makes them: operands with the case's blocks and with those
+// of another recipe, in either order, from one call.
+void ExpectBothWays(const Case& c, Dice& dice) {
+  const std::optional<Recipe> other = RandomRecipe(dice);
+  const int64_t size = c.grid.size();
+  if (!other.has_value() || size == 0 ||
+      c.recipe.tensor_scale == TensorScale::kPerRow) {
+    return;
+  }
+  // The same rows of memory, or other ones.
+  const int64_t inner = c.grid.inner() > 1 ? c.grid.inner() : c.grid.cols();
+  const absl::StatusOr<BlockGrid> grid =
+      c.grid.inner() > 1
+          ? BlockGrid::Along({size / inner, inner}, 1, *other)
+          : BlockGrid::Along({1, size / inner, inner}, 1, *other);
+  if (!grid.ok()) return;
+  OperandOf operands[2];
+  std::vector<float> values[2], alone(c.x.size());
+  DistortionStats statistics[2];
+  for (const int i : {0, 1}) {
+    operands[i].recipe = i == 0 ? c.recipe : *other;
+    operands[i].grid = i == 0 ? c.grid : *grid;
+    operands[i].options = c.options;
+    if (i == 1) {
+      operands[i].options.tensor_amax.reset();
+      operands[i].options.row_amaxes = {};
+      operands[i].options.block_scales = {};
+      operands[i].options.stream += 1;
+    }
+    values[i].resize(c.x.size());
+    operands[i].values = absl::MakeSpan(values[i]);
+    if (dice.OneIn(2)) operands[i].statistics = &statistics[i];
+  }
+  const int rows = c.grid.inner() > 1 ? 1 : 0;
+  BothWays both{operands[rows], operands[1 - rows]};
+  const absl::Status status = QuantizeBothWays(c.x, both);
+  absl::Status expected;
+  for (const OperandOf* made : {&both.rows, &both.columns}) {
+    SCOPED_TRACE(absl::StrCat("both ways, ", ToString(made->recipe)));
+    const absl::StatusOr<float> scale = QuantizeOperand(
+        made->recipe, made->grid, c.x, absl::MakeSpan(alone), made->options);
+    expected.Update(scale.status());
+    if (!status.ok() || !scale.ok()) continue;
+    EXPECT_EQ(made->tensor_scale, *scale);
+    EXPECT_TRUE(SameBits(
+        alone, std::vector<float>(made->values.begin(), made->values.end())));
+    if (made->statistics == nullptr) continue;
+    EXPECT_EQ(made->statistics->count() + made->statistics->nonfinite(), size);
+    EXPECT_EQ(made->statistics->codes().total(), made->statistics->count());
+  }
+  EXPECT_EQ(status.ok(), expected.ok()) << status << " and " << expected;
+}
+
 TEST(RandomCases, HaveTheBitsOfTheReference) {
   const std::vector<cpu::InstructionSet> sets = cpu::SupportedInstructionSets();
   const int max_threads = omp_get_max_threads();
@@ -259,6 +313,7 @@ TEST(RandomCases, HaveTheBitsOfTheReference) {
     if (!ok) continue;
     ++quantized;
     ExpectNarrowBits(*c, dice);
+    ExpectBothWays(*c, dice);
   }
   cpu::UseInstructionSet(0);
   cpu::SetWorthThreadsForTest(65536);

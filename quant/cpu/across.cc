@@ -37,13 +37,6 @@ Way WayOf(const Job& job) {
 }
 
 // Columns j0 .. j0 + width - 1 of the block row l of outer position o.
-struct Strip {
-  int64_t first_block = 0;
-  int64_t offset = 0;
-  int64_t rows = 0;
-  int64_t width = 0;
-};
-
 Strip StripOf(const BlockGrid& grid, int64_t task, int64_t strip_width) {
   const int64_t strips = CeilDiv(grid.inner(), strip_width);
   const int64_t j = task % strips * strip_width;
@@ -55,46 +48,6 @@ Strip StripOf(const BlockGrid& grid, int64_t task, int64_t strip_width) {
   strip.rows = std::min(grid.block_cols(), grid.cols() - l * grid.block_cols());
   strip.width = std::min(strip_width, grid.inner() - j);
   return strip;
-}
-
-// The transform of a strip, `width` apart, or the strip itself.
-struct Source {
-  const float* x;
-  size_t stride;
-};
-Source Rotated(const Job& job, const float* x, size_t rows, size_t stride,
-               size_t width, Scratch& scratch) {
-  if (!job.recipe.hadamard) return {x, stride};
-  float* y = Grown(scratch.x, rows * width);
-  for (size_t r = 0; r < rows; r += kHadamardSize) {
-    HadamardRows(x + r * stride, stride, width, job.options.hadamard_signs,
-                 y + r * width, width);
-  }
-  return {y, width};
-}
-
-void RunColumns(const Job& job, int64_t task, Scratch& scratch) {
-  const Strip strip = StripOf(job.grid, task, kColumnsWidth);
-  const size_t inner = job.grid.inner();
-  const Source source = Rotated(job, job.x + strip.offset, strip.rows, inner,
-                                strip.width, scratch);
-  const size_t random_stride = kColumnsWidth;
-  const RandomBits random = FillRandomRows(job, strip.offset, strip.rows, inner,
-                                           strip.width, random_stride, scratch);
-  for (int64_t j = 0; j < strip.width;) {
-    RandomBits at = random;
-    if (at.bytes != nullptr) at.bytes += j;
-    if (at.words != nullptr) at.words += j;
-    j += QuantizeColumns(job.params, source.x + j, strip.rows, source.stride,
-                         strip.width - j, at, random_stride,
-                         OutputAt(job, strip.first_block + j, strip.offset + j),
-                         inner);
-    if (j < strip.width) {
-      const int64_t count = std::min<int64_t>(kUnit, strip.width - j);
-      QuantizeSlowly(job, strip.first_block + j, count, scratch);
-      j += count;
-    }
-  }
 }
 
 bool AllFinite(const uint32_t* amax_bits, size_t n) {
@@ -246,12 +199,57 @@ void RunBand(const Job& job, int64_t task, Scratch& scratch) {
 
 }  // namespace
 
+Source Rotated(const Job& job, const float* x, size_t rows, size_t stride,
+               size_t width, Scratch& scratch) {
+  if (!job.recipe.hadamard) return {x, stride};
+  float* y = Grown(scratch.x, rows * width);
+  for (size_t r = 0; r < rows; r += kHadamardSize) {
+    HadamardRows(x + r * stride, stride, width, job.options.hadamard_signs,
+                 y + r * width, width);
+  }
+  return {y, width};
+}
+
+bool HasColumnKernel(const Job& job) { return WayOf(job) == Way::kColumns; }
+
+int64_t Strips(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  return grid.outer() * grid.block_count_cols() *
+         CeilDiv(grid.inner(), kColumnsWidth);
+}
+
+Strip StripAt(const Job& job, int64_t index) {
+  return StripOf(job.grid, index, kColumnsWidth);
+}
+
+void RunStrip(const Job& job, const Strip& strip, Scratch& scratch) {
+  const size_t inner = job.grid.inner();
+  const Source source = Rotated(job, job.x + strip.offset, strip.rows, inner,
+                                strip.width, scratch);
+  const size_t random_stride = kColumnsWidth;
+  const RandomBits random = FillRandomRows(job, strip.offset, strip.rows, inner,
+                                           strip.width, random_stride, scratch);
+  for (int64_t j = 0; j < strip.width;) {
+    RandomBits at = random;
+    if (at.bytes != nullptr) at.bytes += j;
+    if (at.words != nullptr) at.words += j;
+    j += QuantizeColumns(job.params, source.x + j, strip.rows, source.stride,
+                         strip.width - j, at, random_stride,
+                         OutputAt(job, strip.first_block + j, strip.offset + j),
+                         inner);
+    if (j < strip.width) {
+      const int64_t count = std::min<int64_t>(kUnit, strip.width - j);
+      QuantizeSlowly(job, strip.first_block + j, count, scratch);
+      j += count;
+    }
+  }
+}
+
 int64_t AcrossTasks(const Job& job) {
   const BlockGrid& grid = job.grid;
   switch (WayOf(job)) {
     case Way::kColumns:
-      return grid.outer() * grid.block_count_cols() *
-             CeilDiv(grid.inner(), kColumnsWidth);
+      return Strips(job);
     case Way::kTall:
       return grid.outer() * grid.block_count_cols() *
              CeilDiv(grid.inner(), kTallWidth);
@@ -265,7 +263,7 @@ int64_t AcrossTasks(const Job& job) {
 void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch) {
   switch (WayOf(job)) {
     case Way::kColumns:
-      return RunColumns(job, task, scratch);
+      return RunStrip(job, StripAt(job, task), scratch);
     case Way::kTall:
       return RunTall(job, task, scratch);
     case Way::kBand:

@@ -146,6 +146,22 @@ TensorFactors MakeFactors(const Job& job, float amax) {
                            job.options.nonfinite == NonFinitePolicy::kSaturate);
 }
 
+// Whether the tensor's amax has to be found.
+bool NeedsAmax(const Job& job) {
+  return job.recipe.tensor_scale == TensorScale::kPerTensor &&
+         !job.options.tensor_amax.has_value() && job.grid.size() > 0;
+}
+
+// What follows from the tensor's amax, or 0 where the recipe needs none.
+absl::Status SetTensorFactors(Job& job, const FiniteAmax& amax) {
+  if (amax.nonfinite && job.options.nonfinite == NonFinitePolicy::kRefuse) {
+    return Refuse(job);
+  }
+  job.tensors = {MakeFactors(job, BitCast<float>(amax.bits))};
+  job.params.tensor = job.tensors[0];
+  return absl::OkStatus();
+}
+
 absl::Status FindRowFactors(Job& job) {
   const BlockGrid& grid = job.grid;
   const int64_t inner = grid.inner();
@@ -238,22 +254,57 @@ absl::Status FindTensorFactors(Job& job) {
   if (job.recipe.tensor_scale == TensorScale::kPerRow) {
     return FindRowFactors(job);
   }
-  float amax = 0.0f;
-  if (job.recipe.tensor_scale == TensorScale::kPerTensor) {
-    if (job.options.tensor_amax.has_value()) {
-      amax = *job.options.tensor_amax;
-    } else if (job.grid.size() > 0) {
-      const FiniteAmax found = TensorAmax(job);
-      if (found.nonfinite &&
-          job.options.nonfinite == NonFinitePolicy::kRefuse) {
-        return Refuse(job);
-      }
-      amax = BitCast<float>(found.bits);
-    }
+  FiniteAmax amax;
+  if (NeedsAmax(job)) {
+    amax = TensorAmax(job);
+  } else if (job.options.tensor_amax.has_value() &&
+             job.recipe.tensor_scale == TensorScale::kPerTensor) {
+    amax.bits = BitCast<uint32_t>(*job.options.tensor_amax);
   }
-  job.tensors = {MakeFactors(job, amax)};
-  job.params.tensor = job.tensors[0];
-  return absl::OkStatus();
+  return SetTensorFactors(job, amax);
+}
+
+absl::Status FindTensorFactorsOfBoth(Job& rows, Job& columns) {
+  if (!NeedsAmax(rows) || !NeedsAmax(columns)) {
+    absl::Status status = FindTensorFactors(rows);
+    if (status.ok()) status = FindTensorFactors(columns);
+    return status;
+  }
+  struct State {
+    FiniteAmax rows, columns;
+    std::vector<float> y;  // Transformed rows.
+  };
+  const bool same = !rows.recipe.hadamard && !columns.recipe.hadamard &&
+                    rows.options.nonfinite == columns.options.nonfinite;
+  const int64_t inner = columns.grid.inner();
+  FiniteAmax amax_of_rows, amax_of_columns;
+  ParallelFor<State>(
+      Strips(columns), WorthThreads(columns.grid.size()),
+      [&](int64_t task, State& state) {
+        const Strip strip = StripAt(columns, task);
+        ForEachRun(strip, inner, [&](int64_t offset, int64_t n) {
+          const FiniteAmax amax = FindAmax(rows, rows.x + offset, n);
+          state.rows.Merge(amax);
+          if (columns.recipe.hadamard) return;
+          state.columns.Merge(same ? amax
+                                   : FindAmax(columns, rows.x + offset, n));
+        });
+        if (!columns.recipe.hadamard) return;
+        for (int64_t i = 0; i < strip.width; i += kStrip) {
+          const int64_t width = std::min(kStrip, strip.width - i);
+          FiniteAmax amaxes[kStrip];
+          ColumnAmaxes(columns, columns.x + strip.offset + i, strip.rows, inner,
+                       width, state.y, amaxes);
+          for (int64_t j = 0; j < width; ++j) state.columns.Merge(amaxes[j]);
+        }
+      },
+      [&](const State& state) {
+        amax_of_rows.Merge(state.rows);
+        amax_of_columns.Merge(state.columns);
+      });
+  absl::Status status = SetTensorFactors(rows, amax_of_rows);
+  if (status.ok()) status = SetTensorFactors(columns, amax_of_columns);
+  return status;
 }
 
 }  // namespace cnn_fp4::quant::cpu

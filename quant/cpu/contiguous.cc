@@ -41,14 +41,6 @@ KernelParams ParamsOf(const Job& job, int64_t block) {
   return params;
 }
 
-const float* Rotated(const Job& job, const float* x, size_t n,
-                     Scratch& scratch) {
-  if (!job.recipe.hadamard) return x;
-  float* y = Grown(scratch.x, n);
-  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, y);
-  return y;
-}
-
 // Up to a chunk of blocks [first, first + count), some of them shorter than
 // their slot: copied to a chunk filled up with zeros and back.
 void RunGathered(const Job& job, int64_t first, int64_t count,
@@ -128,8 +120,40 @@ bool NeedsScratch(const Job& job) {
   return job.recipe.hadamard || IsStochastic(job.recipe.rounding);
 }
 
-// Whole chunks of full blocks from `first`, then the rest.
-void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
+// Blocks in a task: whole chunks where rows allow it.
+int64_t BlocksPerTask(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  const int64_t blocks =
+      std::max<int64_t>(1, kTaskElements / grid.block_cols());
+  if (!FitsChunk(grid)) return blocks;
+  return std::max<int64_t>(blocks, BlocksPerChunk(grid));
+}
+
+// Rows are separate where their factors or their last, short blocks are.
+bool RowByRow(const Job& job) {
+  return job.tensors.size() > 1 ||
+         (!IsSeamless(job.grid) &&
+          job.grid.cols() >= static_cast<int64_t>(2 * kChunk));
+}
+
+}  // namespace
+
+const float* Rotated(const Job& job, const float* x, size_t n,
+                     Scratch& scratch) {
+  if (!job.recipe.hadamard) return x;
+  float* y = Grown(scratch.x, n);
+  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, y);
+  return y;
+}
+
+bool HasFullChunks(const Job& job) {
+  return HasContiguousKernel(job) && IsSeamless(job.grid) &&
+         HasChunkKernel(job.grid.block_cols());
+}
+
+// Whole chunks, then the rest.
+void RunFullChunks(const Job& job, int64_t first, int64_t count,
+                   Scratch& scratch) {
   const BlockGrid& grid = job.grid;
   const int64_t per_chunk = BlocksPerChunk(grid);
   KernelParams params = ParamsOf(job, first);
@@ -157,24 +181,6 @@ void RunFull(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   }
   if (count > 0) RunGathered(job, first, count, scratch);
 }
-
-// Blocks in a task: whole chunks where rows allow it.
-int64_t BlocksPerTask(const Job& job) {
-  const BlockGrid& grid = job.grid;
-  const int64_t blocks =
-      std::max<int64_t>(1, kTaskElements / grid.block_cols());
-  if (!FitsChunk(grid)) return blocks;
-  return std::max<int64_t>(blocks, BlocksPerChunk(grid));
-}
-
-// Rows are separate where their factors or their last, short blocks are.
-bool RowByRow(const Job& job) {
-  return job.tensors.size() > 1 ||
-         (!IsSeamless(job.grid) &&
-          job.grid.cols() >= static_cast<int64_t>(2 * kChunk));
-}
-
-}  // namespace
 
 bool HasContiguousKernel(const Job& job) {
   const BlockGrid& grid = job.grid;
@@ -217,12 +223,12 @@ void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
     return;
   }
   const bool fills_slot = Slot(grid) == grid.block_cols();
-  if (fills_slot && IsSeamless(grid)) {
-    return RunFull(job, first, count, scratch);
+  if (HasFullChunks(job)) {
+    return RunFullChunks(job, first, count, scratch);
   }
   if (fills_slot && RowByRow(job)) {
     const bool short_end = first + count == end;
-    RunFull(job, first, count - short_end, scratch);
+    RunFullChunks(job, first, count - short_end, scratch);
     if (short_end) RunGathered(job, end - 1, 1, scratch);
     return;
   }

@@ -77,21 +77,7 @@ absl::Status RunJob(const Job& job) {
         },
         merge);
   }
-  if (refusals.element != Refusals::kNone) {
-    return NonFiniteError(refusals.element, refusals.value);
-  }
-  if (refusals.any()) return HadamardOverflowError(grid, refusals.rotated);
-  return absl::OkStatus();
-}
-
-Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
-            absl::Span<const float> x, const QuantizeOptions& options) {
-  Job job{recipe, grid, options, x.data(), {}, {}, {}, {}};
-  job.params.rule = recipe.scale_rule;
-  job.params.rounding = recipe.rounding;
-  job.params.scale_format = recipe.scale_format;
-  job.key = {options.seed, options.stream};
-  return job;
+  return RefusedStatus(refusals, grid);
 }
 
 absl::Status CheckOutput(absl::Span<const float> x, absl::Span<float> y) {
@@ -172,20 +158,8 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
   absl::Status status = CheckQuantizeArguments(recipe, grid, x.size(), options);
   if (!status.ok()) return status;
   PackedTensor& packed = *out;
-  packed.recipe = recipe;
-  packed.grid = grid;
-  packed.codes.resize((x.size() + 1) / 2);
-  packed.scales.clear();
-  packed.scales_float32.clear();
-  packed.tensor_scales.clear();
   Job job = MakeJob(recipe, grid, x, options);
-  if (recipe.scale_format == ScaleFormat::kFloat32) {
-    packed.scales_float32.resize(grid.num_blocks());
-    job.output.stored_scales = packed.scales_float32.data();
-  } else {
-    packed.scales.resize(grid.num_blocks());
-    job.output.scale_codes = packed.scales.data();
-  }
+  PreparePacked(job, &packed);
   status = FindTensorFactors(job);
   if (!status.ok()) return status;
   for (const TensorFactors& tensor : job.tensors) {

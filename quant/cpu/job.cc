@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "quant/quantize_checks.h"
+
 namespace cnn_fp4::quant::cpu {
 namespace {
 
@@ -37,7 +39,44 @@ void Refusals::Merge(const Refusals& other) {
   if (other.rotated < rotated) rotated = other.rotated;
 }
 
+absl::Status RefusedStatus(const Refusals& refusals, const BlockGrid& grid) {
+  if (refusals.element != Refusals::kNone) {
+    return NonFiniteError(refusals.element, refusals.value);
+  }
+  if (refusals.any()) return HadamardOverflowError(grid, refusals.rotated);
+  return absl::OkStatus();
+}
+
+Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
+            absl::Span<const float> x, const QuantizeOptions& options) {
+  Job job{recipe, grid, options, x.data(), {}, {}, {}, {}};
+  job.params.rule = recipe.scale_rule;
+  job.params.rounding = recipe.rounding;
+  job.params.scale_format = recipe.scale_format;
+  job.key = {options.seed, options.stream};
+  return job;
+}
+
+void PreparePacked(Job& job, PackedTensor* packed) {
+  const BlockGrid& grid = job.grid;
+  packed->recipe = job.recipe;
+  packed->grid = grid;
+  packed->codes.resize((grid.size() + 1) / 2);
+  packed->scales.clear();
+  packed->scales_float32.clear();
+  packed->tensor_scales.clear();
+  if (job.recipe.scale_format == ScaleFormat::kFloat32) {
+    packed->scales_float32.resize(grid.num_blocks());
+    job.output.stored_scales = packed->scales_float32.data();
+  } else {
+    packed->scales.resize(grid.num_blocks());
+    job.output.scale_codes = packed->scales.data();
+  }
+}
+
 KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
+  block -= job.first_output_block;
+  offset -= job.first_output_element;
   KernelOutput at = job.output;
   if (at.values != nullptr) at.values += offset;
   if (at.codes != nullptr) at.codes += offset;

@@ -9,8 +9,11 @@
 #include <limits>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "quant/block_grid.h"
 #include "quant/cpu/kernels.h"
+#include "quant/packed_tensor.h"
 #include "quant/philox.h"
 #include "quant/quantize_options.h"
 #include "quant/recipe.h"
@@ -32,9 +35,13 @@ struct Job {
   KernelParams params;
   PhiloxKey key;
 
-  // Whole tensors; null: not wanted. `packed` is written directly only if
-  // CanPackDirectly(); otherwise `codes` is, and the caller packs them.
+  // Null: not wanted. `packed` is written directly only if CanPackDirectly();
+  // otherwise `codes` is, and the caller packs them.
   KernelOutput output;
+  // The element and the block that come first in `output`: 0 for whole tensors,
+  // more for the one part that a task is about.
+  int64_t first_output_element = 0;
+  int64_t first_output_block = 0;
 
   const TensorFactors& tensor_of(const BlockGrid::Block& block) const {
     return tensors[tensors.size() == 1 ? 0 : block.row];
@@ -57,6 +64,17 @@ struct Refusals {
   bool any() const { return element != kNone || rotated != kNone; }
   void Merge(const Refusals& other);
 };
+
+// The error that they are, if they are any.
+absl::Status RefusedStatus(const Refusals& refusals, const BlockGrid& grid);
+
+// Without output; the tensor factors are FindTensorFactors' (amax.h).
+Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
+            absl::Span<const float> x, const QuantizeOptions& options);
+
+// Makes *packed a tensor of this recipe and grid, with room for codes and
+// scales, and lets the job write the scales to it.
+void PreparePacked(Job& job, PackedTensor* packed);
 
 // The buffers of one thread; they only ever grow.
 struct Scratch {
@@ -116,6 +134,12 @@ bool CanPackDirectly(const Job& job);
 int64_t ContiguousTasks(const Job& job);
 void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
 
+// Whether all blocks follow each other without gaps and have a chunk kernel.
+bool HasFullChunks(const Job& job);
+// `count` of those blocks.
+void RunFullChunks(const Job& job, int64_t first_block, int64_t count,
+                   Scratch& scratch);
+
 // One of those blocks, longer than a chunk.
 void RunLongBlock(const Job& job, int64_t index, Scratch& scratch);
 
@@ -127,6 +151,42 @@ void RunHugeBlocks(const Job& job, Refusals& refusals);
 // Every other layout.
 int64_t AcrossTasks(const Job& job);
 void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch);
+
+// Some neighbouring blocks of a job whose 1-D blocks are columns of memory,
+// grid.inner() elements from row to row.
+struct Strip {
+  int64_t first_block = 0;
+  int64_t offset = 0;  // Of the first element.
+  int64_t rows = 0;
+  int64_t width = 0;  // Blocks.
+};
+
+// Whether blocks are columns that one kernel takes. RunStrip is for those.
+bool HasColumnKernel(const Job& job);
+int64_t Strips(const Job& job);
+Strip StripAt(const Job& job, int64_t index);
+void RunStrip(const Job& job, const Strip& strip, Scratch& scratch);
+
+// Calls body(offset, n) for each run of memory that a strip of rows of `inner`
+// elements consists of: one where it is as wide as they are.
+template <class Body>
+void ForEachRun(const Strip& strip, int64_t inner, const Body& body) {
+  if (strip.width == inner) return body(strip.offset, strip.rows * inner);
+  for (int64_t r = 0; r < strip.rows; ++r) {
+    body(strip.offset + r * inner, strip.width);
+  }
+}
+
+// x, or its transform in scratch.x if the recipe transforms: of `n` elements
+// along memory, or of rows of columns.
+const float* Rotated(const Job& job, const float* x, size_t n,
+                     Scratch& scratch);
+struct Source {
+  const float* x = nullptr;
+  size_t stride = 0;  // From row to row.
+};
+Source Rotated(const Job& job, const float* x, size_t rows, size_t stride,
+               size_t width, Scratch& scratch);
 
 }  // namespace cnn_fp4::quant::cpu
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quant/distortion_sums.h"
 #include "quant/philox.h"
 #include "quant/rules.h"
 #include "quant/scale_rules.h"
@@ -183,6 +184,31 @@ void DequantizeElements(const uint8_t* packed, size_t first, size_t n,
                         const float* dequantize, float* values);
 void DequantizeUnits(const uint8_t* packed, size_t units,
                      const float* dequantize, bool stream, float* values);
+
+// Codes, one a byte, in rows of `width` elements, a multiple of kUnit, with
+// what they were made of and the stored scales of their blocks: one for each
+// block_units units of a row, or, with block_units 0, one a column for all
+// rows. Rows are as many elements (scales) apart as the strides say.
+struct CodeTile {
+  size_t rows = 0;
+  size_t width = 0;
+  const float* x = nullptr;
+  size_t x_stride = 0;
+  const uint8_t* codes = nullptr;
+  size_t code_stride = 0;
+  const float* scales = nullptr;
+  size_t scale_stride = 0;
+  size_t block_units = 0;
+  float tensor_scale = 1.0f;
+  // Written: code * stored scale. `stream`: they need not stay in a cache.
+  float* values = nullptr;
+  size_t value_stride = 0;
+  bool stream = false;
+};
+
+// Fills the values and adds the pairs of x and value * tensor_scale to sums.
+// The order of the additions depends on the tile's extents alone.
+void DecodeTile(const CodeTile& tile, DistortionSums& sums);
 
 // Makes streamed values visible to other threads: after the kernels of a task.
 void FlushStreams();

@@ -77,9 +77,12 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                                           job.options.block_scales[b])
                     : ChooseFactors(rule, rounding, tensor, amax.finite, block);
     }
-    if (output.scale_codes != nullptr) output.scale_codes[b] = factors.code;
+    const int64_t to_block = b - job.first_output_block;
+    if (output.scale_codes != nullptr) {
+      output.scale_codes[to_block] = factors.code;
+    }
     if (output.stored_scales != nullptr) {
-      output.stored_scales[b] = factors.stored;
+      output.stored_scales[to_block] = factors.stored;
     }
     const float value_factor =
         job.params.operand ? factors.stored : factors.dequantize;
@@ -87,7 +90,7 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
       const uint8_t code = amax.all_finite ? CodeOf(rule, rounding, factors,
                                                     block.x(i), block.index(i))
                                            : uint8_t{0};
-      const int64_t at = block.offset(i);
+      const int64_t at = block.offset(i) - job.first_output_element;
       if (output.values != nullptr) {
         output.values[at] = DecodeE2m1(code) * value_factor;
       }
