@@ -17,6 +17,7 @@
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/formats/float16.h"
 #include "quant/quantizer.h"
+#include "quant/testing/reference_bits.h"
 #include "quant/testing/vector_state.h"
 
 namespace cnn_fp4::quant {
@@ -127,9 +128,15 @@ void ExpectEqualToWidened(const Recipe& recipe, const BlockGrid& grid,
                            options)
                   .ok());
   EXPECT_EQ(y, expected) << where;
-  EXPECT_EQ(Quantize(recipe, grid, view, options)->codes,
-            Quantize(recipe, grid, wide, options)->codes);
+  ExpectSamePacked(Quantize(recipe, grid, wide, options).value(),
+                   Quantize(recipe, grid, view, options).value());
   EXPECT_EQ(Amax(view).value(), Amax(wide).value());
+  const auto scale_amax = ScaleAmax(recipe, grid, wide, options);
+  EXPECT_EQ(ScaleAmax(recipe, grid, view, options).status(),
+            scale_amax.status());
+  if (scale_amax.ok()) {
+    EXPECT_EQ(ScaleAmax(recipe, grid, view, options).value(), *scale_amax);
+  }
   // In place.
   const MutableTensorView out =
       half ? MutableTensorView::Float16(absl::MakeSpan(x))

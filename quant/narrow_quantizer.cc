@@ -16,6 +16,7 @@
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/narrow_kernels.h"
+#include "quant/cpu/narrow_packed.h"
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prefetch.h"
 #include "quant/formats/float16.h"
@@ -256,6 +257,24 @@ absl::Status FakeQuantizePanels(const Recipe& recipe, const BlockGrid& grid,
 }
 
 }  // namespace
+
+absl::Status QuantizeNarrowInto(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, PackedTensor* out,
+                                const QuantizeOptions& options) {
+  if (cpu::CanPackNarrow(recipe, grid, options)) {
+    QuantizeOptions with_amax = options;
+    const bool need_amax = recipe.tensor_scale == TensorScale::kPerTensor &&
+                           !options.tensor_amax.has_value();
+    if (need_amax && !recipe.hadamard) with_amax.tensor_amax = NarrowAmax(x);
+    if (!need_amax || with_amax.tensor_amax.has_value()) {
+      return cpu::PackNarrow(recipe, grid, x, with_amax, out);
+    }
+  }
+  // Also where an amax is not that of x as it is: transformed, or not finite.
+  std::vector<float> wide(x.size);
+  cpu::WidenAll(x, wide.data());
+  return QuantizeInto(recipe, grid, wide, out, options);
+}
 
 std::optional<float> NarrowAmax(const TensorView& x) {
   struct State {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "quant/block_grid.h"
+#include "quant/packed_tensor.h"
 #include "quant/quantize_options.h"
 #include "quant/recipe.h"
 #include "quant/tensor_view.h"
@@ -22,6 +23,11 @@ std::optional<float> NarrowAmax(const TensorView& x);
 // options refuse it: in place, x is then as it was.
 absl::Status FakeQuantizeNarrow(const Recipe& recipe, const BlockGrid& grid,
                                 const TensorView& x, const MutableTensorView& y,
+                                const QuantizeOptions& options);
+
+// QuantizeInto of an FP16 or BF16 tensor.
+absl::Status QuantizeNarrowInto(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, PackedTensor* out,
                                 const QuantizeOptions& options);
 
 }  // namespace cnn_fp4::quant

@@ -94,10 +94,16 @@ absl::StatusOr<float> OperandValues(const PackedTensor& packed,
 // output's type at the end, to nearest even. y may be x only with the same
 // type.
 absl::StatusOr<float> Amax(const TensorView& x);
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x,
+                                const QuantizeOptions& options = {});
 absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       const BlockGrid& grid,
                                       const TensorView& x,
                                       const QuantizeOptions& options = {});
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          const TensorView& x, PackedTensor* out,
+                          const QuantizeOptions& options = {});
 absl::Status Dequantize(const PackedTensor& packed, const MutableTensorView& y);
 
 // The same where the tensors lie: on the CPU, or on the device that all the

@@ -81,6 +81,25 @@ absl::StatusOr<float> Amax(const TensorView& x) {
   return Guarded([&] { return AmaxOf(x); });
 }
 
+absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x,
+                                const QuantizeOptions& options) {
+  return Guarded([&]() -> absl::StatusOr<float> {
+    if (x.dtype == DType::kFloat32) {
+      return ScaleAmax(recipe, grid, Float32Of(x), options);
+    }
+    const absl::Status status =
+        CheckQuantizeArguments(recipe, grid, x.size, options);
+    if (!status.ok()) return status;
+    if (recipe.tensor_scale == TensorScale::kPerTensor && !recipe.hadamard &&
+        !options.tensor_amax.has_value()) {
+      const std::optional<float> amax = NarrowAmax(x);
+      if (amax.has_value()) return *amax;
+    }
+    return ScaleAmax(recipe, grid, Widened(x), options);
+  });
+}
+
 absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                           const TensorView& x, const MutableTensorView& y,
                           const QuantizeOptions& options) {
@@ -120,10 +139,23 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
                                       const BlockGrid& grid,
                                       const TensorView& x,
                                       const QuantizeOptions& options) {
+  PackedTensor packed;
+  const absl::Status status = QuantizeInto(recipe, grid, x, &packed, options);
+  if (!status.ok()) return status;
+  return packed;
+}
+
+absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
+                          const TensorView& x, PackedTensor* out,
+                          const QuantizeOptions& options) {
   return Guarded([&] {
-    return x.dtype == DType::kFloat32
-               ? Quantize(recipe, grid, Float32Of(x), options)
-               : Quantize(recipe, grid, Widened(x), options);
+    if (x.dtype == DType::kFloat32) {
+      return QuantizeInto(recipe, grid, Float32Of(x), out, options);
+    }
+    const absl::Status status =
+        CheckQuantizeArguments(recipe, grid, x.size, options);
+    if (!status.ok()) return status;
+    return QuantizeNarrowInto(recipe, grid, x, out, options);
   });
 }
 

@@ -127,6 +127,17 @@ absl::Span<const float> FloatSource::Read(int64_t begin, int64_t size) {
   return buffer_;
 }
 
+quant::TensorView FloatSource::View(int64_t begin, int64_t size) {
+  const bool half = info_->dtype == DType::kF16;
+  const int64_t width = safetensors::DTypeBits(info_->dtype) / 8;
+  const uint8_t* const bytes = reader_->Data(*info_).data() + begin * width;
+  if (info_->dtype == DType::kF32 ||
+      reinterpret_cast<uintptr_t>(bytes) % alignof(uint16_t) != 0) {
+    return quant::TensorView::Float32(Read(begin, size));
+  }
+  return {half ? quant::DType::kFloat16 : quant::DType::kBfloat16, bytes, size};
+}
+
 absl::Status FloatSource::CheckFinite(int64_t begin, int64_t size) {
   const absl::Span<const float> values = Read(begin, size);
   const int64_t first = FirstNonFinite(values);

@@ -1,8 +1,8 @@
 #ifndef TOOLS_FP4_FLOAT_SOURCE_H_
 #define TOOLS_FP4_FLOAT_SOURCE_H_
 
-// The elements of an F32, F16 or BF16 tensor of a file, as floats. Both
-// conversions are exact. F32 that is aligned is not copied.
+// The elements of an F32, F16 or BF16 tensor of a file, as floats or as they
+// are. Both conversions are exact. F32 that is aligned is not copied.
 
 #include <cstdint>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "io/safetensors/reader.h"
+#include "quant/tensor_view.h"
 
 namespace cnn_fp4::fp4 {
 
@@ -34,6 +35,10 @@ class FloatSource {
 
   // Elements [begin, begin + size); valid until the next call.
   absl::Span<const float> Read(int64_t begin, int64_t size);
+
+  // The same elements in the file's own type, as they are there, where they are
+  // aligned for it; else as Read gives them.
+  quant::TensorView View(int64_t begin, int64_t size);
 
   // InvalidArgument naming tensor, index and remedy for the first NaN or
   // infinity among these elements, under kKeep. Slow: to explain a refusal.

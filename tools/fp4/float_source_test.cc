@@ -3,11 +3,14 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "Eigen/Core"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "quant/quantizer.h"
 #include "tools/fp4/test_files.h"
 
 namespace cnn_fp4::fp4 {
@@ -92,19 +95,48 @@ TEST_F(NonFiniteTest, IsReplacedOrKept) {
   EXPECT_EQ(values[1], kInf);
 }
 
+// The same file `shift` bytes further on.
+std::vector<uint8_t> Shifted(const std::string& path, size_t shift) {
+  const std::string text = ReadText(path);
+  std::vector<uint8_t> shifted(shift);
+  shifted.insert(shifted.end(), text.begin(), text.end());
+  return shifted;
+}
+
 TEST(FloatSourceTest, DataNeedNotBeAligned) {
   TestDirectory directory;
   const std::string path = directory.Write(
       "a", {FloatTensor("t", {2}, std::vector<float>{1.5f, -2.0f})});
-  const std::string text = ReadText(path);
-  // The same file one byte further on.
-  std::vector<uint8_t> shifted = {0};
-  shifted.insert(shifted.end(), text.begin(), text.end());
+  const std::vector<uint8_t> shifted = Shifted(path, 1);
   const auto reader =
       Reader::FromBytes("a", absl::MakeConstSpan(shifted).subspan(1));
   ASSERT_TRUE(reader.ok()) << reader.status();
   FloatSource source(*reader, reader->tensors()[0], NonFinite::kKeep);
   EXPECT_THAT(source.Read(0, 2), ElementsAre(1.5f, -2.0f));
+}
+
+TEST(FloatSourceTest, ViewsAreOfTheFilesTypeWhereItIsAligned) {
+  TestDirectory directory;
+  const std::vector<float> values = {1.5f, -2.0f, 3.0f, 0.5f};
+  for (const auto& [type, viewed] :
+       {std::pair(safetensors::DType::kF32, quant::DType::kFloat32),
+        std::pair(safetensors::DType::kBf16, quant::DType::kBfloat16)}) {
+    const std::string path =
+        directory.Write("a", {FloatTensor("t", {4}, values, type)});
+    for (const size_t shift : {0, 1}) {
+      const std::vector<uint8_t> shifted = Shifted(path, shift);
+      const auto reader =
+          Reader::FromBytes("a", absl::MakeConstSpan(shifted).subspan(shift));
+      ASSERT_TRUE(reader.ok()) << reader.status();
+      FloatSource source(*reader, reader->tensors()[0], NonFinite::kKeep);
+      const quant::TensorView view = source.View(1, 3);
+      EXPECT_EQ(view.dtype, shift == 0 ? viewed : quant::DType::kFloat32);
+      EXPECT_EQ(view.size, 3);
+      const auto amax = quant::Amax(view);
+      ASSERT_TRUE(amax.ok()) << amax.status();
+      EXPECT_EQ(*amax, 3.0f);
+    }
+  }
 }
 
 }  // namespace

@@ -148,12 +148,12 @@ class FileQuantizer {
     quant::QuantizeOptions options;
     options.seed = options_.seed;
     options.stream = StreamOf(info.name);
-    // The source has replaced what is not finite; results stay finite, too.
+    // What is not finite is replaced, and results stay finite, too.
     if (options_.saturate) {
       options.nonfinite = quant::NonFinitePolicy::kSaturate;
     }
     if (options_.recipe.tensor_scale == quant::TensorScale::kPerTensor) {
-      absl::StatusOr<float> amax = TensorAmax(info, *chunks, source);
+      absl::StatusOr<float> amax = TensorAmax(info, *chunks, options, source);
       if (!amax.ok()) return amax.status();
       options.tensor_amax = *amax;
     }
@@ -161,9 +161,9 @@ class FileQuantizer {
                                options_.recipe, job.geometry);
     absl::Status status;
     for (const Chunk& chunk : *chunks) {
-      const auto values = source.Read(chunk.begin, chunk.size);
       options.first_element = chunk.begin;
-      status = quant::QuantizeInto(options_.recipe, chunk.grid, values,
+      status = quant::QuantizeInto(options_.recipe, chunk.grid,
+                                   source.View(chunk.begin, chunk.size),
                                    &packed_, options);
       if (!status.ok()) return Explain(info, chunk, status, source);
       status = packed_writer.Write(chunk, packed_);
@@ -179,11 +179,13 @@ class FileQuantizer {
 
   absl::StatusOr<float> TensorAmax(const TensorInfo& info,
                                    const std::vector<Chunk>& chunks,
+                                   const quant::QuantizeOptions& options,
                                    FloatSource& source) const {
     float amax = 0.0f;
     for (const Chunk& chunk : chunks) {
-      const absl::StatusOr<float> part = quant::ScaleAmax(
-          options_.recipe, chunk.grid, source.Read(chunk.begin, chunk.size));
+      const absl::StatusOr<float> part =
+          quant::ScaleAmax(options_.recipe, chunk.grid,
+                           source.View(chunk.begin, chunk.size), options);
       if (!part.ok()) return Explain(info, chunk, part.status(), source);
       amax = std::max(amax, *part);
     }

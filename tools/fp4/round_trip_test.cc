@@ -280,20 +280,25 @@ TEST_F(RoundTripTest, AFailedRunLeavesTheOutput) {
 }
 
 TEST_F(RoundTripTest, InfinitySaturates) {
-  std::vector<float> values(16, 1.0f);
+  std::vector<float> values(32, 1.0f);
   values[3] = -std::numeric_limits<float>::infinity();
-  const std::string input =
-      directory_.Write("in", {FloatTensor("w", {16}, values)});
-  QuantizeFileOptions options = Options("nvfp4");
-  options.saturate = true;
-  ASSERT_TRUE(Quantize(input, options).ok());
-  Dequantize();
-  EXPECT_LT(Floats(*Reader::Open(back_), "w")[3], -3e38f);
-  // Six times the scale is finite, too.
-  options.recipe = *quant::FindRecipe("mxfp4");
-  ASSERT_TRUE(Quantize(input, options).ok());
-  Dequantize();
-  EXPECT_EQ(Floats(*Reader::Open(back_), "w")[3], -0x1.8p127f);
+  for (const DType type : {DType::kF32, DType::kBf16}) {
+    const std::string input =
+        directory_.Write("in", {FloatTensor("w", {32}, values, type)});
+    QuantizeFileOptions options = Options("nvfp4");
+    options.saturate = true;
+    ASSERT_TRUE(Quantize(input, options).ok());
+    Dequantize();
+    EXPECT_LT(Floats(*Reader::Open(back_), "w")[3], -3e38f);
+    // Six times the scale is finite, too.
+    options.recipe = *quant::FindRecipe("mxfp4");
+    ASSERT_TRUE(Quantize(input, options).ok());
+    Dequantize();
+    EXPECT_EQ(Floats(*Reader::Open(back_), "w")[3], -0x1.8p127f);
+    options.saturate = false;
+    const auto refused = Quantize(input, options);
+    EXPECT_THAT(refused.message(), HasSubstr("infinity at index [3]"));
+  }
 }
 
 TEST_F(RoundTripTest, AFileCanReplaceItself) {
