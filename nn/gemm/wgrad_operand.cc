@@ -108,15 +108,20 @@ at::Tensor PaddedToBlocks(const at::Tensor& matrix,
   return rest == 0 ? matrix : at::constant_pad_nd(matrix, {0, block - rest});
 }
 
-// `rows`, dense, each of its last `length` elements cut into blocks of their
-// own, quantised as it lies.
+// Each `length` elements of a dense tensor are cut into blocks of their own.
+absl::StatusOr<quant::BlockGrid> GridOfRows(int64_t size, int64_t length,
+                                            const quant::Recipe& recipe) {
+  return quant::BlockGrid::Along({length == 0 ? 0 : size / length, length}, 1,
+                                 recipe);
+}
+
+// `rows`, dense, quantised as it lies.
 absl::StatusOr<GemmOperand> QuantizeRows(
     const at::Tensor& rows, int64_t length, OperandForm form,
     const OperandFormat& format, const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
-  const int64_t size = rows.numel();
-  const absl::StatusOr<quant::BlockGrid> grid = quant::BlockGrid::Along(
-      {length == 0 ? 0 : size / length, length}, 1, *format.recipe());
+  const absl::StatusOr<quant::BlockGrid> grid =
+      GridOfRows(rows.numel(), length, *format.recipe());
   if (!grid.ok()) return grid.status();
   absl::StatusOr<GemmOperand> made =
       QuantizeOnGrid(rows, format, *grid, options, taken_apart);
@@ -155,6 +160,19 @@ absl::StatusOr<WgradPlan> PlanWgrad(absl::Span<const int64_t> x,
   return plan;
 }
 
+absl::StatusOr<std::optional<quant::BlockGrid>> GridInSource(
+    absl::Span<const int64_t> shape, Operand operand, const WgradPlan& plan,
+    const OperandFormat& format) {
+  const quant::Recipe* const recipe = AlongPositions(&format);
+  const int64_t positions = plan.positions[0] * plan.positions[1];
+  const bool as_it_lies = !IsUnfolded(operand, plan.geometry) ||
+                          plan.unfolded == OperandForm::kTensor;
+  if (recipe == nullptr || !as_it_lies || !BlocksFit(*recipe, positions)) {
+    return std::nullopt;
+  }
+  return GridOfRows(shape[0] * shape[1] * positions, positions, *recipe);
+}
+
 absl::StatusOr<GemmOperand> MakeWgradOperand(
     const at::Tensor& tensor, Operand operand, const WgradPlan& plan,
     const OperandFormat& format, const quant::QuantizeOptions& options,
@@ -171,12 +189,13 @@ absl::StatusOr<GemmOperand> MakeWgradOperand(
     return QuantizeRows(Windows(source, plan), plan.positions[1],
                         OperandForm::kWindows, format, options, taken_apart);
   }
-  const bool im2col = unfolded && plan.unfolded == OperandForm::kMatrix;
-  const int64_t positions = plan.positions[0] * plan.positions[1];
-  if (!im2col && BlocksFit(*recipe, positions)) {
-    return QuantizeRows(source, positions, OperandForm::kTensor, format,
-                        options, taken_apart);
+  const absl::StatusOr<std::optional<quant::BlockGrid>> grid =
+      GridInSource(source.sizes(), operand, plan, format);
+  if (!grid.ok()) return grid.status();
+  if (grid->has_value()) {
+    return QuantizeOnGrid(source, format, **grid, options, taken_apart);
   }
+  const bool im2col = unfolded && plan.unfolded == OperandForm::kMatrix;
   const at::Tensor rows =
       im2col ? Im2col(source, plan) : source.transpose(0, 1).flatten(1);
   const at::Tensor matrix = PaddedToBlocks(rows, *recipe);

@@ -28,6 +28,8 @@
 //
 // Limits: a built matrix takes kh * kw times the memory of its source.
 
+#include <optional>
+
 #include "nn/gemm/gemm_operand.h"
 
 namespace cnn_fp4::nn {
@@ -48,6 +50,12 @@ absl::StatusOr<WgradPlan> PlanWgrad(absl::Span<const int64_t> x,
                                     const ConvGeometry& geometry,
                                     const OperandFormat& dy_format,
                                     const OperandFormat* x_format);
+
+// Where the blocks of an operand lie that is quantised along the positions as
+// its source lies, in the source's shape; nullopt for every other operand.
+absl::StatusOr<std::optional<quant::BlockGrid>> GridInSource(
+    absl::Span<const int64_t> shape, Operand operand, const WgradPlan& plan,
+    const OperandFormat& format);
 
 // `operand` is kWgradX or kWgradDy; else as MakeGemmOperand. Rotated operands
 // stay in the rotated basis, where their product is the same.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/fnv1a.h"
+#include "nn/gemm/gradient_operands.h"
 #include "nn/gemm/wgrad_operand.h"
 #include "nn/layers/learned_scale.h"
 
@@ -95,6 +96,22 @@ GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
   return *std::move(made);
 }
 
+// Both operands that are made of dy from one read of it, if nobody watches them
+// being made and their formats allow it.
+std::optional<GradientOperands> MakeBothOfDy(const ConvSpec& spec,
+                                             const at::Tensor& dy,
+                                             const WgradPlan& plan) {
+  if (!spec.context->observers.empty()) return std::nullopt;
+  const OperandFormat& dgrad = spec.precision.dgrad_dy;
+  const OperandFormat& wgrad = spec.precision.wgrad_dy;
+  absl::StatusOr<std::optional<GradientOperands>> made = MakeGradientOperands(
+      dy, plan, {dgrad, Options(spec, Operand::kDgradDy, dgrad)},
+      {wgrad, Options(spec, Operand::kWgradDy, wgrad)});
+  TORCH_CHECK(made.ok(), "layer ", spec.layer,
+              ", operands made of dy: ", made.status().message());
+  return *std::move(made);
+}
+
 class ConvolutionFunction
     : public torch::autograd::Function<ConvolutionFunction> {
  public:
@@ -162,9 +179,23 @@ class ConvolutionFunction
     }
     // The gradient of a clipping value is made of dx, which the first layer
     // needs for nothing else.
-    if (ctx->needs_input_grad(0) || x_clip.defined()) {
+    const bool needs_dx = ctx->needs_input_grad(0) || x_clip.defined();
+    const bool needs_dw = ctx->needs_input_grad(1);
+    std::optional<WgradPlan> plan;
+    if (needs_dw) {
+      absl::StatusOr<WgradPlan> planned = PlanWgrad(
+          x.values.sizes(), dy.sizes(), {w.values.size(2), w.values.size(3)},
+          spec.geometry, precision.wgrad_dy, precision.Get(Operand::kWgradX));
+      TORCH_CHECK(planned.ok(), "layer ", spec.layer, ": ",
+                  planned.status().message());
+      plan = *std::move(planned);
+    }
+    std::optional<GradientOperands> both;
+    if (needs_dx && needs_dw) both = MakeBothOfDy(spec, dy, *plan);
+    if (needs_dx) {
       const GemmOperand a =
-          MakeOperand(spec, Operand::kDgradDy, dy, precision.dgrad_dy);
+          both ? std::move(both->dgrad)
+               : MakeOperand(spec, Operand::kDgradDy, dy, precision.dgrad_dy);
       const GemmOperand b = precision.dgrad_w
                                 ? MakeOperand(spec, Operand::kDgradW, w.values,
                                               *precision.dgrad_w)
@@ -177,14 +208,10 @@ class ConvolutionFunction
         dclip = std::move(clipped.clip);
       }
     }
-    if (ctx->needs_input_grad(1)) {
-      const absl::StatusOr<WgradPlan> plan = PlanWgrad(
-          x.values.sizes(), dy.sizes(), {w.values.size(2), w.values.size(3)},
-          spec.geometry, precision.wgrad_dy, precision.Get(Operand::kWgradX));
-      TORCH_CHECK(plan.ok(), "layer ", spec.layer, ": ",
-                  plan.status().message());
-      const GemmOperand a = MakeOperand(spec, Operand::kWgradDy, dy,
-                                        precision.wgrad_dy, {&*plan});
+    if (needs_dw) {
+      const GemmOperand a = both ? std::move(both->wgrad)
+                                 : MakeOperand(spec, Operand::kWgradDy, dy,
+                                               precision.wgrad_dy, {&*plan});
       const GemmOperand b =
           precision.wgrad_x
               ? MakeOperand(spec, Operand::kWgradX, Clipped(x.values, x_clip),

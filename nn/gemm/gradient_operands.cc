@@ -1,0 +1,53 @@
+#include "nn/gemm/gradient_operands.h"
+
+#include <torch/torch.h>
+
+#include "quant/both_ways.h"
+
+namespace cnn_fp4::nn {
+namespace {
+
+quant::OperandOf OperandFor(const GradientFormat& of,
+                            const quant::BlockGrid& grid, at::Tensor& values) {
+  quant::OperandOf operand;
+  operand.recipe = *of.format.recipe();
+  operand.grid = grid;
+  operand.options = of.options;
+  operand.values =
+      absl::MakeSpan(values.mutable_data_ptr<float>(), values.numel());
+  return operand;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
+    const at::Tensor& dy, const WgradPlan& plan, const GradientFormat& dgrad,
+    const GradientFormat& wgrad) {
+  if (!dy.is_cpu() || dgrad.format.recipe() == nullptr || dgrad.format.scaled ||
+      wgrad.format.scaled) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<std::optional<quant::BlockGrid>> wgrad_grid =
+      GridInSource(dy.sizes(), Operand::kWgradDy, plan, wgrad.format);
+  if (!wgrad_grid.ok()) return wgrad_grid.status();
+  if (!wgrad_grid->has_value()) return std::nullopt;
+  const absl::StatusOr<quant::BlockGrid> dgrad_grid =
+      OperandGrid(dy.sizes(), Operand::kDgradDy, plan.geometry, dgrad.format);
+  if (!dgrad_grid.ok()) return dgrad_grid.status();
+
+  const at::Tensor source = dy.detach().contiguous();
+  GradientOperands made{{at::empty_like(source), {}},
+                        {at::empty_like(source), {}}};
+  quant::BothWays both;
+  both.rows = OperandFor(wgrad, **wgrad_grid, made.wgrad.values);
+  both.columns = OperandFor(dgrad, *dgrad_grid, made.dgrad.values);
+  const absl::Status status = quant::QuantizeBothWays(
+      absl::MakeConstSpan(source.const_data_ptr<float>(), source.numel()),
+      both);
+  if (!status.ok()) return status;
+  made.wgrad.scale = at::scalar_tensor(both.rows.tensor_scale);
+  made.dgrad.scale = at::scalar_tensor(both.columns.tensor_scale);
+  return made;
+}
+
+}  // namespace cnn_fp4::nn

@@ -1,0 +1,36 @@
+#ifndef NN_GEMM_GRADIENT_OPERANDS_H_
+#define NN_GEMM_GRADIENT_OPERANDS_H_
+
+// What dgrad and wgrad make of dy, from one read of it.
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "nn/gemm/gemm_operand.h"
+#include "nn/gemm/wgrad_operand.h"
+#include "nn/precision/conv_precision.h"
+#include "quant/quantize_options.h"
+
+namespace cnn_fp4::nn {
+
+struct GradientFormat {
+  OperandFormat format;
+  quant::QuantizeOptions options;
+};
+
+struct GradientOperands {
+  GemmOperand dgrad;
+  GemmOperand wgrad;
+};
+
+// The operands of `dy` (FP32) that MakeGemmOperand (kDgradDy) and
+// MakeWgradOperand (kWgradDy) make, bit for bit. nullopt where those two have
+// to be called: for plain and scaled formats, tensors on another device, and
+// operands of wgrad that are not quantised as dy lies. Errors: the quantiser's.
+absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
+    const at::Tensor& dy, const WgradPlan& plan, const GradientFormat& dgrad,
+    const GradientFormat& wgrad);
+
+}  // namespace cnn_fp4::nn
+
+#endif  // NN_GEMM_GRADIENT_OPERANDS_H_
