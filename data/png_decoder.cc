@@ -92,7 +92,12 @@ bool SetTransforms(Decoder* decoder, Target target) {
   } else if (bit_depth < 8) {
     png_set_packing(png);  // One byte a value, unscaled.
   }
-  if ((color_type & PNG_COLOR_MASK_ALPHA) != 0) png_set_strip_alpha(png);
+  // Looking a palette up makes alpha of its transparency (tRNS).
+  if ((color_type & PNG_COLOR_MASK_ALPHA) != 0 ||
+      (target == Target::kRgb8 &&
+       png_get_valid(png, decoder->info, PNG_INFO_tRNS) != 0)) {
+    png_set_strip_alpha(png);
+  }
   png_set_interlace_handling(png);
   png_read_update_info(png, decoder->info);
   decoder->bit_depth = png_get_bit_depth(png, decoder->info);

@@ -80,6 +80,17 @@ TEST(PngImageTest, InterlacedIsTheSame) {
   EXPECT_EQ(Pixels(png), plain);
 }
 
+TEST(PngImageTest, APaletteWithTransparencyHasThreeChannelsAllTheSame) {
+  const absl::StatusOr<Image> image =
+      ReadImage("data/corpus/png/palette_2_transparent.png", kDefaultMaxPixels);
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(image->channels, 3);
+  // 6x2; the colours of the indices 0 to 3 are 0 1 2, 3 4 5, 6 7 8, 9 10 11.
+  EXPECT_EQ(image->pixels,
+            (Bytes{0, 1,  2,  3, 4, 5, 6, 7, 8, 9, 10, 11, 3, 4, 5, 0, 1, 2,
+                   9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1,  2,  6, 7, 8, 0, 1, 2}));
+}
+
 TEST(PngLabelsTest, ValuesAreThoseOfTheFile) {
   EXPECT_EQ(Labels({3, 1, 8, PNG_COLOR_TYPE_GRAY, false, {0, 7, 255}, {}}),
             (Values{0, 7, 255}));
