@@ -47,8 +47,11 @@ class Dataset {
 struct DatasetPair {
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> val;  // The same classes as train.
-  // What is suspicious but not refused, a line each (split_checks.h). The
-  // caller shows them, or takes them for errors.
+  // Of the data of both splits (data_digest.h). Empty for images that are
+  // computed: the configuration says all of them.
+  std::string digest;
+  // What is suspicious but not refused, a line each (split_checks.h), for the
+  // caller to show. Empty under ReadOptions::strict.
   std::vector<std::string> warnings;
 };
 

@@ -152,6 +152,13 @@ absl::StatusOr<MaskValues> ScanMask(const FileEntry& entry,
   return mask;
 }
 
+void AddToDigest(const FileEntry& entry, const MaskValues& mask,
+                 DataDigest* digest) {
+  digest->AddText(entry.name);
+  digest->AddFileSize(entry.image_path);
+  digest->AddNumber(mask.digest);
+}
+
 std::vector<ImageFile> ImagesOf(const std::vector<FileEntry>& entries) {
   std::vector<ImageFile> images;
   for (const FileEntry& entry : entries) {

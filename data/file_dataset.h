@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "data/data_digest.h"
 #include "data/dataset.h"
 #include "data/image.h"
 #include "data/image_overlap.h"
@@ -41,6 +42,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenFileDataset(
 // The values of the entry's mask, of the same size as the image (checked);
 // zeros only if it has none.
 absl::StatusOr<MaskValues> ScanMask(const FileEntry& entry, int64_t max_pixels);
+
+// Adds an entry to the digest of a data set: the name and the file's size of
+// the image, and the values of the mask.
+void AddToDigest(const FileEntry& entry, const MaskValues& mask,
+                 DataDigest* digest);
 
 // Names and paths of the images.
 std::vector<ImageFile> ImagesOf(const std::vector<FileEntry>& entries);

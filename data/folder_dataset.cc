@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "data/data_digest.h"
 #include "data/file_dataset.h"
 #include "data/file_io.h"
 #include "data/image_io.h"
@@ -209,9 +210,14 @@ absl::StatusOr<DatasetPair> OpenFolder(const DatasetSpec& spec,
         title.empty() ? absl::StrCat("folder ", root) : title, ", ", splits[i]);
     contents[i].counts.pixels.resize(meaning->class_names.size());
   }
+  DataDigest digest;
   for (size_t i = 0; i < masks.size(); ++i) {
-    contents[i < entries[0].size() ? 0 : 1].counts.Add(masks[i], meaning->rule);
+    const size_t train = entries[0].size();
+    contents[i < train ? 0 : 1].counts.Add(masks[i], meaning->rule);
+    AddToDigest(i < train ? entries[0][i] : entries[1][i - train], masks[i],
+                &digest);
   }
+  pair.digest = digest.Hex();
   status = CheckContents(contents[0], contents[1], meaning->class_names,
                          /*one_class_will_do=*/false, &pair.warnings);
   if (!status.ok()) return status;

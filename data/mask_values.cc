@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "data/data_digest.h"
 #include "data/image.h"
 #include "glog/logging.h"
 
@@ -15,6 +16,10 @@ MaskValues CountValues(const std::string& path, const LabelMap& labels) {
   for (const uint16_t value : labels.values) ++counts[value];
   MaskValues mask;
   mask.path = path;
+  DataDigest digest;
+  digest.AddNumber(labels.width);
+  for (const uint16_t value : labels.values) digest.AddNumber(value);
+  mask.digest = digest.value();
   for (size_t value = 0; value < counts.size(); ++value) {
     if (counts[value] > 0) {
       mask.counts.emplace_back(static_cast<uint16_t>(value), counts[value]);

@@ -17,6 +17,7 @@ namespace cnn_fp4::data {
 struct MaskValues {
   std::string path;                                  // Of the mask.
   std::vector<std::pair<uint16_t, int64_t>> counts;  // Ascending, none is 0.
+  uint64_t digest = 0;     // Of all values in order, and the size.
   bool is_turned = false;  // As EXIF says; so its image.
   bool image_is_turned = false;
   // The image is turned, the mask is not, and their sizes are no proof that the

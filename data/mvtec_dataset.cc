@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "data/data_digest.h"
 #include "data/file_dataset.h"
 #include "data/file_io.h"
 #include "data/image_overlap.h"
@@ -145,6 +146,7 @@ absl::StatusOr<std::vector<std::string>> FindFolders(
 absl::StatusOr<SplitContents> ReadContents(const std::string& title,
                                            const Entries& entries,
                                            size_t classes, int64_t max_pixels,
+                                           DataDigest* digest,
                                            std::vector<std::string>* warnings) {
   SplitContents contents;
   contents.title = title;
@@ -154,6 +156,7 @@ absl::StatusOr<SplitContents> ReadContents(const std::string& title,
     absl::StatusOr<MaskValues> mask = ScanMask(entry, max_pixels);
     if (!mask.ok()) return mask.status();
     contents.counts.Add(*mask, entry.rule);
+    AddToDigest(entry, *mask, digest);
     if (!entry.mask_path.empty() && mask->counts.back().first == 0) {
       empty.push_back(entry.mask_path);
     }
@@ -245,14 +248,16 @@ absl::StatusOr<DatasetPair> OpenMvtec(const DatasetSpec& spec,
     return absl::StrCat("mvtec ", *base, ", subset ", spec.mvtec_subset, ", ",
                         split);
   };
+  DataDigest digest;
   absl::StatusOr<SplitContents> contents[2] = {
       ReadContents(title("train"), train, class_names.size(),
-                   options.max_pixels, &pair.warnings),
+                   options.max_pixels, &digest, &pair.warnings),
       ReadContents(title("val"), val, class_names.size(), options.max_pixels,
-                   &pair.warnings)};
+                   &digest, &pair.warnings)};
   for (const auto& split : contents) {
     if (!split.ok()) return split.status();
   }
+  pair.digest = digest.Hex();
   status = CheckContents(*contents[0], *contents[1], class_names,
                          /*one_class_will_do=*/spec.mvtec_subset == "train",
                          &pair.warnings);

@@ -125,9 +125,10 @@ class SyntheticDataset : public Dataset {
 DatasetPair OpenSynthetic(const DatasetSpec& spec, const ReadOptions& options) {
   const absl::Status status = Check(spec);
   CHECK(status.ok()) << status;
-  return {std::make_shared<SyntheticDataset>(spec, options.seed, kTrain),
-          std::make_shared<SyntheticDataset>(spec, options.seed, kVal),
-          {}};
+  DatasetPair pair;
+  pair.train = std::make_shared<SyntheticDataset>(spec, options.seed, kTrain);
+  pair.val = std::make_shared<SyntheticDataset>(spec, options.seed, kVal);
+  return pair;
 }
 
 }  // namespace cnn_fp4::data
