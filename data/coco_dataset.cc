@@ -15,10 +15,13 @@
 #include "absl/strings/str_join.h"
 #include "data/coco_json.h"
 #include "data/coco_mask.h"
+#include "data/data_digest.h"
 #include "data/describe.h"
 #include "data/exif.h"
 #include "data/file_io.h"
 #include "data/image_io.h"
+#include "data/image_overlap.h"
+#include "data/split_checks.h"
 #include "glog/logging.h"
 
 namespace cnn_fp4::data {
@@ -33,11 +36,15 @@ bool SameSize(ImageSize a, ImageSize b) {
   return a.width == b.width && a.height == b.height;
 }
 
+std::string Annotations(int64_t count) {
+  return absl::StrCat(count, count == 1 ? " annotation" : " annotations");
+}
+
 class CocoDataset : public Dataset {
  public:
-  CocoDataset(std::string title, std::string image_dir, int64_t max_pixels,
+  CocoDataset(SplitContents contents, std::string image_dir, int64_t max_pixels,
               Classes classes, CocoInstances instances)
-      : title_(std::move(title)),
+      : contents_(std::move(contents)),
         image_dir_(std::move(image_dir)),
         max_pixels_(max_pixels),
         classes_(std::move(classes)),
@@ -86,7 +93,19 @@ class CocoDataset : public Dataset {
   }
 
   std::string Describe() const override {
-    return DescribeDataset(title_, size(), sizes_, classes_.names);
+    const ClassCounts& counts = contents_.counts;
+    std::vector<std::string> classes = {classes_.names[0]};
+    for (size_t i = 1; i < classes_.names.size(); ++i) {
+      classes.push_back(
+          absl::StrCat(classes_.names[i], " ", Annotations(counts.pixels[i])));
+    }
+    std::string text =
+        DescribeDataset(contents_.title, size(), sizes_, classes);
+    if (counts.ignored > 0) {
+      absl::StrAppend(&text, ", ", Annotations(counts.ignored),
+                      " of crowds ignored");
+    }
+    return text;
   }
 
  private:
@@ -123,7 +142,7 @@ class CocoDataset : public Dataset {
     return absl::OkStatus();
   }
 
-  const std::string title_;
+  const SplitContents contents_;
   const std::string image_dir_;
   const int64_t max_pixels_;
   const Classes classes_;
@@ -166,11 +185,13 @@ absl::StatusOr<Classes> MakeClasses(const DatasetSpec& spec,
   return classes;
 }
 
+std::string JsonPath(const std::string& root, const std::string& split) {
+  return JoinPath(root, absl::StrCat("annotations/instances_", split, ".json"));
+}
+
 absl::StatusOr<CocoInstances> ReadSplit(const ReadOptions& options,
                                         const std::string& split) {
-  const std::string json =
-      JoinPath(options.data_root,
-               absl::StrCat("annotations/instances_", split, ".json"));
+  const std::string json = JsonPath(options.data_root, split);
   absl::StatusOr<CocoInstances> instances =
       ReadCocoInstances(json, options.max_pixels);
   if (!instances.ok()) return instances.status();
@@ -191,6 +212,42 @@ absl::StatusOr<CocoInstances> ReadSplit(const ReadOptions& options,
     }
   }
   return instances;
+}
+
+// The annotations of each class; `ignored` has those of crowds.
+SplitContents ContentsOf(const std::string& title, const Classes& classes,
+                         const CocoInstances& instances) {
+  SplitContents contents;
+  contents.title = title;
+  contents.unit = "annotation";
+  contents.counts.pixels.resize(classes.names.size());
+  contents.counts.images = static_cast<int64_t>(instances.images.size());
+  for (const CocoAnnotation& annotation : instances.annotations) {
+    const auto category = classes.of_category.find(annotation.category_id);
+    if (category == classes.of_category.end()) continue;
+    ++(annotation.is_crowd ? contents.counts.ignored
+                           : contents.counts.pixels[category->second]);
+  }
+  return contents;
+}
+
+void AddToDigest(const CocoInstances& instances, const std::string& root,
+                 const std::string& split, DataDigest* digest) {
+  digest->AddFile(JsonPath(root, split));
+  for (const CocoImage& image : instances.images) {
+    digest->AddFileSize(JoinPath(JoinPath(root, split), image.file_name));
+  }
+}
+
+std::vector<ImageFile> ImagesOf(const CocoInstances& instances,
+                                const std::string& root,
+                                const std::string& split) {
+  std::vector<ImageFile> images;
+  for (const CocoImage& image : instances.images) {
+    const std::string name = JoinPath(split, image.file_name);
+    images.push_back({name, JoinPath(root, name)});
+  }
+  return images;
 }
 
 bool SameCategories(const CocoInstances& a, const CocoInstances& b) {
@@ -227,15 +284,30 @@ absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
   absl::StatusOr<Classes> classes =
       MakeClasses(spec, options.data_root, *train);
   if (!classes.ok()) return classes.status();
-  const auto make = [&](const std::string& split, CocoInstances instances) {
-    return std::make_shared<const CocoDataset>(
-        absl::StrCat("coco ", options.data_root, ", ", split),
-        JoinPath(options.data_root, split), options.max_pixels, *classes,
-        std::move(instances));
-  };
-  return DatasetPair{make(train_split, *std::move(train)),
-                     make(val_split, *std::move(val)),
-                     {}};
+  const std::string title = absl::StrCat("coco ", options.data_root);
+  SplitContents contents[] = {
+      ContentsOf(absl::StrCat(title, ", ", train_split), *classes, *train),
+      ContentsOf(absl::StrCat(title, ", ", val_split), *classes, *val)};
+  DatasetPair pair;
+  status = CheckContents(contents[0], contents[1], classes->names,
+                         /*one_class_will_do=*/false, &pair.warnings);
+  if (!status.ok()) return status;
+  DataDigest digest;
+  AddToDigest(*train, options.data_root, train_split, &digest);
+  AddToDigest(*val, options.data_root, val_split, &digest);
+  pair.digest = digest.Hex();
+  for (const std::string& warning :
+       FindOverlap(ImagesOf(*train, options.data_root, train_split),
+                   ImagesOf(*val, options.data_root, val_split))) {
+    pair.warnings.push_back(absl::StrCat(title, ": ", warning));
+  }
+  pair.train = std::make_shared<const CocoDataset>(
+      std::move(contents[0]), JoinPath(options.data_root, train_split),
+      options.max_pixels, *classes, *std::move(train));
+  pair.val = std::make_shared<const CocoDataset>(
+      std::move(contents[1]), JoinPath(options.data_root, val_split),
+      options.max_pixels, *classes, *std::move(val));
+  return pair;
 }
 
 }  // namespace cnn_fp4::data

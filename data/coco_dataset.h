@@ -11,6 +11,9 @@
 // visible, which COCO's own order does not ensure. Crowd regions are kIgnore
 // wherever no single object lies on them.
 //
+// Describe() says how many annotations each class has; split_checks.h has what
+// is an error and what a warning.
+//
 // An image is turned as its EXIF data say, unless the JSON has the width and
 // height of the image as it is stored and turning would exchange the two.
 

@@ -94,7 +94,8 @@ TEST_F(CocoTest, SmallerOnTopAndCrowdsBelow) {
   EXPECT_EQ(pair->train->Describe(),
             "coco " + root_ +
                 ", train2017: 2 images, 3x3 to 6x4, 3 classes (background, "
-                "cup, table)");
+                "cup 1 annotation, table 1 annotation), 1 annotation of crowds "
+                "ignored");
 }
 
 TEST_F(CocoTest, ClassNamesSelectAndOrder) {

@@ -3,26 +3,36 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <ios>
+#include <istream>
 #include <limits>
 #include <string>
+#include <system_error>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/json_text.h"
 #include "data/coco_mask.h"
 #include "data/file_io.h"
 #include "data/image.h"
+#include "data/json_lists.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::data {
 namespace {
 
 using Json = nlohmann::json;
+using base::BriefJson;
+using base::IsInteger;
 
 absl::Status Bad(const std::string& what) {
   return absl::InvalidArgumentError(what);
@@ -31,18 +41,25 @@ absl::Status Bad(const std::string& what) {
 // `object[key]` as a 64-bit integer.
 absl::StatusOr<int64_t> GetInteger(const Json& object, const char* key) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_integer()) {
+  if (found == object.end() || !IsInteger(*found)) {
     return Bad(absl::StrCat("\"", key, "\" is missing or no integer"));
   }
   return found->get<int64_t>();
 }
 
-absl::StatusOr<std::string> GetString(const Json& object, const char* key) {
+// A name: not empty, without control characters.
+absl::StatusOr<std::string> GetName(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_string()) {
     return Bad(absl::StrCat("\"", key, "\" is missing or no string"));
   }
-  return found->get<std::string>();
+  std::string name = found->get<std::string>();
+  if (name.empty()) return Bad(absl::StrCat("\"", key, "\" is empty"));
+  if (absl::c_any_of(name, absl::ascii_iscntrl)) {
+    return Bad(absl::StrCat("\"", key, "\" is ", BriefJson(*found),
+                            ", with a control character"));
+  }
+  return name;
 }
 
 absl::StatusOr<ImageSize> CheckedSize(int64_t width, int64_t height,
@@ -60,7 +77,7 @@ absl::Status ParseImage(const Json& json, int64_t max_pixels,
                         CocoImage* image) {
   absl::StatusOr<int64_t> id = GetInteger(json, "id");
   if (!id.ok()) return id.status();
-  absl::StatusOr<std::string> file_name = GetString(json, "file_name");
+  absl::StatusOr<std::string> file_name = GetName(json, "file_name");
   if (!file_name.ok()) return file_name.status();
   absl::StatusOr<int64_t> width = GetInteger(json, "width");
   if (!width.ok()) return width.status();
@@ -87,7 +104,7 @@ absl::Status ParsePolygons(const Json& json, CocoAnnotation* annotation) {
       if (!number.is_number() ||
           !(std::abs(number.get<double>()) <= kMaxPolygonCoordinate)) {
         return Bad(
-            absl::StrCat("a polygon has the coordinate ", number.dump()));
+            absl::StrCat("a polygon has the coordinate ", BriefJson(number)));
       }
       polygon.push_back(number.get<double>());
     }
@@ -96,7 +113,18 @@ absl::Status ParsePolygons(const Json& json, CocoAnnotation* annotation) {
   return absl::OkStatus();
 }
 
+bool IsSide(const Json& value) {
+  return IsInteger(value) && value.get<int64_t>() >= 1 &&
+         value.get<int64_t>() <= std::numeric_limits<int>::max();
+}
+
 absl::Status ParseRunLengths(const Json& json, CocoAnnotation* annotation) {
+  const auto size = json.find("size");
+  if (size == json.end() || !size->is_array() || size->size() != 2 ||
+      !IsSide((*size)[0]) || !IsSide((*size)[1])) {
+    return Bad("\"size\" is not the height and the width of the run lengths");
+  }
+  annotation->counts_size = {(*size)[1].get<int>(), (*size)[0].get<int>()};
   const auto counts = json.find("counts");
   if (counts == json.end()) return Bad("\"segmentation\" has no \"counts\"");
   if (counts->is_string()) {
@@ -110,7 +138,8 @@ absl::Status ParseRunLengths(const Json& json, CocoAnnotation* annotation) {
   for (const Json& count : *counts) {
     if (!count.is_number_unsigned() ||
         count.get<uint64_t>() > std::numeric_limits<uint32_t>::max()) {
-      return Bad(absl::StrCat("\"counts\" has the run length ", count.dump()));
+      return Bad(
+          absl::StrCat("\"counts\" has the run length ", BriefJson(count)));
     }
     annotation->counts.push_back(count.get<uint32_t>());
   }
@@ -158,93 +187,143 @@ bool WhollyOutside(const std::vector<std::vector<double>>& polygons,
   return max_x < 0 || max_y < 0 || min_x > size.width || min_y > size.height;
 }
 
-// Takes the elements of the three lists as nlohmann's parser completes them.
+std::string WhereIs(const std::string& list, int64_t id) {
+  return absl::StrCat(list, " element with the id ", id);
+}
+
+// Collects what the elements of the three lists say.
 class Collector {
  public:
   Collector(std::string path, int64_t max_pixels)
       : path_(std::move(path)), max_pixels_(max_pixels) {}
 
-  // For Json::parse: false drops what was parsed.
-  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1) {
-      list_ = parsed.get<std::string>();
+  absl::Status Take(const JsonElement& element) {
+    const Json& json = element.value;
+    absl::Status status;
+    if (element.list == "images") {
+      instances_.images.emplace_back();
+      status = ParseImage(json, max_pixels_, &instances_.images.back());
+    } else if (element.list == "annotations") {
+      instances_.annotations.emplace_back();
+      status = ParseAnnotation(json, &instances_.annotations.back());
+      if (status.ok()) status = CountNumbers(instances_.annotations.back());
+    } else {
+      status = TakeCategory(json);
     }
-    if (depth != 2 || event != Json::parse_event_t::object_end) return true;
-    if (status_.ok()) Take(parsed);
-    return false;
+    if (status.ok()) return status;
+    const auto id = json.find("id");
+    return Fail(absl::StrCat(
+                    element.list, " element with the id ",
+                    id == json.end()
+                        ? absl::StrCat("(missing, number ", element.number, ")")
+                        : BriefJson(*id)),
+                std::string(status.message()));
   }
 
   absl::StatusOr<CocoInstances> Finish() {
-    if (status_.ok()) status_ = CheckReferences();
-    if (!status_.ok()) return status_;
+    absl::Status status = CheckReferences();
+    if (!status.ok()) return status;
     return std::move(instances_);
   }
 
  private:
-  void Take(const Json& json) {
-    absl::Status status;
-    if (list_ == "images") {
-      instances_.images.emplace_back();
-      status = ParseImage(json, max_pixels_, &instances_.images.back());
-    } else if (list_ == "annotations") {
-      instances_.annotations.emplace_back();
-      status = ParseAnnotation(json, &instances_.annotations.back());
-    } else if (list_ == "categories") {
-      absl::StatusOr<int64_t> id = GetInteger(json, "id");
-      absl::StatusOr<std::string> name = GetString(json, "name");
-      status = !id.ok() ? id.status() : name.status();
-      if (status.ok()) instances_.categories[*id] = {*id, *name};
+  absl::Status TakeCategory(const Json& json) {
+    absl::StatusOr<int64_t> id = GetInteger(json, "id");
+    if (!id.ok()) return id.status();
+    absl::StatusOr<std::string> name = GetName(json, "name");
+    if (!name.ok()) return name.status();
+    for (const auto& [other_id, other] : instances_.categories) {
+      if (other_id == *id) {
+        return Bad(absl::StrCat("\"", Quoted(other.name), "\" and \"",
+                                Quoted(*name), "\" have this id"));
+      }
+      if (other.name == *name) {
+        return Bad(absl::StrCat("the id ", other_id, " has the name \"",
+                                Quoted(*name), "\", too"));
+      }
     }
-    if (status.ok()) return;
-    const auto id = json.find("id");
-    Fail(absl::StrCat(list_, " element with the id ",
-                      id == json.end() ? "(missing)" : id->dump()),
-         std::string(status.message()));
+    instances_.categories[*id] = {*id, *std::move(name)};
+    return absl::OkStatus();
   }
 
-  void Fail(const std::string& where, const std::string& what) {
-    status_ = Bad(
+  absl::Status CountNumbers(const CocoAnnotation& annotation) {
+    numbers_ += static_cast<int64_t>(annotation.counts.size());
+    for (const std::vector<double>& polygon : annotation.polygons) {
+      numbers_ += static_cast<int64_t>(polygon.size());
+    }
+    if (numbers_ <= kMaxCocoNumbers) return absl::OkStatus();
+    return Bad(absl::StrCat("with it the file has more than ", kMaxCocoNumbers,
+                            " coordinates and run lengths"));
+  }
+
+  absl::Status Fail(const std::string& where, const std::string& what) const {
+    return Bad(
         absl::StrCat(path_, ": ", where, ": ", what, "; correct or remove it"));
   }
 
-  absl::Status CheckReferences() {
+  absl::Status CheckReferences() const {
     std::unordered_map<int64_t, ImageSize> sizes;
     for (const CocoImage& image : instances_.images) {
       if (!sizes.emplace(image.id, image.size).second) {
-        Fail(absl::StrCat("images element with the id ", image.id),
-             "there is another with this id");
+        return Fail(WhereIs("images", image.id),
+                    "there is another with this id");
       }
     }
+    std::unordered_set<int64_t> ids;
     for (const CocoAnnotation& annotation : instances_.annotations) {
-      const std::string where =
-          absl::StrCat("annotations element with the id ", annotation.id);
+      const std::string where = WhereIs("annotations", annotation.id);
+      if (!ids.insert(annotation.id).second) {
+        return Fail(where, "there is another with this id");
+      }
       const auto size = sizes.find(annotation.image_id);
       if (size == sizes.end()) {
-        Fail(where, absl::StrCat("there is no image with the id ",
-                                 annotation.image_id));
-      } else if (instances_.categories.count(annotation.category_id) == 0) {
-        Fail(where, absl::StrCat("there is no category with the id ",
-                                 annotation.category_id));
-      } else if (!annotation.polygons.empty()) {
-        if (WhollyOutside(annotation.polygons, size->second)) {
-          Fail(where, absl::StrCat("it lies wholly outside its image of ",
-                                   size->second.width, "x", size->second.height,
-                                   " pixels"));
-        }
-      } else {
-        absl::StatusOr<PixelRuns> runs =
-            RunsFromCounts(annotation.counts, size->second);
-        if (!runs.ok()) Fail(where, std::string(runs.status().message()));
+        return Fail(where, absl::StrCat("there is no image with the id ",
+                                        annotation.image_id));
       }
-      if (!status_.ok()) break;
+      if (instances_.categories.count(annotation.category_id) == 0) {
+        return Fail(where, absl::StrCat("there is no category with the id ",
+                                        annotation.category_id));
+      }
+      const absl::Status status = annotation.polygons.empty()
+                                      ? CheckCounts(annotation, size->second)
+                                      : CheckPolygons(annotation, size->second);
+      if (!status.ok()) return Fail(where, std::string(status.message()));
     }
-    return status_;
+    return absl::OkStatus();
+  }
+
+  static absl::Status CheckPolygons(const CocoAnnotation& annotation,
+                                    ImageSize size) {
+    if (WhollyOutside(annotation.polygons, size)) {
+      return Bad(absl::StrCat("it lies wholly outside its image of ",
+                              size.width, "x", size.height, " pixels"));
+    }
+    for (const std::vector<double>& polygon : annotation.polygons) {
+      const int64_t crossings = CountCrossings(polygon, size);
+      if (crossings > MaxCrossings(size)) {
+        return Bad(
+            absl::StrCat("a polygon crosses the columns of its image of ",
+                         size.width, "x", size.height, " pixels ", crossings,
+                         " times, so it cannot be the outline of an object"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status CheckCounts(const CocoAnnotation& annotation,
+                                  ImageSize size) {
+    const ImageSize& of = annotation.counts_size;
+    if (of.width != size.width || of.height != size.height) {
+      return Bad(absl::StrCat("its run lengths are of ", of.width, "x",
+                              of.height, " pixels, its image has ", size.width,
+                              "x", size.height));
+    }
+    return RunsFromCounts(annotation.counts, size).status();
   }
 
   const std::string path_;
   const int64_t max_pixels_;
-  std::string list_;
-  absl::Status status_;
+  int64_t numbers_ = 0;
   CocoInstances instances_;
 };
 
@@ -258,25 +337,37 @@ absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
                      ": no such file; check --data_root and the split "
                      "(annotations/instances_<split>.json)"));
   }
+  std::error_code error;
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error && bytes > static_cast<uintmax_t>(kMaxCocoBytes)) {
+    return Bad(absl::StrCat(path, ": ", bytes,
+                            " bytes, more than the limit of ", kMaxCocoBytes,
+                            "; divide the data set"));
+  }
   std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return absl::NotFoundError(
+        absl::StrCat(path, ": cannot open this file; check its permissions"));
+  }
+  return ParseCocoInstances(file, path, max_pixels);
+}
+
+absl::StatusOr<CocoInstances> ParseCocoInstances(std::istream& stream,
+                                                 const std::string& path,
+                                                 int64_t max_pixels) {
   Collector collector(path, max_pixels);
-  try {
-    const Json rest = Json::parse(
-        file, [&collector](int depth, Json::parse_event_t event, Json& parsed) {
-          return collector(depth, event, parsed);
-        });
-    for (const char* list : {"images", "annotations", "categories"}) {
-      if (!rest.is_object() || !rest.contains(list) || !rest[list].is_array()) {
-        return Bad(absl::StrCat(path, ": has no list \"", list,
-                                "\"; it must be a COCO instances file"));
-      }
-    }
-  } catch (const Json::parse_error& error) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": no valid JSON at byte ", error.byte,
-                     "; copy or download the file again"));
-  } catch (const Json::exception& error) {
-    return Bad(absl::StrCat(path, ": ", error.what(), "; correct the file"));
+  bool taken = true;
+  const absl::Status status =
+      ReadJsonLists(stream, {"images", "annotations", "categories"},
+                    [&](const JsonElement& element) {
+                      absl::Status status = collector.Take(element);
+                      taken = status.ok();
+                      return status;
+                    });
+  if (!taken) return status;
+  if (!status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat(path, ": ", status.message()));
   }
   return collector.Finish();
 }

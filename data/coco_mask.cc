@@ -33,63 +33,88 @@ int ToGrid(double coordinate) {
   return static_cast<int>(kGrid * coordinate + 0.5);
 }
 
-// Collects where a closed chain of grid points crosses centre lines.
-class CrossingFinder {
- public:
-  explicit CrossingFinder(ImageSize size) : size_(size) {}
-
-  // The next point of the chain.
-  void Visit(GridPoint point) {
-    if (started_ && point.x != last_.x) Step(point);
-    last_ = point;
-    started_ = true;
-  }
-
-  // Numbers of the first pixels behind a crossing; unsorted.
-  std::vector<int64_t>& crossings() { return crossings_; }
-
- private:
-  void Step(GridPoint point) {
-    const int left = point.x < last_.x ? point.x : point.x - 1;
-    if (left < kCentre || left % kGrid != kCentre) return;
-    const int column = left / kGrid;
-    if (column >= size_.width) return;
-    const int upper = std::min(point.y, last_.y);
-    // The first pixel whose centre is not above `upper`.
-    const int row =
-        upper <= kCentre ? 0 : (upper - kCentre + kGrid - 1) / kGrid;
-    crossings_.push_back(int64_t{column} * size_.height +
-                         std::min(row, size_.height));
-  }
-
-  const ImageSize size_;
-  bool started_ = false;
-  GridPoint last_ = {0, 0};
-  std::vector<int64_t> crossings_;
+// The columns whose centre lines an edge crosses, clipped to the image; none if
+// `first` is beyond `last`.
+struct Columns {
+  int first;
+  int last;
 };
 
-// All grid points of the edge in order, one for each step along its longer
-// side. They are computed from the end with the smaller coordinate along that
-// side, so that neighbours who share an edge get the same points.
-void WalkEdge(GridPoint from, GridPoint to, CrossingFinder* finder) {
+Columns CrossedColumns(GridPoint a, GridPoint b, ImageSize size) {
+  const int low = std::min(a.x, b.x);
+  const int high = std::max(a.x, b.x);
+  return {low <= kCentre ? 0 : (low - kCentre + kGrid - 1) / kGrid,
+          high <= kCentre
+              ? -1
+              : std::min((high - kCentre - 1) / kGrid, size.width - 1)};
+}
+
+// Adds the numbers of the first pixels behind the crossings of an edge.
+//
+// The edge is a chain of grid points, one for each step along its longer side,
+// computed from the end with the smaller coordinate along that side, so that
+// neighbours who share an edge get the same points. Of these only the pairs
+// about the centre lines inside the image are looked at: an edge may be a
+// million times as long as the image.
+void AddCrossings(GridPoint from, GridPoint to, ImageSize size,
+                  std::vector<int64_t>* crossings) {
+  const Columns columns = CrossedColumns(from, to, size);
+  if (columns.first > columns.last) return;
   const int dx = std::abs(to.x - from.x);
   const int dy = std::abs(to.y - from.y);
-  if (dx == 0 && dy == 0) return;
   const bool along_x = dx >= dy;
   const bool backwards = along_x ? from.x > to.x : from.y > to.y;
   const GridPoint start = backwards ? to : from;
   const GridPoint end = backwards ? from : to;
-  const int steps = along_x ? dx : dy;
   const double slope = along_x ? static_cast<double>(end.y - start.y) / dx
                                : static_cast<double>(end.x - start.x) / dy;
-  for (int i = 0; i <= steps; ++i) {
-    const int t = backwards ? steps - i : i;
+  const auto y_at = [&](int x) {
+    return static_cast<int>(start.y + slope * (x - start.x) + 0.5);
+  };
+  const auto x_after = [&](int steps) {
+    return static_cast<int>(start.x + slope * steps + 0.5);
+  };
+  for (int column = columns.first; column <= columns.last; ++column) {
+    const int left = kGrid * column + kCentre;  // The line, and left + 1.
+    int upper;
     if (along_x) {
-      finder->Visit({start.x + t, static_cast<int>(start.y + slope * t + 0.5)});
+      upper = std::min(y_at(left), y_at(left + 1));
     } else {
-      finder->Visit({static_cast<int>(start.x + slope * t + 0.5), start.y + t});
+      // x changes in one direction, by at most 1 a step.
+      const bool starts_left = start.x <= left;
+      int before = 0;
+      int behind = dy;
+      while (behind - before > 1) {
+        const int middle = before + (behind - before) / 2;
+        const bool is_left = x_after(middle) <= left;
+        (is_left == starts_left ? before : behind) = middle;
+      }
+      upper = start.y + before;
     }
+    // The first pixel whose centre is not above `upper`.
+    const int row =
+        upper <= kCentre ? 0 : (upper - kCentre + kGrid - 1) / kGrid;
+    crossings->push_back(int64_t{column} * size.height +
+                         std::min(row, size.height));
   }
+}
+
+// Calls visit(from, to) for each edge of the polygon.
+template <typename Visit>
+void VisitEdges(absl::Span<const double> xy, Visit visit) {
+  CHECK_GE(xy.size(), 6u);
+  CHECK_EQ(xy.size() % 2, 0u);
+  for (const double coordinate : xy) {
+    CHECK_LE(std::abs(coordinate), kMaxPolygonCoordinate);
+  }
+  const GridPoint first = {ToGrid(xy[0]), ToGrid(xy[1])};
+  GridPoint from = first;
+  for (size_t i = 2; i < xy.size(); i += 2) {
+    const GridPoint to = {ToGrid(xy[i]), ToGrid(xy[i + 1])};
+    visit(from, to);
+    from = to;
+  }
+  visit(from, first);
 }
 
 void AppendRun(int64_t begin, int64_t end, PixelRuns* runs) {
@@ -105,26 +130,29 @@ int64_t PixelsOf(ImageSize size) { return int64_t{size.width} * size.height; }
 
 }  // namespace
 
+int64_t CountCrossings(absl::Span<const double> xy, ImageSize size) {
+  int64_t count = 0;
+  VisitEdges(xy, [&](GridPoint from, GridPoint to) {
+    const Columns columns = CrossedColumns(from, to, size);
+    count += std::max(0, columns.last - columns.first + 1);
+  });
+  return count;
+}
+
+int64_t MaxCrossings(ImageSize size) {
+  constexpr int64_t kForSmallImages = 1 << 16;
+  return PixelsOf(size) + kForSmallImages;
+}
+
 PixelRuns RasterizePolygon(absl::Span<const double> xy, ImageSize size) {
-  CHECK_GE(xy.size(), 6u);
-  CHECK_EQ(xy.size() % 2, 0u);
-  for (const double coordinate : xy) {
-    CHECK_LE(std::abs(coordinate), kMaxPolygonCoordinate);
-  }
-  CrossingFinder finder(size);
-  const GridPoint first = {ToGrid(xy[0]), ToGrid(xy[1])};
-  GridPoint from = first;
-  for (size_t i = 2; i < xy.size(); i += 2) {
-    const GridPoint to = {ToGrid(xy[i]), ToGrid(xy[i + 1])};
-    WalkEdge(from, to, &finder);
-    from = to;
-  }
-  WalkEdge(from, first, &finder);
+  std::vector<int64_t> crossings;
+  VisitEdges(xy, [&](GridPoint from, GridPoint to) {
+    AddCrossings(from, to, size, &crossings);
+  });
 
   // Two crossings bound a run, whichever column each is in.
-  std::vector<int64_t>& crossings = finder.crossings();
   std::sort(crossings.begin(), crossings.end());
-  CHECK_EQ(crossings.size() % 2, 0u);  // The chain is closed.
+  CHECK_EQ(crossings.size() % 2, 0u);  // The outline is closed.
   PixelRuns runs;
   for (size_t i = 0; i < crossings.size(); i += 2) {
     AppendRun(crossings[i], crossings[i + 1], &runs);

@@ -31,14 +31,22 @@ struct PixelRun {
 // A set of pixels: ascending, disjoint, not empty runs.
 using PixelRuns = std::vector<PixelRun>;
 
-// Coordinates beyond this are refused by the reader: they are errors, and
-// their edges would take for ever.
+// Coordinates beyond this are refused by the reader: they are errors.
 inline constexpr double kMaxPolygonCoordinate = 1e6;
 
 // The polygon x0, y0, x1, y1, ... in pixels (at least 3 points, each within
 // +-kMaxPolygonCoordinate; checked), clipped to the image. May be empty: a
-// polygon thinner than a pixel can miss every centre line.
+// polygon thinner than a pixel can miss every centre line. Time and memory grow
+// with CountCrossings, however far the polygon goes beyond the image.
 PixelRuns RasterizePolygon(absl::Span<const double> xy, ImageSize size);
+
+// How many times the outline crosses the centre line of a column in the image's
+// width. The same conditions.
+int64_t CountCrossings(absl::Span<const double> xy, ImageSize size);
+
+// The reader refuses a polygon of more crossings: with as many as there are
+// pixels every second pixel of each column is inside, so it outlines nothing.
+int64_t MaxCrossings(ImageSize size);
 
 // Run lengths in turn of pixels outside and inside. InvalidArgument unless
 // they add up to the image.

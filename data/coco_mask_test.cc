@@ -8,11 +8,14 @@
 #include "data/coco_mask.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -176,6 +179,85 @@ TEST(RasterizePolygonTest, SelfIntersectionsAreEvenOdd) {
   EXPECT_TRUE(
       RasterizePolygon({0, 0, 4, 0, 4, 4, 0, 4, 0, 0, 4, 0, 4, 4, 0, 4}, size)
           .empty());
+}
+
+// The COCO API's way: every grid point of the outline, one after the other.
+int64_t CountPixelsByWalking(const std::vector<double>& xy, ImageSize size) {
+  std::vector<std::pair<int, int>> points;
+  const auto grid = [](double v) { return static_cast<int>(5 * v + 0.5); };
+  for (size_t i = 0; i < xy.size(); i += 2) {
+    const size_t next = (i + 2) % xy.size();
+    int x0 = grid(xy[i]), y0 = grid(xy[i + 1]);
+    int x1 = grid(xy[next]), y1 = grid(xy[next + 1]);
+    const int dx = std::abs(x1 - x0), dy = std::abs(y1 - y0);
+    if (dx == 0 && dy == 0) continue;
+    const bool along_x = dx >= dy;
+    const bool flip = along_x ? x0 > x1 : y0 > y1;
+    if (flip) std::swap(x0, x1), std::swap(y0, y1);
+    const double slope = along_x ? static_cast<double>(y1 - y0) / dx
+                                 : static_cast<double>(x1 - x0) / dy;
+    const int steps = std::max(dx, dy);
+    for (int i = 0; i <= steps; ++i) {
+      const int t = flip ? steps - i : i;
+      points.emplace_back(
+          along_x ? t + x0 : static_cast<int>(x0 + slope * t + 0.5),
+          along_x ? static_cast<int>(y0 + slope * t + 0.5) : t + y0);
+    }
+  }
+  std::vector<int64_t> crossings;
+  for (size_t i = 1; i < points.size(); ++i) {
+    const auto [x, y] = points[i];
+    const auto [last_x, last_y] = points[i - 1];
+    const int left = std::min(x, last_x);
+    if (x == last_x || left < 2 || left % 5 != 2) continue;
+    if (left / 5 >= size.width) continue;
+    const int upper = std::min(y, last_y);
+    const int row = upper <= 2 ? 0 : (upper + 2) / 5;
+    crossings.push_back(int64_t{left / 5} * size.height +
+                        std::min(row, size.height));
+  }
+  std::sort(crossings.begin(), crossings.end());
+  int64_t count = 0;
+  for (size_t i = 0; i + 1 < crossings.size(); i += 2) {
+    count += crossings[i + 1] - crossings[i];
+  }
+  return count;
+}
+
+TEST(RasterizePolygonTest, LooksAtTheCrossingsOnlyAndFindsTheSamePixels) {
+  std::mt19937 random(1);
+  const ImageSize size = {23, 31};
+  int64_t covered = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const double reach = i % 3 == 0 ? 2000 : 60;
+    const double step = i % 2 == 0 ? 0.1 : 0.25;
+    std::vector<double> xy;
+    const size_t points = 3 + random() % 8;
+    for (size_t j = 0; j < 2 * points; ++j) {
+      const double unit = static_cast<double>(random()) / random.max();
+      xy.push_back(std::round((unit - 0.4) * reach / step) * step);
+    }
+    const int64_t expected = CountPixelsByWalking(xy, size);
+    ASSERT_EQ(CountPixels(RasterizePolygon(xy, size)), expected) << i;
+    covered += expected;
+  }
+  EXPECT_GT(covered, 100000);
+}
+
+TEST(RasterizePolygonTest, WorkDependsOnTheImageAlone) {
+  // A triangle to the end of what is allowed, and a zigzag of as long edges:
+  // 40 million grid points each.
+  const ImageSize size = {100, 100};
+  const std::vector<double> triangle = {0, 0, 1e6, 0, 0, 1e6};
+  EXPECT_EQ(CountCrossings(triangle, size), 200);
+  EXPECT_EQ(CountPixels(RasterizePolygon(triangle, size)), 10000);
+  std::vector<double> zigzag;
+  for (int i = 0; i < 10000; ++i) {
+    zigzag.push_back(i % 2 == 0 ? -1e6 : 1e6);
+    zigzag.push_back(i);
+  }
+  EXPECT_EQ(CountCrossings(zigzag, size), 1000000);
+  EXPECT_GT(CountCrossings(zigzag, size), MaxCrossings(size));
 }
 
 TEST(UnionTest, CountsAnOverlapOnce) {

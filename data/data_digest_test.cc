@@ -67,6 +67,30 @@ TEST(DataDigestTest, OfAFolder) {
   EXPECT_NE(DigestOf("folder", other), digest);
 }
 
+TEST(DataDigestTest, OfCoco) {
+  const std::string root = MakeTempDir();
+  for (const std::string split : {"train2017", "val2017"}) {
+    WriteTestFile(root + "/annotations/instances_" + split + ".json",
+                  R"({"images": [{"id": 1, "file_name": "1.png", "width": 3,
+                      "height": 2}], "categories": [{"id": 1, "name": "a"}],
+                      "annotations": [{"id": 1, "image_id": 1, "category_id": 1,
+                      "segmentation": [[0, 0, 2, 0, 2, 2]]}]})");
+    WriteTestFile(root + "/" + split + "/1.png", GreyPng(3, 2, 9));
+  }
+  const std::string digest = DigestOf("coco", root);
+  EXPECT_EQ(DigestOf("coco", Copy(root)), digest);
+  std::string other = Copy(root);
+  WriteTestFile(other + "/val2017/1.png", GreyPng(3, 2, 9) + "more");
+  EXPECT_NE(DigestOf("coco", other), digest);
+  other = Copy(root);
+  WriteTestFile(other + "/annotations/instances_val2017.json",
+                R"({"images": [{"id": 1, "file_name": "1.png", "width": 3,
+                    "height": 2}], "categories": [{"id": 1, "name": "a"}],
+                    "annotations": [{"id": 1, "image_id": 1, "category_id": 1,
+                    "segmentation": [[0, 0, 2, 0, 2, 1]]}]})");
+  EXPECT_NE(DigestOf("coco", other), digest);
+}
+
 TEST(DataDigestTest, WhatIsComputedOrEmbedded) {
   DatasetSpec spec;
   spec.dataset = "synthetic";

@@ -18,8 +18,8 @@
 namespace cnn_fp4::data {
 
 // Errors of the two Checks; NotFound for a file or directory that is not there,
-// DataLoss for a damaged one: each one line that names the file or option and
-// what to do.
+// DataLoss for a damaged one, FailedPrecondition for warnings under --strict:
+// each one line that names the file or option and what to do.
 absl::StatusOr<DatasetPair> OpenDataset(const DatasetSpec& spec,
                                         const ReadOptions& options);
 

@@ -65,6 +65,7 @@ struct DatasetSpec {
 struct ReadOptions {
   std::string data_root;
   int64_t max_pixels = kDefaultMaxPixels;
+  bool strict = false;
   uint64_t seed = 0;  // The caller's: synthetic images are drawn from it.
 
   template <typename Self, typename Visitor>
@@ -74,6 +75,10 @@ struct ReadOptions {
     visit("max_pixels", self.max_pixels,
           "Images that declare more pixels are refused before any memory is "
           "taken for them.");
+    visit("strict", self.strict,
+          "Whether warnings about the data are errors: files that are skipped, "
+          "images that both splits share, classes that one of them lacks. "
+          "data/split_checks.h lists them all.");
   }
 };
 

@@ -15,13 +15,15 @@
 //   the same size either way
 //   images that train and val share, by path or content   warning, first named
 //   images that are twice in a split, by path             warning, first named
+//   one COCO category, image or annotation id, or name    error
+//   of a category, twice
 //   files that a reader skips, masks without image        warning, first named
 //   masks of an MVTec defect without a defect             warning, first named
 //
 // (*) A warning where it was asked for, by --mvtec_subset=train.
 //
 // Warnings are sentences of one line without a full stop, in DatasetPair;
-// training goes on unless the caller takes them for errors.
+// training goes on unless --strict takes them for errors.
 
 #include <cstdint>
 #include <string>
@@ -39,7 +41,7 @@ struct SplitContents {
   const char* unit = "pixel";  // Or "annotation": without the background then.
 };
 
-// Checks both splits by the table above, but for its last four lines. Neither
+// Checks both splits by the table above, down to the line about EXIF. Neither
 // has more or fewer classes than `class_names`.
 absl::Status CheckContents(const SplitContents& train, const SplitContents& val,
                            const std::vector<std::string>& class_names,
