@@ -22,6 +22,7 @@ namespace {
 struct Decoder {
   jpeg_decompress_struct jpeg = {};
   jpeg_error_mgr errors = {};
+  jpeg_progress_mgr progress = {};
   std::jmp_buf on_error;
   char message[JMSG_LENGTH_MAX] = "";
   Image image;
@@ -46,12 +47,25 @@ void OnMessage(j_common_ptr jpeg, int level) {
   }
 }
 
+// Each scan of a progressive file goes over the whole image again, and a file
+// of a few kilobytes can have thousands. Encoders make about ten.
+void OnProgress(j_common_ptr jpeg) {
+  constexpr int kMaxScans = 100;
+  auto* decoder = static_cast<Decoder*>(jpeg->client_data);
+  if (decoder->jpeg.input_scan_number <= kMaxScans) return;
+  std::snprintf(decoder->message, sizeof(decoder->message),
+                "more than %d scans", kMaxScans);
+  longjmp(decoder->on_error, 1);
+}
+
 // The two steps that libjpeg may leave by longjmp. Neither owns an object with
 // a destructor.
 
 bool ReadHeader(Decoder* decoder, absl::string_view bytes) {
   if (setjmp(decoder->on_error) != 0) return false;
   jpeg_create_decompress(&decoder->jpeg);
+  decoder->progress.progress_monitor = OnProgress;
+  decoder->jpeg.progress = &decoder->progress;
   jpeg_mem_src(&decoder->jpeg,
                reinterpret_cast<const unsigned char*>(bytes.data()),
                bytes.size());

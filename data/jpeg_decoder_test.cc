@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "data/file_io.h"
 #include "data/image_io.h"
 #include "data/test_images.h"
 #include "gtest/gtest.h"
@@ -96,6 +97,20 @@ TEST(JpegTest, ABombIsRefusedByItsHeader) {
   EXPECT_EQ(DecodeJpeg(bytes, "b.jpg", kDefaultMaxPixels).status().message(),
             "b.jpg: declares 65000x65000 pixels, more than the limit of "
             "100000000; resize it or raise --max_pixels");
+}
+
+TEST(JpegTest, ThousandsOfScansAreRefused) {
+  const std::string corpus = "data/corpus/jpeg/";
+  const auto decode = [&](const std::string& name) {
+    const absl::StatusOr<std::string> bytes = ReadFileBytes(corpus + name);
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    return DecodeJpeg(*bytes, name, kDefaultMaxPixels).status();
+  };
+  EXPECT_TRUE(decode("progressive.jpg").ok()) << decode("progressive.jpg");
+  // The same with its first scan 200 times more.
+  EXPECT_EQ(std::string(decode("many_scans.jpg").message()),
+            "many_scans.jpg: damaged JPEG (more than 100 scans); copy or "
+            "download the file again");
 }
 
 TEST(ImageIoTest, JpegBehindAnyName) {

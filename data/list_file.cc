@@ -59,18 +59,17 @@ absl::Status CheckLine(absl::string_view line, const std::string& where) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<ListLine>> ReadListFile(const std::string& root,
-                                                   const std::string& list) {
-  absl::StatusOr<std::string> text = ReadFileBytes(list);
-  if (!text.ok()) return text.status();
-  if (IsUtf16(*text)) {
+absl::StatusOr<std::vector<ListLine>> ParseList(absl::string_view text,
+                                                const std::string& root,
+                                                const std::string& list) {
+  if (IsUtf16(text)) {
     return absl::InvalidArgumentError(absl::StrCat(
         list, ": text in UTF-16 or UTF-32; store the list in UTF-8"));
   }
   std::vector<ListLine> lines;
   int number = 0;
   for (absl::string_view line :
-       absl::StrSplit(absl::StripPrefix(*text, kUtf8Mark), '\n')) {
+       absl::StrSplit(absl::StripPrefix(text, kUtf8Mark), '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
     if (line.empty()) continue;
@@ -86,20 +85,30 @@ absl::StatusOr<std::vector<ListLine>> ReadListFile(const std::string& root,
           where, ": ", fields.size(), fields.size() == 1 ? " field" : " fields",
           ", expected \"image mask\"; use a tab between names with blanks"));
     }
-    ListLine entry = {number, fields[0], JoinPath(root, fields[0]),
-                      JoinPath(root, fields[1])};
-    for (const std::string& path : {entry.image_path, entry.mask_path}) {
-      if (!IsFile(path)) {
-        return absl::NotFoundError(absl::StrCat(
-            where, ": there is no file ", Quoted(path),
-            "; correct the list (paths are relative to ", root, ")"));
-      }
-    }
-    lines.push_back(std::move(entry));
+    lines.push_back({number, fields[0], JoinPath(root, fields[0]),
+                     JoinPath(root, fields[1])});
   }
   if (lines.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         list, ": empty split; add at least one \"image mask\" line"));
+  }
+  return lines;
+}
+
+absl::StatusOr<std::vector<ListLine>> ReadListFile(const std::string& root,
+                                                   const std::string& list) {
+  const absl::StatusOr<std::string> text = ReadFileBytes(list);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<ListLine>> lines = ParseList(*text, root, list);
+  if (!lines.ok()) return lines.status();
+  for (const ListLine& line : *lines) {
+    for (const std::string& path : {line.image_path, line.mask_path}) {
+      if (!IsFile(path)) {
+        return absl::NotFoundError(absl::StrCat(
+            list, ":", line.number, ": there is no file ", Quoted(path),
+            "; correct the list (paths are relative to ", root, ")"));
+      }
+    }
   }
   return lines;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace cnn_fp4::data {
 
@@ -21,6 +22,12 @@ struct ListLine {
   std::string image_path;
   std::string mask_path;
 };
+
+// The text of a list, which is at `list`, for messages. At least one line; the
+// files are not looked for.
+absl::StatusOr<std::vector<ListLine>> ParseList(absl::string_view text,
+                                                const std::string& root,
+                                                const std::string& list);
 
 // Every file in it exists; there is at least one line.
 absl::StatusOr<std::vector<ListLine>> ReadListFile(const std::string& root,
