@@ -1,6 +1,7 @@
 #include "telemetry/sinks/metrics_reader.h"
 
 #include <cerrno>
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
+#include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::telemetry {
@@ -15,14 +17,19 @@ namespace {
 
 using nlohmann::json;
 
+absl::Status NotA(absl::string_view what, absl::string_view key,
+                  const json& value) {
+  return absl::DataLossError(absl::StrCat(
+      "\"", key, "\" is ", base::BriefJson(value), ", not a ", what));
+}
+
 // Of the value under `key`: nullopt if there is none.
 absl::StatusOr<std::optional<std::string>> OptionalText(const json& object,
                                                         const char* key) {
   const auto found = object.find(key);
   if (found == object.end()) return std::nullopt;
   if (!found->is_string()) {
-    return absl::DataLossError(
-        absl::StrCat("\"", key, "\" is ", found->dump(), ", not a text"));
+    return NotA("text", key, *found);
   }
   return found->get<std::string>();
 }
@@ -31,14 +38,7 @@ absl::StatusOr<std::optional<int64_t>> OptionalInteger(const json& object,
                                                        const char* key) {
   const auto found = object.find(key);
   if (found == object.end()) return std::nullopt;
-  const bool too_large =
-      found->is_number_unsigned() &&
-      found->get<uint64_t>() >
-          static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  if (!found->is_number_integer() || too_large) {
-    return absl::DataLossError(
-        absl::StrCat("\"", key, "\" is ", found->dump(), ", not a step"));
-  }
+  if (!base::IsInteger(*found)) return NotA("step", key, *found);
   return found->get<int64_t>();
 }
 
@@ -65,7 +65,9 @@ absl::StatusOr<double> NumberOf(const std::string& key, const json& value) {
 
 absl::Status Visit(absl::string_view text,
                    absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const absl::StatusOr<json> parsed = base::ParseJson(text);
+  if (!parsed.ok()) return parsed.status();
+  const json& object = *parsed;
   if (!object.is_object()) {
     return absl::DataLossError("not a JSON object");
   }
@@ -79,8 +81,7 @@ absl::Status Visit(absl::string_view text,
   absl::Time time = absl::InfinitePast();
   if (const auto found = object.find("time"); found != object.end()) {
     if (!found->is_number()) {
-      return absl::DataLossError(
-          absl::StrCat("\"time\" is ", found->dump(), ", not a number"));
+      return NotA("number", "time", *found);
     }
     time = absl::UnixEpoch() + absl::Seconds(found->get<double>());
   }
@@ -95,8 +96,15 @@ absl::Status ReadMetrics(
     absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path));
+  return ReadMetrics(in, path, visit);
+}
+
+absl::Status ReadMetrics(
+    std::istream& stream, const std::string& path,
+    absl::FunctionRef<absl::Status(const MetricsLine&)> visit) {
   std::string text;
-  for (int64_t number = 1; std::getline(in, text) && !in.eof(); ++number) {
+  for (int64_t number = 1; std::getline(stream, text) && !stream.eof();
+       ++number) {
     const absl::Status status = Visit(text, visit);
     if (status.ok()) continue;
     if (!absl::IsDataLoss(status)) {
@@ -107,7 +115,7 @@ absl::Status ReadMetrics(
         path, ":", number, ": not a telemetry record: ", status.message(),
         "; repair or remove the line, or start a new run"));
   }
-  if (in.bad()) {
+  if (stream.bad()) {
     return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path));
   }
   return absl::OkStatus();
@@ -152,10 +160,25 @@ absl::StatusOr<LayerHistogram> ParseLayerHistogram(const json& object) try {
     return absl::DataLossError(absl::StrCat("unknown histogram \"", of, "\""));
   }
   histogram.of = *found;
-  histogram.first = object.at("first");
-  histogram.counts = object.at("counts").get<std::vector<int64_t>>();
-  histogram.zeros = object.at("zeros");
-  histogram.nonfinite = object.at("nonfinite");
+  const json& first = object.at("first");
+  if (!base::IsInteger(first) ||
+      std::abs(first.get<double>()) > std::numeric_limits<int>::max()) {
+    return NotA("number of a bin", "first", first);
+  }
+  histogram.first = first;
+  const auto count = [](const char* key, const json& value, int64_t* to) {
+    if (!base::IsInteger(value) || value < 0) return NotA("count", key, value);
+    *to = value;
+    return absl::OkStatus();
+  };
+  absl::Status status = count("zeros", object.at("zeros"), &histogram.zeros);
+  status.Update(
+      count("nonfinite", object.at("nonfinite"), &histogram.nonfinite));
+  for (const json& value :
+       object.at("counts").get_ref<const json::array_t&>()) {
+    status.Update(count("counts", value, &histogram.counts.emplace_back()));
+  }
+  if (!status.ok()) return status;
   return histogram;
 } catch (const json::exception& error) {
   return absl::DataLossError(error.what());

@@ -14,6 +14,7 @@
 //   });
 
 #include <cstdint>
+#include <istream>
 #include <optional>
 #include <string>
 
@@ -39,11 +40,17 @@ struct MetricsLine {
 
 // Calls `visit` for each complete line, in order; a last line without '\n' was
 // cut short by a crash and is left out. DataLoss naming file and line for a
-// line that is no record: not a JSON object, or with a "type", "model", "step"
-// or "time" of another kind than above. An error of `visit` ends the reading
+// line that is no record: not a JSON object, nested more deeply than
+// base/json_text.h allows, or with a "type", "model", "step" or "time" of
+// another kind than above. An error of `visit` ends the reading
 // and is returned with file and line before its message.
 absl::Status ReadMetrics(
     const std::string& path,
+    absl::FunctionRef<absl::Status(const MetricsLine&)> visit);
+
+// The same of a stream; `path` is for messages.
+absl::Status ReadMetrics(
+    std::istream& stream, const std::string& path,
     absl::FunctionRef<absl::Status(const MetricsLine&)> visit);
 
 // The payload of a line of type "layer_stats", "histogram", "scalars",

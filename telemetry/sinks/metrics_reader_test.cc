@@ -63,6 +63,8 @@ TEST(ReadMetricsTest, ALineThatIsNoRecordIsDataLossThatNamesIt) {
       R"({"type":"scalars","step":null})",
       R"({"type":"scalars","step":18446744073709551615})",
       R"({"type":"scalars","model":3,"step":1})",
+      R"({"type":[[{}]]})",
+      R"({"type":"scalars","time":{},"step":1})",
       "{\"type\":\"\xff\"}",
   };
   for (const char* const bad : bad_lines) {
@@ -78,6 +80,16 @@ TEST(ReadMetricsTest, ALineThatIsNoRecordIsDataLossThatNamesIt) {
                 HasSubstr(path + ":2: not a telemetry record"));
     EXPECT_EQ(visited, 1) << bad;
   }
+}
+
+TEST(ReadMetricsTest, ALineOfBracketsIsAnError) {
+  const std::string deep(100000, '[');
+  const std::string path = WriteFile(
+      absl::StrCat("{\"type\":", deep, std::string(100000, ']'), "}\n"));
+  const absl::Status status =
+      ReadMetrics(path, [](const MetricsLine&) { return absl::OkStatus(); });
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("more than 64 deep"));
 }
 
 TEST(ReadMetricsTest, AnErrorOfTheVisitorKeepsItsKindAndGetsTheLine) {
