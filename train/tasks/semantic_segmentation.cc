@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,8 @@ class SegmentationEvaluator : public Evaluator {
                  .item<double>() /
              static_cast<double>(num_images_);
     confusion_.Add(Classes(output), truth);
+    const auto counts = [](int64_t cls) { return cls != data::kIgnore; };
+    if (std::none_of(truth.begin(), truth.end(), counts)) ++images_ignored_;
   }
 
   void Merge(const Evaluator& other) override {
@@ -69,12 +73,13 @@ class SegmentationEvaluator : public Evaluator {
     CHECK(same != nullptr && same->class_names_ == class_names_ &&
           same->num_images_ == num_images_);
     loss_ += same->loss_;
+    images_ignored_ += same->images_ignored_;
     confusion_.Merge(same->confusion_);
   }
 
   std::vector<Metric> Metrics() const override {
     std::vector<Metric> metrics;
-    metrics.push_back({"loss", "val loss", "", loss_, false});
+    metrics.push_back({"loss", "val loss", "", MeanLoss(), false});
     metrics.push_back({"mean_iou", "mIoU", "", confusion_.MeanIou()});
     metrics.back().headline = true;
     metrics.push_back({"mean_dice", "mDice", "", confusion_.MeanDice()});
@@ -93,11 +98,20 @@ class SegmentationEvaluator : public Evaluator {
   }
 
  private:
+  // Over the images with a pixel that counts: the others have no loss. NaN if
+  // there are no such images.
+  double MeanLoss() const {
+    if (images_ignored_ == 0) return loss_;
+    const auto images = static_cast<double>(num_images_);
+    return loss_ * (images / (images - static_cast<double>(images_ignored_)));
+  }
+
   const std::vector<std::string> class_names_;
   const int64_t num_images_;
   const double dice_weight_;
   ConfusionMatrix confusion_;
-  double loss_ = 0;  // Mean over images.
+  double loss_ = 0;  // Mean over images, those without a loss as 0.
+  int64_t images_ignored_ = 0;
 };
 
 class OverlaySheet : public Sheet {

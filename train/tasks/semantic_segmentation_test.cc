@@ -120,6 +120,27 @@ TEST(SemanticSegmentation, MetricsHaveStableKeysAndValues) {
   EXPECT_GT(Value(metrics, "loss"), 0.0);
 }
 
+TEST(SemanticSegmentation, ImagesWithoutAPixelThatCountsHaveNoPartInTheLoss) {
+  class TwoImages : public OneImage {
+    int64_t size() const override { return 2; }
+  };
+  const auto task = CreateTask(TaskSpec());
+  const auto alone = task->NewEvaluator(OneImage());
+  alone->Add(*OneImage().Get(0), Answer(4));
+  data::Sample ignored = *OneImage().Get(0);
+  ignored.mask.assign(ignored.mask.size(), data::kIgnore);
+  const auto both = task->NewEvaluator(TwoImages());
+  both->Add(*OneImage().Get(0), Answer(4));
+  const auto second = task->NewEvaluator(TwoImages());
+  second->Add(ignored, Answer(9));
+  both->Merge(*second);
+  EXPECT_DOUBLE_EQ(Value(both->Metrics(), "loss"),
+                   Value(alone->Metrics(), "loss"));
+  const auto nothing = task->NewEvaluator(OneImage());
+  nothing->Add(ignored, Answer(9));
+  EXPECT_TRUE(std::isnan(Value(nothing->Metrics(), "loss")));
+}
+
 TEST(SemanticSegmentation, EvaluatorsMerge) {
   class TwoImages : public OneImage {
     int64_t size() const override { return 2; }
