@@ -117,7 +117,7 @@ expect 1 "--resume" "${pinned}" --resume=latest --output_dir="${out}"
   failed=1
 }
 
-# A stopped run ends in order and continues: SIGINT 130, SIGTERM 143.
+# A stopped run ends in order and continues: SIGINT 130, SIGTERM 143, SIGHUP 129.
 tiny=("${free}" --models=fp16,nvfp4 --dataset=synthetic --model_scale_factor=0.125
   --crop=32 --validate_every=0 --checkpoint_every=0 --logf=0
   --output_dir="${out}")
@@ -165,6 +165,9 @@ wait "${alive}" 2>/dev/null
 expect 1 "ran another configuration" "${tiny[@]}" --resume=latest
 rm -rf "${out}/train"
 
+# In a directory without a run: what a signal leaves there is the program's.
+stop HUP 129 --steps=30
+rm -rf "${out}/train"
 stop INT 130 --steps=30
 stop TERM 143 --steps=30 --resume=latest
 "${tiny[@]}" --steps=30 --resume=latest >"${out}.log" 2>&1 || {

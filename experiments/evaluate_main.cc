@@ -12,7 +12,7 @@
 #include "base/atomic_file.h"
 #include "base/flag_parser.h"
 #include "base/json_number.h"
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "base/spec.h"
 #include "base/table.h"
 #include "base/user_path.h"
@@ -237,6 +237,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/flag_parser.h"
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "base/spec.h"
 #include "base/user_path.h"
 #include "experiments/export_weights.h"
@@ -137,6 +137,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }

@@ -1,7 +1,7 @@
 // The main of every pinned experiment: the configuration is compiled in.
 
 #include "absl/strings/str_cat.h"
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "experiments/experiment_spec.h"
 #include "experiments/pinned_config.h"
 #include "experiments/program.h"
@@ -52,6 +52,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/flag_parser.h"
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "base/user_path.h"
 #include "data/dataset_registry.h"
 #include "experiments/machine_options.h"
@@ -218,6 +218,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }

@@ -1,10 +1,10 @@
 // The free study: arms, seeds and every field of the experiment are flags.
 
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "experiments/study_program.h"
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   cnn_fp4::experiments::StudyProgram program;
   program.name = "study";
   program.description =

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "base/openmp_wait.h"
+#include "base/process_start.h"
 #include "base/user_path.h"
 #include "experiments/experiment_spec.h"
 #include "experiments/init_weights.h"
@@ -59,6 +59,6 @@ int Main(int argc, char** argv) {
 }  // namespace cnn_fp4::experiments
 
 int main(int argc, char** argv) {
-  cnn_fp4::base::LimitOpenMpSpinning(argv);
+  cnn_fp4::base::StartProcess(argv);
   return cnn_fp4::experiments::Main(argc, argv);
 }

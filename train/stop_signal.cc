@@ -27,7 +27,10 @@ void InstallStopSignalHandlers() {
   struct sigaction action = {};
   action.sa_handler = Handle;
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    PCHECK(sigaction(signal, nullptr, &before) == 0);
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;
     PCHECK(sigaction(signal, &action, nullptr) == 0);
   }
 }

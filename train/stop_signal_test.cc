@@ -2,10 +2,23 @@
 
 #include <signal.h>
 
+#include <cstdlib>
+
 #include "gtest/gtest.h"
 
 namespace cnn_fp4::train {
 namespace {
+
+TEST(StopSignal, HangingUpIsAStopUnlessItWasIgnored) {
+  const auto raise_after = [](void (*before)(int)) {
+    signal(SIGHUP, before);
+    InstallStopSignalHandlers();
+    raise(SIGHUP);
+    std::exit(StopSignal());
+  };
+  EXPECT_EXIT(raise_after(SIG_DFL), ::testing::ExitedWithCode(SIGHUP), "");
+  EXPECT_EXIT(raise_after(SIG_IGN), ::testing::ExitedWithCode(0), "");
+}
 
 TEST(StopSignal, RemembersTheFirstSignalAndDiesOfTheSecond) {
   InstallStopSignalHandlers();
