@@ -105,7 +105,18 @@ refused "--set there is no field 'train.stepz'" --set train.stepz=4
 refused "--epochs must be" --epochs=9223372036854775807
 refused "--progress" --progress=loud
 refused "--sinks: unknown sink 'heatmap'; known: heatmaps" --sinks=heatmap
-refused "--smoke continues no run" --smoke --resume=latest
+refused "--min_scale is a part of augmentation" --noaugment --min_scale=0.5
+refused "--warmup_steps is 100, but there are 2 steps" --steps=2 \
+  --warmup_steps=100
+refused "--initial_loss_scale is for arms that scale" --models=fp32,nvfp4 \
+  --initial_loss_scale=8
+refused "--wandb_project is for the sink wandb" --sinks= --wandb_project=a
+refused "--prefetch is for workers" --workers=0 --prefetch=2
+refused "--threads is 1000; this machine has" --threads=1000
+refused "--seed must be between" --seed=-1
+expect 2 "--resume does not apply to --smoke" "${free}" --smoke --resume=latest
+expect 2 "--data_root does not apply to --smoke" "${pinned}" --smoke \
+  --data_root=/tmp
 expect 1 "--data_root is not read by --dataset=nuclei" "${free}" \
   --data_root=/tmp --output_dir="${out}"
 expect 1 "unknown device 'tpu'" "${pinned}" --device=tpu --output_dir="${out}"

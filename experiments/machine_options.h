@@ -34,7 +34,7 @@ struct MachineOptions {
 };
 
 // Call it before the first tensor operation. "cpu" or "cuda"; errors are
-// nn::ResolveDevice's.
+// CheckThreads' and nn::ResolveDevice's.
 absl::StatusOr<std::string> StartRuntime(const MachineOptions& options);
 
 }  // namespace cnn_fp4::experiments

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/user_path.h"
+#include "experiments/flag_use.h"
 #include "experiments/init_weights.h"
 #include "experiments/runner.h"
 #include "glog/logging.h"
@@ -34,6 +35,7 @@ Program::Program(const std::string& description) : parser_(description) {
 
 absl::StatusOr<base::ParsedFlags> Program::ParseFlags(int argc, char** argv) {
   absl::StatusOr<base::ParsedFlags> parsed = parser_.Parse(argc, argv);
+  if (parsed.ok()) given_ = parsed->given;
   if (parsed.ok() && parsed->help) std::printf("%s", parser_.Help().c_str());
   return parsed;
 }
@@ -64,10 +66,8 @@ int Program::Run(const std::string& name, const ExperimentSpec& spec) {
   google::InitGoogleLogging(name.c_str());
   absl::Status status = Check(spec);
   status.Update(Check(options_));
-  if (actions_.smoke && !options_.resume.empty()) {
-    status.Update(absl::InvalidArgumentError(
-        "smoke continues no run; leave --resume out"));
-  }
+  if (status.ok()) status = CheckFlagsApply(given_, spec, options_);
+  if (actions_.smoke) status.Update(CheckFlagsOfSmoke(given_));
   if (!status.ok()) return Refuse(status);
   RunOptions options = options_;
   options.init = base::UserPath(options.init);

@@ -91,6 +91,7 @@ class Program {
   base::FlagParser parser_;
   RunOptions options_;
   Actions actions_;
+  std::set<std::string> given_;  // As in ParsedFlags.
 };
 
 }  // namespace cnn_fp4::experiments

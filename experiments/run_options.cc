@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "base/spec_check.h"
 #include "base/user_path.h"
+#include "experiments/threads_check.h"
 #include "train/train_spec.h"
 
 namespace cnn_fp4::experiments {
@@ -11,8 +12,6 @@ namespace {
 
 using base::RequireRange;
 
-// More would only wait for one another.
-constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxKeptCheckpoints = 1'000'000;
 constexpr int64_t kMaxOverlayImages = 1000;
 
@@ -20,7 +19,7 @@ constexpr int64_t kMaxOverlayImages = 1000;
 
 absl::Status Check(const RunOptions& options) {
   absl::Status status;
-  status.Update(RequireRange("threads", options.threads, 0, kMaxThreads));
+  status.Update(CheckThreads(options.threads));
   status.Update(RequireRange("logf", options.logf, 0, train::kMaxSteps));
   status.Update(RequireRange("checkpoint_every", options.checkpoint_every, 0,
                              train::kMaxSteps));

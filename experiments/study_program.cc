@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "base/user_path.h"
+#include "experiments/flag_use.h"
 #include "experiments/init_weights.h"
 #include "experiments/policy_list.h"
 #include "experiments/program.h"
@@ -154,6 +155,10 @@ class Main {
     if (!status.ok()) return Refuse(status, ExitStatusFor(status));
     status = Check(study_);
     status.Update(Check(options_.run));
+    if (status.ok()) {
+      status = CheckFlagsApply(parsed->given, study_.experiment, options_.run);
+    }
+    if (actions_.smoke) status.Update(CheckFlagsOfSmoke(parsed->given));
     if (!status.ok()) return Refuse(status, kExitUsage);
     if (actions_.print_config) {
       std::printf("%s\n", ToJson(study_).c_str());

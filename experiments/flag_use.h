@@ -1,0 +1,42 @@
+#ifndef EXPERIMENTS_FLAG_USE_H_
+#define EXPERIMENTS_FLAG_USE_H_
+
+// Flags that were given and that nothing would read: who gives one expects that
+// it does something.
+//
+//   Flag                                     Refused with
+//   --------------------------------------- -----------------------------------
+//   --horizontal_flip, --vertical_flip,      --noaugment
+//   --min_scale, --max_scale
+//   --warmup_steps                           fewer --steps than that
+//   --initial_loss_scale, --loss_scale_...   arms that all leave the loss as it
+//   is
+//   --prefetch                               --workers=0
+//   --wandb_...                              --sinks without wandb
+//   all flags of a run but --device and      --smoke
+//   --threads
+//
+// What a data set does not read is refused by data/dataset_spec.h, whether it
+// was given as a flag or stands in a file.
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "experiments/experiment_spec.h"
+#include "experiments/run_options.h"
+
+namespace cnn_fp4::experiments {
+
+// `given`: paths of fields of the two, which pass their Checks. InvalidArgument
+// that begins with the name of the field.
+absl::Status CheckFlagsApply(const std::set<std::string>& given,
+                             const ExperimentSpec& spec,
+                             const RunOptions& options);
+
+// The same for --smoke, which chooses its own data and directory.
+absl::Status CheckFlagsOfSmoke(const std::set<std::string>& given);
+
+}  // namespace cnn_fp4::experiments
+
+#endif  // EXPERIMENTS_FLAG_USE_H_

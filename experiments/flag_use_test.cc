@@ -1,0 +1,61 @@
+#include "experiments/flag_use.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+std::string Message(const absl::Status& status) {
+  return std::string(status.message());
+}
+
+TEST(FlagUse, RefusesWhatNothingWouldRead) {
+  ExperimentSpec spec;
+  RunOptions options;
+  const auto message = [&](const std::string& path) {
+    return Message(CheckFlagsApply({path}, spec, options));
+  };
+  for (const char* path :
+       {"batch.min_scale", "train.warmup_steps", "train.initial_loss_scale",
+        "loader.prefetch", "wandb.wandb_tags"}) {
+    EXPECT_EQ(message(path), "") << path;
+  }
+  spec.batch.augment = false;
+  spec.train.steps = 5;
+  spec.train.warmup_steps = 6;
+  spec.arms = {"fp32", "nvfp4:first=fp16"};
+  options.loader.workers = 0;
+  options.sinks = {"heatmaps"};
+  // What was not given may be a default that does not fit.
+  EXPECT_EQ(message("train.steps"), "");
+  EXPECT_EQ(message("batch.min_scale"),
+            "min_scale is a part of augmentation, which is off");
+  EXPECT_EQ(message("train.warmup_steps"),
+            "warmup_steps is 6, but there are 5 steps: the learning rate would "
+            "not reach its peak");
+  EXPECT_EQ(message("train.loss_scale_growth_factor"),
+            "loss_scale_growth_factor is for arms that scale the loss, such as "
+            "fp16; none of these does");
+  EXPECT_EQ(message("loader.prefetch"),
+            "prefetch is for workers, of which there are none");
+  EXPECT_EQ(message("wandb.wandb_tags"),
+            "wandb_tags is for the sink wandb, which is not among the sinks");
+  spec.arms.push_back("fp16");
+  EXPECT_EQ(message("train.loss_scale_growth_factor"), "");
+}
+
+TEST(FlagUse, SmokeChoosesItsOwnDataAndDirectory) {
+  EXPECT_EQ(Message(CheckFlagsOfSmoke({"threads", "device", "train.steps"})),
+            "");
+  for (const char* path : {"output_dir", "resume", "read.data_root"}) {
+    const std::string message = Message(CheckFlagsOfSmoke({path}));
+    EXPECT_NE(message.find(" does not apply to --smoke"), std::string::npos)
+        << path;
+  }
+  EXPECT_EQ(Message(CheckFlagsOfSmoke({"read.strict"})).rfind("strict ", 0), 0);
+}
+
+}  // namespace
+}  // namespace cnn_fp4::experiments
