@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
+#include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::experiments {
@@ -100,6 +101,11 @@ std::string ToJson(const ArmRecord& record) {
 }
 
 absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
+  // What follows may rely on the depth.
+  if (const auto checked = base::ParseJson(text); !checked.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it is no arm.json: ", checked.status().message()));
+  }
   const Json object = Json::parse(text.begin(), text.end());
   if (const int version = object.at("schema_version");
       version != kSchemaVersion) {

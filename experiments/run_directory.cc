@@ -6,13 +6,17 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
+#include "experiments/run_json.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::experiments {
@@ -21,34 +25,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Of run.json. 1 had a flat configuration and no "schema_version".
-constexpr int kSchemaVersion = 2;
-
 constexpr char kLock[] = "lock";
 
 absl::Status CannotMake(const fs::path& path, const std::string& why) {
   return absl::PermissionDeniedError(
       absl::StrCat("--output_dir: cannot make ", path.string(), ": ", why));
-}
-
-std::string RunJsonText(const std::string& experiment,
-                        const ExperimentSpec& spec, const RunFacts& facts) {
-  const json run = {
-      {"schema_version", kSchemaVersion},
-      {"experiment", experiment},
-      {"config", json::parse(base::ToJson(spec))},
-      {"resolved", json::parse(Resolved(spec))},
-      {"digest", Digest(spec)},
-      {"started",
-       absl::FormatTime(absl::RFC3339_sec, facts.started, absl::UTCTimeZone())},
-      {"git_revision", facts.git_revision},
-      {"libtorch", facts.libtorch_version},
-      {"device", facts.device},
-      {"class_names", facts.class_names},
-      {"machine",
-       {{"cpu", facts.cpu}, {"cores", facts.cores}, {"system", facts.system}}},
-  };
-  return run.dump(2) + "\n";
 }
 
 // `latest`, replaced in one step.
@@ -80,35 +61,45 @@ absl::StatusOr<std::string> RenameToFreeName(const fs::path& from,
   }
 }
 
-// OK if the run of run.json is one of `spec`.
-absl::Status CheckSameRun(const fs::path& path, const json& run,
-                          const ExperimentSpec& spec) {
+// OK if the run of run.json is one of `spec` on the data of `facts`.
+absl::Status CheckSameRun(const fs::path& path, const RunJsonContents& run,
+                          const ExperimentSpec& spec, const RunFacts& facts) {
   const auto refuse = [&](auto... what) {
     return absl::InvalidArgumentError(
         absl::StrCat("--resume: ", path.string(), " ", what...));
   };
-  const json version =
-      run.is_object() ? run.value("schema_version", json(1)) : json();
-  if (version == 1) {
-    return refuse(
-        "was written by an older version, whose runs cannot be "
-        "continued; start anew without --resume");
+  if (run.digest != Digest(spec)) {
+    if (json::parse(run.config) == json::parse(base::ToJson(spec))) {
+      return refuse(
+          "was written by a version in which its policies meant something "
+          "else; start anew without --resume");
+    }
+    return refuse("ran another configuration (digest \"", run.digest,
+                  "\", this one is ", Digest(spec),
+                  "); resume it with the command that started it");
   }
-  if (version != kSchemaVersion) {
-    return refuse(
-        "has a run.json that this version cannot read; start anew "
-        "without --resume");
+  if (run.data_digest.has_value() && *run.data_digest != facts.data_digest) {
+    return refuse("was trained on other data (their digest was ",
+                  *run.data_digest, ", now it is ", facts.data_digest,
+                  "); give it the --data_root that it had, or start anew "
+                  "without --resume");
   }
-  const json digest = run.value("digest", json());
-  if (digest == Digest(spec)) return absl::OkStatus();
-  if (run.value("config", json()) == json::parse(base::ToJson(spec))) {
-    return refuse(
-        "was written by a version in which its policies meant something else; "
-        "start anew without --resume");
+  return absl::OkStatus();
+}
+
+// Of the run at `path`, whose lock is held: the temporary files of
+// base::WriteFileAtomically that nobody will rename any more.
+void RemoveLeftovers(const fs::path& path) {
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  for (fs::recursive_directory_iterator entry(path, error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (absl::StartsWith(name, ".") && absl::EndsWith(name, ".tmp")) {
+      leftovers.push_back(entry->path());
+    }
   }
-  return refuse("ran another configuration (digest ", digest.dump(),
-                ", this one is ", Digest(spec),
-                "); resume it with the command that started it");
+  for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
 }
 
 }  // namespace
@@ -121,6 +112,11 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& output_dir,
   std::error_code error;
   fs::create_directories(parent, error);
   if (error) return CannotMake(parent, error.message());
+  const fs::path latest = parent / "latest";
+  if (fs::exists(fs::symlink_status(latest, error)) &&
+      !fs::is_symlink(fs::symlink_status(latest, error))) {
+    return CannotMake(latest, "something that is no link has this name");
+  }
   // Elsewhere until run.json is in it.
   std::string elsewhere = (parent / ".new-XXXXXX").string();
   if (mkdtemp(elsewhere.data()) == nullptr) {
@@ -150,7 +146,7 @@ absl::StatusOr<RunDirectory> RunDirectory::MakeIn(const std::string& elsewhere,
   if (!lock.ok()) return lock.status();
   made.lock_ = *std::move(lock);
   if (absl::Status status = base::WriteFileAtomically(
-          made.RunJson(), RunJsonText(experiment, spec, facts));
+          made.RunJson(), ToRunJson(experiment, spec, facts));
       !status.ok()) {
     return status;
   }
@@ -168,6 +164,7 @@ absl::StatusOr<RunDirectory> RunDirectory::MakeIn(const std::string& elsewhere,
 absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
                                                   const std::string& experiment,
                                                   const ExperimentSpec& spec,
+                                                  const RunFacts& facts,
                                                   const std::string& resume) {
   const fs::path path = resume == "latest"
                             ? fs::path(output_dir) / experiment / "latest"
@@ -181,8 +178,20 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
         " is no run (it has no run.json); give the directory of a run, or "
         "leave --resume out to start anew"));
   }
-  const json run = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (absl::Status status = CheckSameRun(directory.path_, run, spec);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const absl::StatusOr<RunJsonContents> run = ParseRunJson(text);
+  if (absl::IsFailedPrecondition(run.status())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--resume: ", directory.path_, " ", run.status().message(),
+                     "; start anew without --resume"));
+  }
+  if (!run.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--resume: ", directory.path_,
+                     " has a run.json that this version cannot read (",
+                     run.status().message(), "); start anew without --resume"));
+  }
+  if (absl::Status status = CheckSameRun(directory.path_, *run, spec, facts);
       !status.ok()) {
     return status;
   }
@@ -194,13 +203,10 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
                                      lock.status().message()));
   }
   directory.lock_ = *std::move(lock);
+  RemoveLeftovers(directory.path_);
   directory.resumed_ = true;
-  std::string error_text;
-  if (!absl::ParseTime(absl::RFC3339_full, run.value("started", ""),
-                       &directory.started_, &error_text)) {
-    return absl::DataLossError(absl::StrCat("--resume: ", directory.RunJson(),
-                                            ": \"started\": ", error_text));
-  }
+  directory.started_ = run->started;
+  directory.threads_ = run->threads;
   return directory;
 }
 

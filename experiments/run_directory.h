@@ -20,6 +20,8 @@
 // A directory appears under its name with run.json in it, and is never used by
 // two runs; --resume continues the same run, one process at a time.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -41,13 +43,15 @@ class RunDirectory {
                                              const ExperimentSpec& spec,
                                              const RunFacts& facts);
 
-  // Opens and locks `resume`, a run's directory or "latest". NotFound if there
-  // is none; InvalidArgument if it ran another configuration, or was written by
+  // Opens and locks `resume`, a run's directory or "latest", and removes what
+  // killed writers left there. NotFound if there is none; InvalidArgument if it
+  // ran another configuration or on data of another digest, or was written by
   // a version whose run directories cannot be read; FailedPrecondition, naming
   // the process, if one is still writing it.
   static absl::StatusOr<RunDirectory> Resume(const std::string& output_dir,
                                              const std::string& experiment,
                                              const ExperimentSpec& spec,
+                                             const RunFacts& facts,
                                              const std::string& resume);
 
   // The run at `path`, for looking at it: takes no lock.
@@ -57,6 +61,8 @@ class RunDirectory {
   bool resumed() const { return resumed_; }
   // When the run was begun first; InfinitePast for one that is looked at.
   absl::Time started() const { return started_; }
+  // CPU threads that a resumed run was begun with, if it says so.
+  std::optional<int64_t> begun_with_threads() const { return threads_; }
 
   std::string RunJson() const { return Path("run.json"); }
   std::string Metrics() const { return Path("metrics.jsonl"); }
@@ -82,6 +88,7 @@ class RunDirectory {
   std::string path_;
   bool resumed_ = false;
   absl::Time started_ = absl::InfinitePast();
+  std::optional<int64_t> threads_;
   base::FileLock lock_;
 };
 

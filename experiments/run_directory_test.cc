@@ -41,7 +41,7 @@ class RunDirectoryTest : public ::testing::Test {
   }
 
   absl::StatusOr<RunDirectory> Resume(const std::string& which = "latest") {
-    return RunDirectory::Resume(root_, "test", spec_, which);
+    return RunDirectory::Resume(root_, "test", spec_, facts_, which);
   }
 
   std::string ResumeError() { return std::string(Resume().status().message()); }
@@ -101,6 +101,14 @@ TEST_F(RunDirectoryTest, LatestIsTheNewestWhateverAKilledProcessLeft) {
   const std::string second = Create().path();
   EXPECT_EQ(fs::canonical(root_ + "/test/latest"), fs::canonical(second));
   EXPECT_FALSE(fs::is_symlink(stale));
+}
+
+TEST_F(RunDirectoryTest, LatestMustBeALink) {
+  fs::create_directories(root_ + "/test/latest");
+  EXPECT_THAT(
+      RunDirectory::Create(root_, "test", spec_, facts_).status().message(),
+      HasSubstr("/test/latest: something that is no link has this name"));
+  EXPECT_THAT(Names(), ElementsAre("latest"));
 }
 
 TEST_F(RunDirectoryTest, ResumesTheLatestOrAGivenOne) {
@@ -165,7 +173,60 @@ TEST_F(RunDirectoryTest, RefusesARunJsonThatIsDamaged) {
   }
   std::ofstream(RunDirectory(root_ + "/test/latest").RunJson())
       << R"({"schema_version": 2, "digest": 7, "config": []})";
-  EXPECT_THAT(ResumeError(), HasSubstr("another configuration (digest 7"));
+  EXPECT_THAT(ResumeError(), HasSubstr("cannot read (\"digest\" is 7)"));
+}
+
+TEST_F(RunDirectoryTest, RefusesValuesOfAnotherType) {
+  facts_.data_digest = "0123456789abcdef";
+  Create();
+  const std::string path = RunDirectory(root_ + "/test/latest").RunJson();
+  std::ifstream file(path);
+  const json whole = json::parse(file);
+  ASSERT_TRUE(Resume().ok());
+  for (const char* key :
+       {"digest", "config", "started", "class_names", "threads", "data"}) {
+    for (const json& value : {json(7.5), json(nullptr), json::array({1})}) {
+      json changed = whole;
+      changed[key] = value;
+      ASSERT_TRUE(base::WriteFileAtomically(path, changed.dump()).ok());
+      EXPECT_THAT(ResumeError(), HasSubstr("that this version cannot read"))
+          << key << ": " << value;
+    }
+  }
+  const std::string deep = std::string(100000, '[');
+  ASSERT_TRUE(base::WriteFileAtomically(
+                  path, absl::StrCat("{\"schema_version\": ", deep))
+                  .ok());
+  EXPECT_THAT(ResumeError(), HasSubstr("more than 64 deep"));
+}
+
+TEST_F(RunDirectoryTest, RefusesOtherData) {
+  facts_.data_digest = "0123456789abcdef";
+  Create();
+  EXPECT_TRUE(Resume().ok());
+  facts_.data_digest = "fedcba9876543210";
+  EXPECT_THAT(ResumeError(),
+              HasSubstr("was trained on other data (their digest was "
+                        "0123456789abcdef, now it is fedcba9876543210)"));
+}
+
+TEST_F(RunDirectoryTest, RemembersItsThreads) {
+  facts_.threads = 3;
+  Create();
+  EXPECT_EQ(Resume()->begun_with_threads(), 3);
+}
+
+TEST_F(RunDirectoryTest, RemovesWhatKilledWritersLeft) {
+  const std::string run = Create().path();
+  const std::string arm = run + "/checkpoints/fp16";
+  fs::create_directories(arm);
+  for (const char* name : {"/.step-000040.pt.123.tmp", "/step-000020.pt"}) {
+    std::ofstream(arm + name) << "x";
+  }
+  ASSERT_TRUE(Resume().ok());
+  EXPECT_FALSE(fs::exists(arm + "/.step-000040.pt.123.tmp"));
+  EXPECT_TRUE(fs::exists(arm + "/step-000020.pt"));
+  EXPECT_TRUE(fs::exists(run + "/run.json"));
 }
 
 TEST_F(RunDirectoryTest, KnowsTheLayout) {

@@ -4,6 +4,7 @@
 // Where and with what a run was started: what run.json remembers beside the
 // configuration.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,11 @@ struct RunFacts {
   std::string cpu;     // The model's name.
   unsigned cores = 0;  // As the system counts them.
   std::string system;  // Kernel, release and architecture.
-  // Of the data set that the run found; the caller's.
+  // The caller's: CPU threads, and of the data set that the run found the
+  // classes and data::DatasetPair::digest.
+  int64_t threads = 0;
   std::vector<std::string> class_names;
+  std::string data_digest;
 };
 
 // The facts of this process, now.

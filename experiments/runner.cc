@@ -97,10 +97,12 @@ absl::Status ExperimentRun::Open() {
   }
   facts_ = CollectRunFacts(device_, nn::LibTorchVersion());
   facts_.class_names = datasets_.train->class_names();
+  facts_.data_digest = datasets_.digest;
+  facts_.threads = nn::NumThreads();
   absl::StatusOr<RunDirectory> directory =
       options_.resume.empty()
           ? RunDirectory::Create(options_.output_dir, name_, spec_, facts_)
-          : RunDirectory::Resume(options_.output_dir, name_, spec_,
+          : RunDirectory::Resume(options_.output_dir, name_, spec_, facts_,
                                  options_.resume);
   if (!directory.ok()) return directory.status();
   directory_ = *std::move(directory);
@@ -112,6 +114,12 @@ absl::Status ExperimentRun::Open() {
   Say(absl::StrCat("val    ", datasets_.val->Describe()));
   for (const std::string& warning : datasets_.warnings) {
     Say(absl::StrCat("warning: ", warning));
+  }
+  if (const auto threads = directory_.begun_with_threads();
+      threads.has_value() && *threads != facts_.threads) {
+    Say(absl::StrCat("warning: the run was begun with --threads=", *threads,
+                     " and continues with ", facts_.threads,
+                     ", so that its numbers will not be the same to the bit"));
   }
   result_.experiment = name_;
   result_.spec = spec_;

@@ -4,10 +4,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "experiments/run_directory.h"
-#include "nlohmann/json.hpp"
+#include "experiments/run_json.h"
 #include "nn/net.h"
 #include "train/checkpoint.h"
 
@@ -25,28 +26,25 @@ absl::StatusOr<SavedArm> FindSavedArm(const std::string& checkpoint) {
   const fs::path arm_directory = path.parent_path();
   const RunDirectory run(arm_directory.parent_path().parent_path().string());
   std::ifstream file(run.RunJson());
-  const auto json = nlohmann::json::parse(file, nullptr, false);
-  if (!json.is_object() || !json.contains("config")) {
+  if (!file) {
     return absl::NotFoundError(
         absl::StrCat(checkpoint, ": is not in a run: ", run.RunJson(),
                      " should say what it is a checkpoint of"));
   }
-  absl::StatusOr<ExperimentSpec> spec =
-      ParseExperimentSpec(json["config"].dump());
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  absl::StatusOr<RunJsonContents> json = ParseRunJson(text);
+  if (!json.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(run.RunJson(), ": ", json.status().message()));
+  }
+  absl::StatusOr<ExperimentSpec> spec = ParseExperimentSpec(json->config);
   if (!spec.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(run.RunJson(), ": ", spec.status().message()));
   }
-  SavedArm saved{path.string(),
-                 *std::move(spec),
-                 arm_directory.filename().string(),
-                 "",
-                 {}};
-  if (const auto names = json.find("class_names"); names != json.end()) {
-    for (const auto& name : *names) {
-      if (name.is_string()) saved.class_names.push_back(name);
-    }
-  }
+  SavedArm saved{path.string(), *std::move(spec),
+                 arm_directory.filename().string(), "",
+                 std::move(json->class_names)};
   const std::vector<std::string> keys = ArmKeys(saved.spec);
   for (size_t i = 0; i < keys.size(); ++i) {
     if (keys[i] == saved.arm) saved.policy = saved.spec.arms[i];
