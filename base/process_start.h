@@ -15,6 +15,9 @@ namespace cnn_fp4::base {
 // - SIGPIPE (a reader of the output that is gone) and SIGXFSZ (ulimit -f) are
 //   ignored: the write that they would have killed the process for fails with
 //   EPIPE or EFBIG, and the file is named.
+// - An exception that nobody catches, in any thread, ends the process with
+//   status 1 and one line, "error: " and the first line of what it says: memory
+//   that was refused, most of all.
 // - LimitOpenMpSpinning (openmp_wait.h), which starts the program anew.
 void StartProcess(char** argv);
 

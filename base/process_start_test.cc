@@ -6,7 +6,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <new>
+#include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -54,6 +57,22 @@ TEST(StartProcess, WritingBeyondTheLimitIsAnError) {
         _exit(write(fd, "x", 1) == -1 && errno == EFBIG ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
+}
+
+TEST(StartProcess, AnExceptionThatNobodyCatchesIsALine) {
+  const auto ends = [](auto exception) {
+    Start();
+    std::thread([&] { throw exception; }).join();
+  };
+  EXPECT_EXIT(ends(std::runtime_error("no luck\nat frame #0")),
+              ::testing::ExitedWithCode(1), "^error: no luck\n$");
+  EXPECT_EXIT(ends(std::bad_alloc()), ::testing::ExitedWithCode(1),
+              "^error: out of memory; a smaller --batch_size or --crop needs "
+              "less\n$");
+  EXPECT_EXIT(ends(std::runtime_error(std::string(5000, 'x'))),
+              ::testing::ExitedWithCode(1), "^error: x{999}\n$");
+  EXPECT_EXIT(ends(3), ::testing::ExitedWithCode(1),
+              "^error: an unknown exception\n$");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -45,12 +46,20 @@ class Loader::Impl {
   absl::StatusOr<Batch> Next() {
     if (!error_.ok()) return error_;
     absl::StatusOr<Batch> batch =
-        workers_.empty() ? maker_.Make(next_taken_++) : Take();
+        workers_.empty() ? Make(next_taken_++) : Take();
     if (!batch.ok()) error_ = batch.status();
     return batch;
   }
 
  private:
+  absl::StatusOr<Batch> Make(int64_t index) try {
+    return maker_.Make(index);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "out of memory for a batch; a smaller --batch_size, --crop or "
+        "--prefetch needs less");
+  }
+
   absl::StatusOr<Batch> Take() {
     absl::MutexLock lock(&mutex_);
     const auto is_ready = [this] { return ready_.count(next_taken_) == 1; };
@@ -71,7 +80,7 @@ class Loader::Impl {
         if (stopping_) return;
         index = next_claimed_++;
       }
-      absl::StatusOr<Batch> batch = maker_.Make(index);
+      absl::StatusOr<Batch> batch = Make(index);
       absl::MutexLock lock(&mutex_);
       // Nobody asks for batches behind an error.
       if (!batch.ok()) stopping_ = true;

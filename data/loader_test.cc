@@ -263,6 +263,26 @@ TEST(LoaderTest, IsDestroyedWhileItsQueueIsFull) {
   for (int i = 0; i < 20; ++i) Take(dataset, SmallOptions(), i % 3);
 }
 
+TEST(LoaderTest, MemoryThatIsRefusedIsAnError) {
+  class Hungry : public FakeDataset {
+   public:
+    Hungry() : FakeDataset(8) {}
+    absl::StatusOr<Sample> Get(int64_t) const override {
+      throw std::bad_alloc();
+    }
+  };
+  for (const int workers : {0, 2}) {
+    Options options = SmallOptions();
+    options.loader.workers = workers;
+    auto loader = Loader::Create(std::make_shared<Hungry>(), options.spec,
+                                 options.loader);
+    ASSERT_TRUE(loader.ok());
+    const absl::Status status = (*loader)->Next().status();
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(status.message().substr(0, 26), "out of memory for a batch;");
+  }
+}
+
 TEST(LoaderTest, RefusesOptionsByName) {
   auto dataset = std::make_shared<FakeDataset>(8);
   const auto message = [&](auto change) {

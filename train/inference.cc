@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "data/normalize.h"
 #include "train/nonfinite.h"
+#include "train/out_of_memory.h"
 
 namespace cnn_fp4::train {
 
@@ -32,6 +33,11 @@ absl::StatusOr<nn::Output> Infer(nn::Net& net, nn::QuantContext& context,
   try {
     return net.forward(images);
   } catch (const c10::Error& error) {
+    if (SaysOutOfMemory(error.what_without_backtrace())) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("out of memory for an image of ", image.width, "x",
+                       image.height, " pixels; make it smaller"));
+    }
     return absl::InternalError(absl::StrCat(
         error.what_without_backtrace(),
         "; first: ", FirstNonFiniteInForward(net, context, images)));
