@@ -188,6 +188,17 @@ TEST_F(CocoChecksTest, ATrainingSplitWithoutAnnotations) {
   EXPECT_EQ(Error(), nothing);
 }
 
+TEST_F(CocoChecksTest, ImagesThatNoEntryLists) {
+  for (const char* name : {"7.png", "8.jpg"}) {
+    WriteTestFile(absl::StrCat(root_, "/val2017/", name), "not looked at");
+  }
+  WriteTestFile(root_ + "/val2017/README", "not an image");
+  EXPECT_THAT(
+      Warnings(),
+      ElementsAre(root_ + "/val2017: images that the annotations do not list: "
+                          "2 (7.png, 8.jpg)"));
+}
+
 TEST_F(CocoChecksTest, WarningsAreErrorsUnderStrict) {
   Write("val2017", {{"\"category_id\": 4", "\"category_id\": 3"}});
   const std::string lacks = "coco " + root_ +

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -239,6 +240,25 @@ void AddToDigest(const CocoInstances& instances, const std::string& root,
   }
 }
 
+// Images in the folder of a split that its annotations do not list.
+absl::Status WarnOfUnlisted(const CocoInstances& instances,
+                            const std::string& image_dir,
+                            std::vector<std::string>* warnings) {
+  absl::StatusOr<ImageListing> listing = ListImageFiles(image_dir);
+  if (!listing.ok()) return listing.status();
+  std::set<std::string> listed;
+  for (const CocoImage& image : instances.images) {
+    listed.insert(image.file_name);
+  }
+  std::vector<std::string> unlisted;
+  for (const std::string& name : listing->files) {
+    if (listed.count(name) == 0) unlisted.push_back(name);
+  }
+  WarnOf(image_dir, "images that the annotations do not list", unlisted,
+         warnings);
+  return absl::OkStatus();
+}
+
 std::vector<ImageFile> ImagesOf(const CocoInstances& instances,
                                 const std::string& root,
                                 const std::string& split) {
@@ -292,6 +312,12 @@ absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
   status = CheckContents(contents[0], contents[1], classes->names,
                          /*one_class_will_do=*/false, &pair.warnings);
   if (!status.ok()) return status;
+  for (const auto& [split, instances] : {std::make_pair(&train_split, &*train),
+                                         std::make_pair(&val_split, &*val)}) {
+    status = WarnOfUnlisted(*instances, JoinPath(options.data_root, *split),
+                            &pair.warnings);
+    if (!status.ok()) return status;
+  }
   DataDigest digest;
   AddToDigest(*train, options.data_root, train_split, &digest);
   AddToDigest(*val, options.data_root, val_split, &digest);

@@ -17,7 +17,8 @@
 //   images that are twice in a split, by path             warning, first named
 //   one COCO category, image or annotation id, or name    error
 //   of a category, twice
-//   files that a reader skips, masks without image        warning, first named
+//   files that a reader skips, masks without image,       warning, first named
+//   images that COCO's annotations do not list
 //   masks of an MVTec defect without a defect             warning, first named
 //
 // (*) A warning where it was asked for, by --mvtec_subset=train.
