@@ -1,6 +1,8 @@
 #include "experiments/runner.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -53,7 +55,11 @@ class ExperimentRun {
   absl::Status TrainArm(size_t index);
   absl::Status WriteArm(size_t index, const ArmNet& net,
                         const train::ArmResult& arm);
+  // Where the arms of a resumed run continue.
+  absl::StatusOr<std::vector<telemetry::ResumePoint>> ResumePoints();
+  // Each part is written though another cannot be; the first error.
   absl::Status WriteReport(bool finished);
+  absl::Status WritePage(const base::Table& table, const std::string& footer);
 
   static void Say(const std::string& line) {
     base::Console::Stderr().Line(line);
@@ -74,6 +80,8 @@ class ExperimentRun {
   ExperimentResult result_;
   std::unique_ptr<train::Task> task_ = train::CreateTask(spec_.task);
   std::unique_ptr<train::Sheet> sheet_;
+  // What kept an arm out of the sheet: training goes on without the picture.
+  absl::Status drawing_;
 };
 
 // All that can be refused is refused before there is a directory.
@@ -148,18 +156,32 @@ telemetry::WandbSinkOptions Wandb(const std::string& experiment,
   return options;
 }
 
-absl::Status ExperimentRun::OpenTelemetry() {
-  const std::string path = directory_.Metrics();
+absl::StatusOr<std::vector<telemetry::ResumePoint>>
+ExperimentRun::ResumePoints() {
   std::vector<telemetry::ResumePoint> points;
   for (const std::string& arm : arms_) {
-    const std::vector<int64_t> steps =
-        train::CheckpointSteps(directory_.Checkpoints(arm));
-    points.push_back({arm, steps.empty() ? 0 : steps.back()});
+    const absl::StatusOr<train::ResumeStep> found =
+        train::FindResumeStep(directory_.Checkpoints(arm));
+    if (!found.ok()) return found.status();
+    for (const std::string& damaged : found->damaged) {
+      Say(absl::StrCat("warning: ", damaged));
+    }
+    points.push_back({arm, found->step, found->validated});
   }
+  return points;
+}
+
+absl::Status ExperimentRun::OpenTelemetry() {
+  const std::string path = directory_.Metrics();
+  absl::StatusOr<std::vector<telemetry::ResumePoint>> points = ResumePoints();
+  if (!points.ok()) return points.status();
   absl::StatusOr<std::unique_ptr<telemetry::JsonlSink>> jsonl =
-      directory_.resumed() ? telemetry::JsonlSink::Resume(path, points)
+      directory_.resumed() ? telemetry::JsonlSink::Resume(path, *points)
                            : telemetry::JsonlSink::Create(path);
   if (!jsonl.ok()) return jsonl.status();
+  for (const std::string& missing : (*jsonl)->missing()) {
+    Say(absl::StrCat("warning: ", missing));
+  }
   telemetry::SinkContext context;
   context.experiment = name_;
   context.task = spec_.task.task;
@@ -195,7 +217,7 @@ absl::StatusOr<ArmNet> ExperimentRun::NewNet(size_t index,
 
 // What the process would exit with if this arm were the only one.
 int ExitCode(const absl::StatusOr<train::ArmResult>& result) {
-  if (!result.ok()) return 1;
+  if (!result.ok() || !result->validation.ok()) return 1;
   return result->finished ? 0 : 128 + train::StopSignal();
 }
 
@@ -228,15 +250,24 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   run_->Log({telemetry::ArmEnd{ExitCode(arm_result)}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
-  if (absl::Status status = WriteArm(index, *made, *arm_result);
-      !status.ok() || !arm_result->finished) {
-    return status;
+  absl::Status status = WriteArm(index, *made, *arm_result);
+  status.Update(arm_result->validation);
+  if (status.ok() && arm_result->steps_done > 0 &&
+      arm_result->skipped_steps == arm_result->steps_done) {
+    status = absl::InternalError(absl::StrCat(
+        key, ": all ", arm_result->steps_done,
+        " steps were skipped, because their gradients were not finite, so "
+        "nothing was trained; lower --initial_loss_scale or train longer"));
   }
+  if (!status.ok() || !arm_result->finished) return status;
   const absl::Status drawn =
       train::AddToSheet(key, *made->net, *made->context, *datasets_.val,
                         spec_.batch, options_.overlay_images, *sheet_);
-  if (drawn.ok()) return drawn;
-  return absl::Status(drawn.code(), absl::StrCat(key, ": ", drawn.message()));
+  if (!drawn.ok()) {
+    drawing_.Update(absl::Status(
+        drawn.code(), absl::StrCat(key, ": drawing: ", drawn.message())));
+  }
+  return absl::OkStatus();
 }
 
 // arms/<arm>/arm.json.
@@ -272,45 +303,52 @@ absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
                                    ToJson(record) + "\n");
 }
 
+absl::Status ExperimentRun::WritePage(const base::Table& table,
+                                      const std::string& footer) {
+  run_->Flush();
+  const absl::StatusOr<std::string> sections =
+      ReportSections(directory_.Metrics(), arms_, result_.arms.front().metrics);
+  if (!sections.ok()) return sections.status();
+  return viz::WriteIndexPage(
+      {name_,
+       absl::StrCat(
+           absl::FormatTime("%Y-%m-%d %H:%M UTC", start_, absl::UTCTimeZone()),
+           ", ", footer),
+       table, *sections, base::ToJson(spec_)},
+      directory_.path());
+}
+
 absl::Status ExperimentRun::WriteReport(bool finished) {
   result_.wall_seconds = absl::ToDoubleSeconds(absl::Now() - start_);
   result_.peak_memory_bytes = PeakMemoryBytes();
   const base::Table table = ResultTable(result_);
   run_->Log({telemetry::TableRecord{"result", table}});
-  if (finished) {
-    if (absl::Status status =
-            sheet_->Write(directory_.Overlays(spec_.task.task));
-        !status.ok()) {
-      return status;
-    }
+  absl::Status status = drawing_;
+  if (finished && drawing_.ok()) {
+    status = sheet_->Write(directory_.Overlays(spec_.task.task));
   }
-  if (absl::Status status = base::WriteFileAtomically(
-          directory_.Summary(), SummaryJson(result_) + "\n");
-      !status.ok()) {
-    return status;
-  }
+  status.Update(base::WriteFileAtomically(directory_.Summary(),
+                                          SummaryJson(result_) + "\n"));
   const std::string footer = absl::StrFormat(
       "%.0f s, peak memory %.2f GB, %s", result_.wall_seconds,
       static_cast<double>(result_.peak_memory_bytes) / 1e9, device_);
-  run_->Flush();
-  const absl::StatusOr<std::string> sections =
-      ReportSections(directory_.Metrics(), arms_, result_.arms.front().metrics);
-  if (!sections.ok()) return sections.status();
-  if (absl::Status status = viz::WriteIndexPage(
-          {name_,
-           absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M UTC", start_,
-                                         absl::UTCTimeZone()),
-                        ", ", footer),
-           table, *sections, base::ToJson(spec_)},
-          directory_.path());
-      !status.ok()) {
-    return status;
-  }
+  const absl::Status page = WritePage(table, footer);
+  status.Update(page);
   absl::PrintF("\n%s\n", table.ToText());
-  absl::PrintF("%s\nreport: %s\n", footer, directory_.Report());
-  std::fflush(stdout);
-  if (!finished) return absl::OkStatus();
-  return base::WriteFileAtomically(directory_.Done(), "");
+  absl::PrintF("%s\n", footer);
+  if (page.ok()) absl::PrintF("report: %s\n", directory_.Report());
+  const bool printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  const int error = errno;
+  if (finished && status.ok()) {
+    status = base::WriteFileAtomically(directory_.Done(), "");
+  }
+  if (!printed) {
+    status.Update(absl::ErrnoToStatus(
+        error, absl::StrCat("the table could not be written to stdout; it is "
+                            "in ",
+                            directory_.Summary())));
+  }
+  return status;
 }
 
 absl::StatusOr<RunOutcome> ExperimentRun::Run() {

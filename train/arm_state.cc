@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
+#include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::train {
@@ -88,13 +89,19 @@ std::string ArmStateToJson(const ArmState& state) {
       {"train_seconds", state.train_seconds},
       {"best", NumberToJson(state.best)},
       {"metrics", std::move(metrics)},
+      {"validated_at", state.validated_at},
       {"layer_means", std::move(layer_means)},
   }
       .dump();
 }
 
 absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
-  const json j = json::parse(text);
+  const absl::StatusOr<json> parsed = base::ParseJson(text);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the checkpoint's metadata: ", parsed.status().message()));
+  }
+  const json& j = *parsed;
   ArmState s;
   s.steps_done = j.at("steps_done");
   s.scaler.scale = Number(j.at("scale"));
@@ -108,7 +115,9 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   for (const json& metric : j.at("metrics").get_ref<const json::array_t&>()) {
     s.metrics.push_back(MetricFrom(metric));
   }
-  // A checkpoint of an older version has none.
+  // A checkpoint of an older version has none of what follows; it was written
+  // after the validation.
+  s.validated_at = j.value("validated_at", s.steps_done);
   if (const auto means = j.find("layer_means"); means != j.end()) {
     for (const auto& [key, value] : means->get_ref<const json::object_t&>()) {
       s.layer_means[key] = Number(value);

@@ -41,6 +41,7 @@ struct ArmState {
   double train_seconds = 0;
   // Of the last validation; empty before the first.
   std::vector<Metric> metrics;
+  int64_t validated_at = 0;  // steps_done at that time.
   // The best value of the headline metric so far; unset: none was a number.
   std::optional<double> best;
   // Of the last step at which every layer was measured; empty before the first.

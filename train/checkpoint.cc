@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/atomic_file.h"
+#include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::train {
@@ -39,9 +40,8 @@ std::string ChecksumLine(absl::string_view bytes) {
 }
 
 absl::Status Damaged(const std::string& path, absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(path, ": not a readable checkpoint (", what,
-                   "); remove it to continue from the one before"));
+  return absl::DataLossError(absl::StrCat(path, ": not a readable checkpoint (",
+                                          what, "); take another one"));
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -82,14 +82,22 @@ absl::StatusOr<Parts> TakeApart(const std::string& path,
   if (file.substr(checked.size()) != ChecksumLine(checked)) {
     return Damaged(path, "its checksum does not match its contents");
   }
-  // From here on the bytes are those that were written.
-  const size_t line_end = checked.find('\n', kFormat.size());
-  const json header =
-      json::parse(checked.begin() + kFormat.size(), checked.begin() + line_end);
+  // From here on the bytes are those that were written, though perhaps not by
+  // this program.
+  const absl::string_view rest = checked.substr(kFormat.size());
+  const size_t line_end = std::min(rest.find('\n'), rest.size());
+  const absl::StatusOr<json> header = base::ParseJson(rest.substr(0, line_end));
+  if (!header.ok()) return Damaged(path, header.status().message());
   Parts parts;
-  parts.checkpoint.arm = header.at("arm");
-  parts.checkpoint.step = header.at("step");
-  parts.payload = checked.substr(line_end + 1);
+  try {
+    parts.checkpoint.arm = header->at("arm");
+    parts.checkpoint.step = header->at("step");
+    // A checkpoint of an older version was written after the validation.
+    parts.checkpoint.validated = header->value("validated", true);
+  } catch (const json::exception&) {
+    return Damaged(path, "its header lacks the arm or the step");
+  }
+  parts.payload = rest.substr(std::min(line_end + 1, rest.size()));
   return parts;
 }
 
@@ -141,7 +149,9 @@ absl::Status SaveCheckpoint(const std::string& path,
   archive.write("net", tensors);
   archive.write("optimizer", optimizer_state);
   std::ostringstream stream;
-  const json header = {{"arm", checkpoint.arm}, {"step", checkpoint.step}};
+  const json header = {{"arm", checkpoint.arm},
+                       {"step", checkpoint.step},
+                       {"validated", checkpoint.validated}};
   stream << kFormat << header.dump() << "\n";
   archive.save_to(stream);
   std::string contents = std::move(stream).str();
@@ -216,6 +226,52 @@ std::vector<int64_t> CheckpointSteps(const std::string& directory) {
   }
   std::sort(steps.begin(), steps.end());
   return steps;
+}
+
+absl::StatusOr<ResumeStep> FindResumeStep(const std::string& directory) {
+  std::vector<int64_t> steps = CheckpointSteps(directory);
+  ResumeStep found;
+  if (steps.empty()) return found;
+  const int64_t newest = steps.back();
+  std::vector<absl::Status> damaged;
+  for (; !steps.empty(); steps.pop_back()) {
+    const std::string path = CheckpointPath(directory, steps.back());
+    const absl::StatusOr<std::string> file = ReadFile(path);
+    if (!file.ok()) return file.status();
+    const absl::StatusOr<Parts> parts = TakeApart(path, *file);
+    if (parts.ok()) {
+      found.step = steps.back();
+      found.validated = parts->checkpoint.validated;
+      break;
+    }
+    if (!absl::IsDataLoss(parts.status())) return parts.status();
+    damaged.push_back(parts.status());
+  }
+  if (steps.empty()) {
+    return absl::DataLossError(absl::StrCat(
+        directory, ": none of its ", damaged.size(),
+        " checkpoints can be read, the newest because of ",
+        damaged[0].message(), "; remove the directory to train the arm anew"));
+  }
+  steps = CheckpointSteps(directory);
+  for (const absl::Status& status : damaged) {
+    const int64_t step = steps.back();
+    steps.pop_back();
+    const std::string path = CheckpointPath(directory, step);
+    const std::string aside = absl::StrCat(directory, "/damaged-",
+                                           fs::path(path).filename().string());
+    std::error_code error;
+    fs::rename(path, aside, error);
+    if (error) {
+      return absl::InternalError(
+          absl::StrCat(path, ": cannot be renamed: ", error.message()));
+    }
+    found.damaged.push_back(absl::StrCat(
+        absl::StripSuffix(status.message(), "; take another one"),
+        "; it is kept as ", aside, ", and the arm continues from step ",
+        found.step, ", so that ", newest - found.step, " steps are lost"));
+  }
+  return found;
 }
 
 absl::Status PruneCheckpoints(const std::string& directory, int64_t keep) {

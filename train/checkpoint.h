@@ -6,10 +6,10 @@
 // whatever has a final name is whole.
 //
 // A file is a line of text that names the format and its version, a line of
-// JSON ({"arm": "nvfp4", "step": 40}), a LibTorch archive (the net's parameters
-// and buffers, the optimiser's state, torch's random number generator, a JSON
-// text for everything else) and a line with the CRC-32 of all that. Its size
-// does not depend on the number of steps.
+// JSON ({"arm": "nvfp4", "step": 40, "validated": true}), a LibTorch archive
+// (the net's parameters and buffers, the optimiser's state, torch's random
+// number generator, a JSON text for everything else) and a line with the CRC-32
+// of all that. Its size does not depend on the number of steps.
 
 #include <cstdint>
 #include <string>
@@ -31,6 +31,8 @@ struct Checkpoint {
   std::string arm;    // Key of the arm that wrote it.
   int64_t step = 0;   // Steps that were done.
   std::string state;  // A JSON text of the trainer's.
+  // false: a validation is due after this step, and was not done yet.
+  bool validated = true;
 };
 
 // Writes everything that a bit-exact continuation needs.
@@ -54,6 +56,21 @@ std::string BestCheckpointPath(const std::string& directory);
 
 // Steps of the checkpoints in `directory`, ascending; empty if there is none.
 std::vector<int64_t> CheckpointSteps(const std::string& directory);
+
+// Where an arm continues.
+struct ResumeStep {
+  int64_t step = 0;       // 0: from its beginning, without a checkpoint.
+  bool validated = true;  // As in Checkpoint.
+  // A line for each newer checkpoint that was damaged: its path, what is wrong
+  // with it, and how many steps are lost.
+  std::vector<std::string> damaged;
+};
+
+// The newest checkpoint in `directory` that is whole, by its checksum. Newer
+// ones that are damaged are kept as damaged-step-NNNNNN.pt, which nothing reads
+// and nothing removes. DataLoss if there are checkpoints and none is whole;
+// InvalidArgument for one of another version.
+absl::StatusOr<ResumeStep> FindResumeStep(const std::string& directory);
 
 // Removes all but the newest `keep` numbered checkpoints.
 absl::Status PruneCheckpoints(const std::string& directory, int64_t keep);

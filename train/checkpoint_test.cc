@@ -1,12 +1,14 @@
 #include "train/checkpoint.h"
 
 #include <torch/torch.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -151,6 +153,25 @@ TEST_F(SavedTest, EveryFlippedBitIsNoticed) {
   EXPECT_THAT(Load().message(), HasSubstr("checksum"));
 }
 
+TEST_F(SavedTest, AHeaderOfAnotherProgramIsNamed) {
+  const std::string begin = "cnn_fp4_emulation checkpoint 2\n";
+  for (const std::string header :
+       {"", "no JSON\n", "{}\n", "[]\n", "{\"arm\": 3, \"step\": 4}\n",
+        "{\"arm\": \"nvfp4\", \"step\": \"4\"}\n",
+        "{\"arm\": \"nvfp4\", \"step\": 1, \"validated\": 7}\n",
+        "{\"arm\": \"nvfp4\", \"step\": 1}",
+        "{\"arm\": \"nvfp4\", "
+        "\"step\": 1}\nno archive"}) {
+    std::string file = begin + header;
+    file += absl::StrFormat(
+        "%08x\n",
+        crc32_z(0, reinterpret_cast<const Bytef*>(file.data()), file.size()));
+    WriteFile(path_, file);
+    EXPECT_EQ(Load().code(), absl::StatusCode::kDataLoss) << header;
+    EXPECT_THAT(Load().message(), HasSubstr(path_));
+  }
+}
+
 TEST_F(SavedTest, ABrokenFileIsNamed) {
   const std::string good = ReadFile(path_);
   for (const size_t size :
@@ -170,6 +191,51 @@ TEST_F(SavedTest, AnotherVersionSaysSo) {
     EXPECT_EQ(Load().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(Load().message(), HasSubstr("another version"));
   }
+}
+
+TEST_F(SavedTest, ADamagedNewestOneIsSetAside) {
+  EXPECT_EQ(FindResumeStep(directory_ + "/none")->step, 0);
+  for (const int64_t step : {20, 40, 60}) {
+    ASSERT_TRUE(SaveCheckpoint(CheckpointPath(directory_, step),
+                               {"nvfp4", step, "{}", step != 20}, *net_, adam_)
+                    .ok());
+  }
+  const auto whole = FindResumeStep(directory_);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->step, 60);
+  EXPECT_TRUE(whole->validated);
+  EXPECT_TRUE(whole->damaged.empty());
+
+  WriteFile(CheckpointPath(directory_, 40), "");
+  std::string flipped = ReadFile(CheckpointPath(directory_, 60));
+  flipped[flipped.size() / 2] ^= 1;
+  WriteFile(CheckpointPath(directory_, 60), flipped);
+  const auto found = FindResumeStep(directory_);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->step, 20);
+  EXPECT_FALSE(found->validated);
+  ASSERT_EQ(found->damaged.size(), 2u);
+  EXPECT_EQ(found->damaged[0],
+            directory_ +
+                "/step-000060.pt: not a readable checkpoint (its checksum does "
+                "not match its contents); it is kept as " +
+                directory_ +
+                "/damaged-step-000060.pt, and the arm continues from step 20, "
+                "so that 40 steps are lost");
+  EXPECT_THAT(CheckpointSteps(directory_), ElementsAre(1, 20));
+  EXPECT_EQ(ReadFile(directory_ + "/damaged-step-000060.pt"), flipped);
+  EXPECT_TRUE(fs::exists(directory_ + "/damaged-step-000040.pt"));
+
+  // Nothing is touched where none is whole, or one is of another version.
+  WriteFile(CheckpointPath(directory_, 1), "x");
+  WriteFile(CheckpointPath(directory_, 20), "x");
+  const absl::Status none = FindResumeStep(directory_).status();
+  EXPECT_EQ(none.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(none.message(), HasSubstr("none of its 2 checkpoints can be"));
+  EXPECT_THAT(CheckpointSteps(directory_), ElementsAre(1, 20));
+  WriteFile(CheckpointPath(directory_, 20), "PK");
+  EXPECT_EQ(FindResumeStep(directory_).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(CheckpointTest, KeepsTheLastAndTheBest) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/console.h"
 #include "data/loader.h"
 #include "glog/logging.h"
 #include "nn/gemm/quant_context.h"
@@ -22,6 +23,7 @@
 #include "train/learning_rate.h"
 #include "train/nonfinite.h"
 #include "train/optimizer_step.h"
+#include "train/out_of_memory.h"
 #include "train/task.h"
 
 namespace cnn_fp4::train {
@@ -79,6 +81,15 @@ class ArmTrainer {
   absl::Status NotFinite(absl::string_view what,
                          const std::string& where) const;
   absl::Status Validate(base::Progress& progress);
+  bool ValidationDue() const {
+    return state_.validated_at != state_.steps_done && state_.steps_done > 0 &&
+           (state_.steps_done == total_steps_ ||
+            Due(options_.train.validate_every));
+  }
+  // Checkpoint and validation of a step that was done, where they are due. The
+  // checkpoint comes first: a validation may fail, or need so much memory that
+  // the process is killed.
+  absl::Status FinishStep(base::Progress& progress);
   absl::Status Save(const std::string& path);
   absl::Status SaveNumbered();
   bool Due(int64_t every) const {
@@ -102,6 +113,7 @@ class ArmTrainer {
   std::unique_ptr<torch::optim::Optimizer> adam_;
   ArmState state_;
   int skipped_in_a_row_ = 0;
+  absl::Status validation_;
 };
 
 absl::Status ArmTrainer::Resume() {
@@ -151,6 +163,12 @@ absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
     (loss * scaler_.scale()).backward();
     return value;
   } catch (const c10::Error& error) {
+    if (SaysOutOfMemory(error.what_without_backtrace())) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          options_.arm, ": out of memory at step ", state_.steps_done + 1,
+          "; a smaller --batch_size, --crop or --model_scale_factor needs "
+          "less"));
+    }
     return NotFinite(error.what_without_backtrace(),
                      FirstNonFiniteInForward(net_, context_, images));
   }
@@ -227,6 +245,7 @@ absl::Status ArmTrainer::Validate(base::Progress& progress) {
                      state_.steps_done, ": ", metrics.status().message()));
   }
   state_.metrics = *std::move(metrics);
+  state_.validated_at = state_.steps_done;
   telemetry::Scalars scalars{state_.steps_done, {}};
   std::vector<base::ProgressField> fields;
   for (const Metric& metric : state_.metrics) {
@@ -238,6 +257,14 @@ absl::Status ArmTrainer::Validate(base::Progress& progress) {
   }
   run_.Log({std::move(scalars), options_.arm});
   progress.Milestone(std::move(fields));
+  for (const Metric& metric : state_.metrics) {
+    // A score of a class that no image has is NaN; a loss should be finite.
+    if (metric.higher_is_better || std::isfinite(metric.value)) continue;
+    base::Console::Stderr().Line(absl::StrCat(
+        "warning: ", options_.arm, ": ", metric.title, " after step ",
+        state_.steps_done, " is ", metric.value,
+        "; the training has probably diverged, lower --learning_rate"));
+  }
   const Metric* const headline = Headline(state_.metrics);
   if (headline == nullptr || std::isnan(headline->value) ||
       (state_.best.has_value() && !IsBetter(*headline, *state_.best))) {
@@ -252,8 +279,10 @@ absl::Status ArmTrainer::Save(const std::string& path) {
   // The records up to this step, before the step counts as done.
   run_.Flush();
   return SaveCheckpoint(
-      path, {options_.arm, state_.steps_done, ArmStateToJson(state_)}, net_,
-      *adam_);
+      path,
+      {options_.arm, state_.steps_done, ArmStateToJson(state_),
+       /*validated=*/!ValidationDue()},
+      net_, *adam_);
 }
 
 absl::Status ArmTrainer::SaveNumbered() {
@@ -264,6 +293,18 @@ absl::Status ArmTrainer::SaveNumbered() {
     return status;
   }
   return PruneCheckpoints(directory, options_.keep_checkpoints);
+}
+
+absl::Status ArmTrainer::FinishStep(base::Progress& progress) {
+  const bool last = state_.steps_done == total_steps_;
+  const bool save = last || Due(options_.checkpoint_every);
+  if (!ValidationDue()) return save ? SaveNumbered() : absl::OkStatus();
+  if (save) {
+    if (absl::Status status = SaveNumbered(); !status.ok()) return status;
+  }
+  validation_ = Validate(progress);
+  // The scores of a finished arm are those of its checkpoint.
+  return last && validation_.ok() ? SaveNumbered() : absl::OkStatus();
 }
 
 ArmResult ArmTrainer::Result() const {
@@ -280,13 +321,14 @@ ArmResult ArmTrainer::Result() const {
   result.layer_means = state_.layer_means;
   result.median_step_seconds = state_.step_times.Median();
   result.train_seconds = state_.train_seconds;
-  result.finished = state_.steps_done >= total_steps_;
+  result.finished = state_.steps_done >= total_steps_ && validation_.ok();
+  result.validation = validation_;
   return result;
 }
 
 absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
   if (absl::Status status = Resume(); !status.ok()) return status;
-  if (state_.steps_done >= total_steps_) return Result();
+  if (state_.steps_done >= total_steps_ && !ValidationDue()) return Result();
 
   data::LoaderOptions loader_options = options_.loader;
   loader_options.seed = static_cast<uint64_t>(options_.train.seed);
@@ -301,7 +343,12 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
                           progress_options);
   const double seconds_before = state_.train_seconds;
   const Stopwatch stopwatch;
-  while (state_.steps_done < total_steps_ &&
+  // Of a run that was interrupted between a checkpoint and its validation.
+  if (ValidationDue()) {
+    context_.step = state_.steps_done - 1;
+    if (absl::Status status = FinishStep(progress); !status.ok()) return status;
+  }
+  while (state_.steps_done < total_steps_ && validation_.ok() &&
          !(options_.should_stop && options_.should_stop())) {
     if (absl::Status status = run_.journal_status(); !status.ok()) {
       return status;
@@ -313,15 +360,9 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
     progress.Update(state_.steps_done,
                     {{"loss", result->loss}, {"lr", result->learning_rate}});
     state_.train_seconds = seconds_before + stopwatch.Seconds();
-
-    const bool last = state_.steps_done == total_steps_;
-    if (last || Due(options_.train.validate_every)) {
-      if (absl::Status status = Validate(progress); !status.ok()) return status;
-    }
-    if (last || Due(options_.checkpoint_every)) {
-      if (absl::Status status = SaveNumbered(); !status.ok()) return status;
-    }
+    if (absl::Status status = FinishStep(progress); !status.ok()) return status;
   }
+  // Stopped, or ended by a validation that no checkpoint came before.
   if (state_.steps_done < total_steps_) {
     if (absl::Status status = SaveNumbered(); !status.ok()) return status;
   }

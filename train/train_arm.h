@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/progress.h"
 #include "data/batch_spec.h"
@@ -69,13 +70,17 @@ struct ArmResult {
   double median_step_seconds = 0;  // Forward, backward, optimiser; 0: no step.
   double train_seconds = 0;        // The whole arm, interruptions left out.
   bool finished = false;           // false: should_stop said so.
+  // Not OK: a validation failed, which ended the arm. Nothing of the training
+  // is lost: a checkpoint was written, and a resume validates again.
+  absl::Status validation;
 };
 
 // Steps of the whole arm, from options.train.steps or epochs.
 int64_t TotalSteps(const ArmOptions& options, const data::Dataset& train);
 
 // Trains `net`, which is under a policy with `context`, in place on `task`.
-// Measurements go to `run`. Errors: the data set's; those of LoadCheckpoint;
+// Measurements go to `run`. A checkpoint is written before each validation that
+// falls on its step. Errors: the training data set's; those of LoadCheckpoint;
 // Internal for a loss, an operand, or gradients over and over, that are not
 // finite, naming the first tensor that is not; those of Run::journal_status.
 absl::StatusOr<ArmResult> TrainArm(const Task& task, nn::Net& net,

@@ -2,8 +2,12 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -90,6 +94,75 @@ INSTANTIATE_TEST_SUITE_P(Policies, TrainArmTest,
                                nn::Policy::Parse(info.param)->Key(),
                                {{"-", "_"}, {".", "_"}});
                          });
+
+// Has images that cannot be read until it is mended.
+class DamagedDataset : public data::Dataset {
+ public:
+  explicit DamagedDataset(std::shared_ptr<const data::Dataset> dataset)
+      : dataset_(std::move(dataset)) {}
+  int64_t size() const override { return dataset_->size(); }
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
+    if (damaged) return absl::DataLossError("a.png: damaged PNG");
+    return dataset_->Get(index);
+  }
+  const std::vector<std::string>& class_names() const override {
+    return dataset_->class_names();
+  }
+  std::string Describe() const override { return dataset_->Describe(); }
+
+  bool damaged = true;
+
+ private:
+  const std::shared_ptr<const data::Dataset> dataset_;
+};
+
+TEST_F(TrainArmTest, AValidationThatFailsLosesNothing) {
+  Recorder::Numbers expected;
+  ASSERT_TRUE(Train(MakeNet("nvfp4"), Options(""), &expected).ok());
+  const auto val = std::make_shared<DamagedDataset>(datasets_.val);
+  datasets_.val = val;
+  // At a validation in the middle and at the last one, with and without a
+  // checkpoint that is due at the same step.
+  for (const auto& [step, checkpoint_every] :
+       {std::pair<int64_t, int64_t>{4, 4}, {4, 0}, {kSteps, 4}, {kSteps, 0}}) {
+    SCOPED_TRACE(step);
+    ArmOptions options = Options("fails");
+    options.checkpoint_every = checkpoint_every;
+    Recorder::Numbers actual;
+    if (step == kSteps) {
+      val->damaged = false;
+      int steps = 0;
+      options.should_stop = [&steps] { return steps++ == kSteps - 1; };
+      ASSERT_TRUE(Train(MakeNet("nvfp4"), options, &actual).ok());
+      options.should_stop = nullptr;
+    }
+    val->damaged = true;
+    const auto failed = Train(MakeNet("nvfp4"), options, &actual);
+    ASSERT_TRUE(failed.ok()) << failed.status();
+    EXPECT_EQ(failed->validation.message(),
+              absl::StrCat("arm: validation after step ", step,
+                           ": a.png: damaged PNG"));
+    EXPECT_EQ(failed->steps_done, step);
+    EXPECT_FALSE(failed->finished);
+    EXPECT_TRUE(failed->train_loss.has_value());
+    const auto resume = FindResumeStep(options.checkpoint_directory);
+    ASSERT_TRUE(resume.ok()) << resume.status();
+    EXPECT_EQ(resume->step, step);
+    EXPECT_FALSE(resume->validated);
+
+    val->damaged = false;
+    const auto resumed = Train(MakeNet("nvfp4"), options, &actual);
+    ASSERT_TRUE(resumed.ok()) << resumed.status();
+    EXPECT_TRUE(resumed->finished);
+    EXPECT_TRUE(FindResumeStep(options.checkpoint_directory)->validated);
+    ASSERT_EQ(actual.size(), expected.size());
+    for (const auto& [key, value] : expected) {
+      const double other = actual.at(key);
+      EXPECT_TRUE(other == value || (std::isnan(other) && std::isnan(value)))
+          << "step " << key.first << " " << key.second;
+    }
+  }
+}
 
 TEST_F(TrainArmTest, CheckpointsDoNotGrowWithTheSteps) {
   ArmOptions options = Options("grow");

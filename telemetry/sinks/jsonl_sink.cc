@@ -4,14 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -147,25 +150,59 @@ struct LineWriter {
   }
 };
 
+bool IsOfValidation(const MetricsLine& line) {
+  if (line.type != "scalars") return false;
+  const auto values = line.json.find("values");
+  return values != line.json.end() && values->is_object() && !values->empty() &&
+         absl::StartsWith(values->begin().key(), "val/");
+}
+
 // Whether a line of an interrupted run is measured again after the resume.
 bool IsRepeated(const MetricsLine& line, absl::Span<const ResumePoint> points) {
   for (const ResumePoint& point : points) {
-    if (point.model == line.model) {
-      return line.step.has_value() && *line.step > point.step;
-    }
+    if (point.model != line.model || !line.step.has_value()) continue;
+    return *line.step > point.step ||
+           (*line.step == point.step && !point.validated &&
+            IsOfValidation(line));
   }
   return false;
 }
 
-absl::StatusOr<std::string> WithoutRepeated(
-    const std::string& path, absl::Span<const ResumePoint> points) {
-  std::string kept;
+struct Kept {
+  std::string text;
+  std::map<std::string, int64_t> last_steps;  // By model.
+};
+
+absl::StatusOr<Kept> WithoutRepeated(const std::string& path,
+                                     absl::Span<const ResumePoint> points) {
+  Kept kept;
   const absl::Status status = ReadMetrics(path, [&](const MetricsLine& line) {
-    if (!IsRepeated(line, points)) absl::StrAppend(&kept, line.text, "\n");
+    if (IsRepeated(line, points)) return absl::OkStatus();
+    absl::StrAppend(&kept.text, line.text, "\n");
+    if (line.step.has_value()) {
+      int64_t& last = kept.last_steps[line.model];
+      last = std::max(last, *line.step);
+    }
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return kept;
+}
+
+// A line for each model whose checkpoint is beyond its last record.
+std::vector<std::string> FindMissing(const std::string& path, const Kept& kept,
+                                     absl::Span<const ResumePoint> points) {
+  std::vector<std::string> missing;
+  for (const ResumePoint& point : points) {
+    const auto last = kept.last_steps.find(point.model);
+    const int64_t step = last == kept.last_steps.end() ? 0 : last->second;
+    if (step >= point.step) continue;
+    missing.push_back(
+        absl::StrCat(path, " has nothing of the steps ", step + 1, " to ",
+                     point.step, " of ", point.model,
+                     ", which are done: reports and plots will lack them"));
+  }
+  return missing;
 }
 
 absl::StatusOr<int> Open(const std::string& path, int flags) {
@@ -205,11 +242,12 @@ absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Create(
 absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
     absl::string_view path, absl::Span<const ResumePoint> points) {
   const std::string name(path);
+  absl::StatusOr<Kept> kept = Kept();
   if (std::filesystem::is_regular_file(name)) {
-    const absl::StatusOr<std::string> kept = WithoutRepeated(name, points);
+    kept = WithoutRepeated(name, points);
     if (!kept.ok()) return kept.status();
-    if (kept->size() != std::filesystem::file_size(name)) {
-      const absl::Status status = base::WriteFileAtomically(name, *kept);
+    if (kept->text.size() != std::filesystem::file_size(name)) {
+      const absl::Status status = base::WriteFileAtomically(name, kept->text);
       if (!status.ok()) return status;
     }
   } else if (absl::Status status = MakeParent(name); !status.ok()) {
@@ -217,7 +255,9 @@ absl::StatusOr<std::unique_ptr<JsonlSink>> JsonlSink::Resume(
   }
   const absl::StatusOr<int> fd = Open(name, 0);
   if (!fd.ok()) return fd.status();
-  return std::unique_ptr<JsonlSink>(new JsonlSink(path, *fd));
+  std::unique_ptr<JsonlSink> sink(new JsonlSink(path, *fd));
+  sink->missing_ = FindMissing(name, *kept, points);
+  return sink;
 }
 
 JsonlSink::~JsonlSink() {

@@ -47,6 +47,8 @@ struct ResumePoint {
   std::string model;
   // Steps that the checkpoint had completed.
   int64_t step = 0;
+  // false: it was written before the validation after that step.
+  bool validated = true;
 };
 
 class JsonlSink : public Sink {
@@ -58,12 +60,17 @@ class JsonlSink : public Sink {
 
   // Continues `path`, or creates it. Records of a resumed model whose step is
   // beyond its checkpoint (step > ResumePoint::step) are removed, because the
-  // model will measure those steps again; a last line that a crash cut short is
-  // removed too. All else stays, the exit record of the interrupted run
-  // included. The shortened file replaces the old one in one rename.
+  // model will measure those steps again, and so are scores of the validation
+  // after that step ("val/...") if it comes again; a last line that a crash cut
+  // short is removed too. All else stays, the exit record of the interrupted
+  // run included. The shortened file replaces the old one in one rename.
   // DataLoss naming the line for a complete line that is no record.
   static absl::StatusOr<std::unique_ptr<JsonlSink>> Resume(
       absl::string_view path, absl::Span<const ResumePoint> points);
+
+  // After Resume, a line for each model whose records end before its
+  // checkpoint: the file was removed or shortened meanwhile.
+  const std::vector<std::string>& missing() const { return missing_; }
 
   ~JsonlSink() override;
 
@@ -79,7 +86,8 @@ class JsonlSink : public Sink {
   std::string path_;
   int fd_;
   off_t whole_lines_ = 0;  // Bytes.
-  bool torn_ = false;      // Beyond these is a part of a line.
+  std::vector<std::string> missing_;
+  bool torn_ = false;  // Beyond these is a part of a line.
 };
 
 // One line of metrics.jsonl, without '\n'. InvalidArgument for a Config that is

@@ -202,6 +202,45 @@ TEST(JsonlSinkTest, ResumeRemovesWhatWillBeMeasuredAgain) {
                           "fp16:6", "nvfp4:text", ":7", "nvfp4:6"));
 }
 
+TEST(JsonlSinkTest, ScoresThatComeAgainAreRemoved) {
+  const std::string path = Path();
+  const auto scores = [](const std::string& model, int64_t step) {
+    return Record{Scalars{step, {{"val/loss", 0.1f}}}, model, kTime};
+  };
+  {
+    auto sink = *JsonlSink::Create(path);
+    for (const Record& record :
+         {Step("fp16", 4), scores("fp16", 4), Step("nvfp4", 4),
+          scores("nvfp4", 2), scores("nvfp4", 4)}) {
+      ASSERT_TRUE(sink->Write(record).ok());
+    }
+  }
+  const std::string before = Read(path);
+  ASSERT_TRUE(
+      JsonlSink::Resume(path, {{"fp16", 4, true}, {"nvfp4", 4, true}}).ok());
+  EXPECT_EQ(Read(path), before);
+  ASSERT_TRUE(
+      JsonlSink::Resume(path, {{"fp16", 4, true}, {"nvfp4", 4, false}}).ok());
+  const std::string last = *ToJsonLine(scores("nvfp4", 4)) + "\n";
+  EXPECT_EQ(Read(path), before.substr(0, before.size() - last.size()));
+}
+
+TEST(JsonlSinkTest, ResumeNamesTheStepsThatAreMissing) {
+  const std::string path = Path();
+  ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 3)).ok());
+  const auto missing = [&](const ResumePoint& point) {
+    return (*JsonlSink::Resume(path, {point}))->missing();
+  };
+  EXPECT_TRUE(missing({"fp16", 3}).empty());
+  EXPECT_TRUE(missing({"nvfp4", 0}).empty());
+  EXPECT_THAT(missing({"fp16", 5}),
+              ElementsAre(path + " has nothing of the steps 4 to 5 of fp16, "
+                                 "which are done: reports and plots will lack "
+                                 "them"));
+  std::filesystem::remove(path);
+  EXPECT_THAT(missing({"fp16", 3}), ElementsAre(HasSubstr("steps 1 to 3")));
+}
+
 TEST(JsonlSinkTest, ResumeOfAnUntouchedFileChangesNoByte) {
   const std::string path = Path();
   ASSERT_TRUE((*JsonlSink::Create(path))->Write(Step("fp16", 1)).ok());
