@@ -28,7 +28,7 @@ absl::Status RefuseGiven(const std::set<std::string>& given,
 bool AnyScalesTheLoss(const ExperimentSpec& spec) {
   return absl::c_any_of(spec.arms, [](const std::string& arm) {
     const absl::StatusOr<nn::Policy> policy = nn::Policy::Parse(arm);
-    return policy.ok() && policy->base().loss_scaling;
+    return policy.ok() && policy->loss_scaling() != nn::LossScaling::kOff;
   });
 }
 
@@ -43,6 +43,11 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
                               {"batch.horizontal_flip", "batch.vertical_flip",
                                "batch.min_scale", "batch.max_scale"},
                               "is a part of augmentation, which is off"));
+  }
+  if (spec.batch.normalization == "image") {
+    status.Update(RefuseGiven(
+        given, {"batch.mean", "batch.stddev"},
+        "is for --normalization=constants, and it is image"));
   }
   const train::TrainSpec& train = spec.train;
   if (train.steps > 0 && train.warmup_steps > train.steps) {

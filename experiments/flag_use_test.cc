@@ -42,8 +42,12 @@ TEST(FlagUse, RefusesWhatNothingWouldRead) {
             "prefetch is for workers, of which there are none");
   EXPECT_EQ(message("wandb.wandb_tags"),
             "wandb_tags is for the sink wandb, which is not among the sinks");
-  spec.arms.push_back("fp16");
+  spec.arms.push_back("nvfp4:loss_scaling=static");
   EXPECT_EQ(message("train.loss_scale_growth_factor"), "");
+  EXPECT_EQ(message("batch.mean"), "");
+  spec.batch.normalization = "image";
+  EXPECT_EQ(message("batch.mean"),
+            "mean is for --normalization=constants, and it is image");
 }
 
 TEST(FlagUse, SmokeChoosesItsOwnDataAndDirectory) {

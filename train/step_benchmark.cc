@@ -3,9 +3,16 @@
 //
 //   bazel run //train:step_benchmark -- --benchmark_min_time=20
 //
+// peak_MiB is the largest resident memory of the process during the training,
+// less that before the net was made.
+//
 // tools/pytorch_step.py measures the same net in PyTorch eager.
 
+#include <malloc.h>
 #include <torch/torch.h>
+
+#include <fstream>
+#include <string>
 
 #include "benchmark/benchmark.h"
 #include "nn/runtime.h"
@@ -19,9 +26,32 @@ constexpr int64_t kBatch = 4;
 constexpr int64_t kCrop = 128;
 constexpr int kWarmUpSteps = 3;
 
+// A line of /proc/self/status in MiB: "VmRSS" is the resident memory, "VmHWM"
+// the largest it has been.
+double StatusMib(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word != key + ":") continue;
+    double kib = 0;
+    status >> kib;
+    return kib / 1024;
+  }
+  return 0;
+}
+
+// What earlier benchmarks have freed goes back to the system, and VmHWM starts
+// anew (proc(5)).
+double BeginOfPeak() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return StatusMib("VmRSS");
+}
+
 void BM_TrainingStep(benchmark::State& state, const std::string& policy,
                      double model_scale_factor) {
   nn::InitRuntime(/*threads=*/0);  // As the runner does.
+  const double before = BeginOfPeak();
   const TestNet test = MakeTestNet(policy, {model_scale_factor, 2, 1});
   nn::Net& net = *test.net;
   torch::optim::Adam adam(net.parameters(), torch::optim::AdamOptions(1e-3));
@@ -41,6 +71,7 @@ void BM_TrainingStep(benchmark::State& state, const std::string& policy,
   for (auto _ : state) step();
   state.SetItemsProcessed(state.iterations() * kBatch);
   state.counters["threads"] = at::get_num_threads();
+  state.counters["peak_MiB"] = StatusMib("VmHWM") - before;
 }
 
 #define STEP_BENCHMARK(policy, name, factor)                           \

@@ -21,10 +21,10 @@ namespace cnn_fp4::quant {
 // Expects the same codes, scales and tensor scales.
 void ExpectSamePacked(const PackedTensor& expected, const PackedTensor& actual);
 
-// Expects what quant/quantizer.h makes of x to be what quant/reference does: values,
-// also in place, operand, codes, scales, the way back, or the same error.
-// Input and output begin `shift` elements after where vectors begin, 16 bytes
-// aligned. Returns whether x was quantised.
+// Expects what quant/quantizer.h makes of x to be what quant/reference does:
+// values, also in place, operand, codes, scales, the way back, or the same
+// error. Input and output begin `shift` elements after where vectors begin, 16
+// bytes aligned. Returns whether x was quantised.
 bool ExpectReferenceBits(const Recipe& recipe, const BlockGrid& grid,
                          const std::vector<float>& x,
                          const QuantizeOptions& options, int64_t shift = 0);
