@@ -161,6 +161,18 @@ STUDIES = {
         ],
         "seeds": [1, 2, 3, 4, 5],
     },
+    # Does the first convolution stand FP4 if the images are normalised by the
+    # moments of the data set (as //data:describe_dataset prints them), or each
+    # by its own?
+    "input_layer_s025": {
+        "arms": ["fp16", "nvfp4_all", "nvfp4"],
+        "conditions": {
+            "constants": {"batch.mean": 0.5, "batch.stddev": 0.25},
+            "dataset": {"batch.mean": 0.1761, "batch.stddev": 0.2671},
+            "image": {"batch.normalization": "image"},
+        },
+        "seeds": [1, 2, 3, 4, 5],
+    },
     # Scales that are learnt (LSQ for weights, PACT for activations) against
     # those from amax and powers of two.
     "scale_learning_s025": {

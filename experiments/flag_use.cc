@@ -45,9 +45,9 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
                               "is a part of augmentation, which is off"));
   }
   if (spec.batch.normalization == "image") {
-    status.Update(RefuseGiven(
-        given, {"batch.mean", "batch.stddev"},
-        "is for --normalization=constants, and it is image"));
+    status.Update(
+        RefuseGiven(given, {"batch.mean", "batch.stddev"},
+                    "is for --normalization=constants, and it is image"));
   }
   const train::TrainSpec& train = spec.train;
   if (train.steps > 0 && train.warmup_steps > train.steps) {

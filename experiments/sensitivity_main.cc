@@ -133,7 +133,7 @@ absl::StatusOr<std::optional<Sensitivity>> Measure(
     study.run.threads = options.machine.threads;
     study.run.read = options.read;
     study.run.sinks.clear();  // metrics.jsonl has all.
-    return TrainSensitivity(plan, {saved.spec, *seeds}, study,
+    return TrainSensitivity(plan, {saved.spec, *seeds, {}}, study,
                             options.tolerance);
   }
   const absl::StatusOr<std::string> device = StartRuntime(options.machine);
