@@ -45,6 +45,8 @@ both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /
 decoded-finite@quant/cpu/decode_tile.cc@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:both_ways_test
 decoded-order@quant/cpu/decode_tile.cc@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
+plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
+plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST
 }

@@ -17,6 +17,7 @@
 
 #include "benchmark/benchmark.h"
 #include "quant/benchmark_tensors.h"
+#include "quant/cpu/plan.h"
 #include "quant/quantizer.h"
 #include "quant/reference/reference_quantizer.h"
 
@@ -48,6 +49,7 @@ void RunFake(benchmark::State& state, const std::string& name, Layout layout,
   const BlockGrid grid = GridOf(recipe, state.range(0), layout);
   QuantizeOptions options;
   if (given_amax) options.tensor_amax = 5.0f;
+  state.SetLabel(ToString(cpu::MakePlan(recipe, grid, options)));
   for (auto _ : state) {
     if (!FakeQuantize(recipe, grid, b.x, b.y, options).ok()) {
       state.SkipWithError("refused");

@@ -1,12 +1,9 @@
 // Blocks that lie across memory, and 2-D blocks: quant/cpu/job.h.
 //
-// Three ways, by layout:
-//   columns  a block is a column of up to kMaxStridedRows rows: one kernel;
-//   tall     the same with more rows, with scales that the caller gives or with
-//            row scales: amaxes, factors, then row by row;
-//   band     rows of a tile, or a short inner extent: amaxes over the rows,
-//            then over the columns of each block, factors spread to elements,
-//            then row by row.
+// Path::kColumns  one kernel for a column of up to kMaxStridedRows rows;
+// Path::kTall     amaxes, factors, then row by row;
+// Path::kBand     amaxes over the rows, then over the columns of each block,
+//                 factors spread to elements, then row by row.
 
 #include <algorithm>
 #include <cstring>
@@ -20,21 +17,6 @@ namespace {
 constexpr int64_t kColumnsWidth = 1024;
 constexpr int64_t kTallWidth = 256;
 constexpr int64_t kBandWidth = 1024;
-
-enum class Way { kColumns, kTall, kBand };
-
-Way WayOf(const Job& job) {
-  const BlockGrid& grid = job.grid;
-  const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
-  if (!one_dimensional || grid.inner() < static_cast<int64_t>(kUnit)) {
-    return Way::kBand;
-  }
-  // The kernel finds the factors itself, from amaxes and one tensor scale.
-  const bool one_kernel =
-      grid.block_cols() <= static_cast<int64_t>(kMaxStridedRows) &&
-      job.tensors.size() == 1 && !job.has_given_scales();
-  return one_kernel ? Way::kColumns : Way::kTall;
-}
 
 // Columns j0 .. j0 + width - 1 of the block row l of outer position o.
 Strip StripOf(const BlockGrid& grid, int64_t task, int64_t strip_width) {
@@ -210,8 +192,6 @@ Source Rotated(const Job& job, const float* x, size_t rows, size_t stride,
   return {y, width};
 }
 
-bool HasColumnKernel(const Job& job) { return WayOf(job) == Way::kColumns; }
-
 int64_t Strips(const Job& job) {
   const BlockGrid& grid = job.grid;
   return grid.outer() * grid.block_count_cols() *
@@ -247,28 +227,21 @@ void RunStrip(const Job& job, const Strip& strip, Scratch& scratch) {
 
 int64_t AcrossTasks(const Job& job) {
   const BlockGrid& grid = job.grid;
-  switch (WayOf(job)) {
-    case Way::kColumns:
-      return Strips(job);
-    case Way::kTall:
-      return grid.outer() * grid.block_count_cols() *
-             CeilDiv(grid.inner(), kTallWidth);
-    case Way::kBand:
-      break;
+  if (job.plan.path == Path::kColumns) return Strips(job);
+  if (job.plan.path == Path::kTall) {
+    return grid.outer() * grid.block_count_cols() *
+           CeilDiv(grid.inner(), kTallWidth);
   }
   return grid.outer() * grid.block_count_rows() * grid.middle() *
          CeilDiv(grid.block_count_cols(), BlocksInBand(grid));
 }
 
 void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch) {
-  switch (WayOf(job)) {
-    case Way::kColumns:
-      return RunStrip(job, StripAt(job, task), scratch);
-    case Way::kTall:
-      return RunTall(job, task, scratch);
-    case Way::kBand:
-      return RunBand(job, task, scratch);
+  if (job.plan.path == Path::kColumns) {
+    return RunStrip(job, StripAt(job, task), scratch);
   }
+  if (job.plan.path == Path::kTall) return RunTall(job, task, scratch);
+  RunBand(job, task, scratch);
 }
 
 }  // namespace cnn_fp4::quant::cpu

@@ -157,12 +157,10 @@ bool ServesBothWays(const Way& rows, const Way& columns) {
       !TakesScalesFromAmaxes(rows) || !TakesScalesFromAmaxes(columns)) {
     return false;
   }
-  Job row_job = OperandJob({}, rows, false);
-  Job column_job = OperandJob({}, columns, false);
-  row_job.tensors.resize(1);
-  column_job.tensors.resize(1);
+  const Job row_job = OperandJob({}, rows, false);
+  const Job column_job = OperandJob({}, columns, false);
   const int64_t inner = columns.grid.inner();
-  return HasFullChunks(row_job) && HasColumnKernel(column_job) &&
+  return HasFullChunks(row_job) && column_job.plan.path == Path::kColumns &&
          inner % rows.grid.block_cols() == 0 && inner <= kLongestRow;
 }
 

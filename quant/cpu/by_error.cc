@@ -276,9 +276,7 @@ int64_t QuantizeChunksByError(const Job& job, int64_t first_block,
 
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch) {
-  const BlockGrid& grid = job.grid;
-  if (HasContiguousKernel(job) && grid.block_cols() == kLanes &&
-      grid.cols() % kLanes == 0) {
+  if (job.plan.path == Path::kErrorsOfChunks) {
     const int64_t done =
         QuantizeChunksByError(job, first_block, count, scratch);
     first_block += done;

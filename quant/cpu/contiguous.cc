@@ -9,11 +9,6 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-// True if every block is full, so that blocks follow each other without gaps.
-bool IsSeamless(const BlockGrid& grid) {
-  return grid.cols() % grid.block_cols() == 0;
-}
-
 // Whether a chunk holds a block.
 bool FitsChunk(const BlockGrid& grid) {
   return grid.block_cols() <= static_cast<int64_t>(kChunk);
@@ -129,13 +124,6 @@ int64_t BlocksPerTask(const Job& job) {
   return std::max<int64_t>(blocks, BlocksPerChunk(grid));
 }
 
-// Rows are separate where their factors or their last, short blocks are.
-bool RowByRow(const Job& job) {
-  return job.tensors.size() > 1 ||
-         (!IsSeamless(job.grid) &&
-          job.grid.cols() >= static_cast<int64_t>(2 * kChunk));
-}
-
 }  // namespace
 
 const float* Rotated(const Job& job, const float* x, size_t n,
@@ -147,8 +135,7 @@ const float* Rotated(const Job& job, const float* x, size_t n,
 }
 
 bool HasFullChunks(const Job& job) {
-  return HasContiguousKernel(job) && IsSeamless(job.grid) &&
-         HasChunkKernel(job.grid.block_cols());
+  return job.plan.path == Path::kChunks && IsSeamless(job.grid);
 }
 
 // Whole chunks, then the rest.
@@ -182,21 +169,9 @@ void RunFullChunks(const Job& job, int64_t first, int64_t count,
   if (count > 0) RunGathered(job, first, count, scratch);
 }
 
-bool HasContiguousKernel(const Job& job) {
-  const BlockGrid& grid = job.grid;
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
-}
-
-bool CanPackDirectly(const Job& job) {
-  // No two blocks share a byte.
-  const BlockGrid& grid = job.grid;
-  return HasContiguousKernel(job) && IsSeamless(grid) &&
-         grid.block_cols() % 2 == 0;
-}
-
 int64_t ContiguousTasks(const Job& job) {
   const int64_t per_task = BlocksPerTask(job);
-  if (RowByRow(job)) {
+  if (job.plan.row_by_row) {
     const int64_t row = job.grid.block_count_cols();
     return job.grid.outer() * CeilDiv(row, per_task);
   }
@@ -208,7 +183,7 @@ void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
   const int64_t per_task = BlocksPerTask(job);
   int64_t first = task * per_task;
   int64_t end = grid.num_blocks();
-  if (RowByRow(job)) {
+  if (job.plan.row_by_row) {
     const int64_t row_blocks = grid.block_count_cols();
     const int64_t tasks_in_row = CeilDiv(row_blocks, per_task);
     const int64_t row = task / tasks_in_row;
@@ -216,17 +191,16 @@ void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch) {
     end = (row + 1) * row_blocks;
   }
   const int64_t count = std::min(per_task, end - first);
-  if (!FitsChunk(grid)) {
+  if (job.plan.path == Path::kLongBlocks) {
     for (int64_t b = first; b < first + count; ++b) {
       RunLongBlock(job, b, scratch);
     }
     return;
   }
-  const bool fills_slot = Slot(grid) == grid.block_cols();
   if (HasFullChunks(job)) {
     return RunFullChunks(job, first, count, scratch);
   }
-  if (fills_slot && RowByRow(job)) {
+  if (job.plan.path == Path::kChunks) {
     const bool short_end = first + count == end;
     RunFullChunks(job, first, count - short_end, scratch);
     if (short_end) RunGathered(job, end - 1, 1, scratch);

@@ -16,68 +16,70 @@
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-// Rules that try several scales: not under given ones, and one by one where
-// each row has its own tensor scale.
-bool TriesScales(const Job& job) {
-  return ComparesErrors(job.recipe.scale_rule) && !job.has_given_scales();
-}
-
-bool HasKernels(const Job& job) {
-  return !TriesScales(job) || job.tensors.size() == 1;
-}
+// Blocks in tasks of about kTaskElements, a multiple of `unit` blocks.
+struct BlockTasks {
+  BlockTasks(const BlockGrid& grid, int64_t unit)
+      : blocks(grid.num_blocks()),
+        per_task(std::max<int64_t>(
+                     1, kTaskElements /
+                            (grid.block_rows() * grid.block_cols()) / unit) *
+                 unit) {}
+  int64_t tasks() const { return CeilDiv(blocks, per_task); }
+  int64_t first(int64_t task) const { return task * per_task; }
+  int64_t count(int64_t task) const {
+    return std::min(per_task, blocks - first(task));
+  }
+  const int64_t blocks, per_task;
+};
 
 absl::Status RunJob(const Job& job) {
-  const BlockGrid& grid = job.grid;
-  if (grid.size() == 0) return absl::OkStatus();  // No layout to cut up.
   Refusals refusals;
-  const auto merge = [&](const Scratch& s) { refusals.Merge(s.refusals); };
-  const bool parallel = WorthThreads(grid.size());
-  if (!HasKernels(job)) {
-    const int64_t size = grid.block_rows() * grid.block_cols();
-    const int64_t per_task = std::max<int64_t>(1, kTaskElements / size);
-    const int64_t blocks = grid.num_blocks();
+  const auto run = [&](int64_t tasks, const auto& body) {
     ParallelFor<Scratch>(
-        CeilDiv(blocks, per_task), parallel,
+        tasks, WorthThreads(job.grid.size()),
         [&](int64_t task, Scratch& scratch) {
-          const int64_t first = task * per_task;
-          QuantizeSlowly(job, first, std::min(per_task, blocks - first),
-                         scratch);
-        },
-        merge);
-  } else if (TriesScales(job)) {
-    const int64_t blocks = grid.num_blocks();
-    const int64_t size = grid.block_rows() * grid.block_cols();
-    const int64_t unit = kUnit;
-    const int64_t per_task =
-        std::max<int64_t>(1, kTaskElements / size / unit) * unit;
-    ParallelFor<Scratch>(
-        CeilDiv(blocks, per_task), parallel,
-        [&](int64_t task, Scratch& scratch) {
-          const int64_t first = task * per_task;
-          QuantizeByError(job, first, std::min(per_task, blocks - first),
-                          scratch);
-        },
-        merge);
-  } else if (HasHugeBlocks(job)) {
-    RunHugeBlocks(job, refusals);
-  } else if (HasContiguousKernel(job)) {
-    ParallelFor<Scratch>(
-        ContiguousTasks(job), parallel,
-        [&](int64_t task, Scratch& scratch) {
-          RunContiguousTask(job, task, scratch);
+          body(task, scratch);
           if (job.output.stream) FlushStreams();
         },
-        merge);
-  } else {
-    ParallelFor<Scratch>(
-        AcrossTasks(job), parallel,
-        [&](int64_t task, Scratch& scratch) {
-          RunAcrossTask(job, task, scratch);
-          if (job.output.stream) FlushStreams();
-        },
-        merge);
+        [&](const Scratch& s) { refusals.Merge(s.refusals); });
+  };
+  switch (job.plan.path) {
+    case Path::kNothing:
+      break;
+    case Path::kOneByOne: {
+      const BlockTasks tasks(job.grid, 1);
+      run(tasks.tasks(), [&](int64_t task, Scratch& scratch) {
+        QuantizeSlowly(job, tasks.first(task), tasks.count(task), scratch);
+      });
+      break;
+    }
+    case Path::kErrorsOfChunks:
+    case Path::kErrorsOfPanels: {
+      const BlockTasks tasks(job.grid, kUnit);
+      run(tasks.tasks(), [&](int64_t task, Scratch& scratch) {
+        QuantizeByError(job, tasks.first(task), tasks.count(task), scratch);
+      });
+      break;
+    }
+    case Path::kHugeBlocks:
+      RunHugeBlocks(job, refusals);
+      break;
+    case Path::kChunks:
+    case Path::kGathered:
+    case Path::kLongBlocks:
+      run(ContiguousTasks(job), [&](int64_t task, Scratch& scratch) {
+        RunContiguousTask(job, task, scratch);
+      });
+      break;
+    case Path::kColumns:
+    case Path::kTall:
+    case Path::kBand:
+      run(AcrossTasks(job), [&](int64_t task, Scratch& scratch) {
+        RunAcrossTask(job, task, scratch);
+      });
+      break;
   }
-  return RefusedStatus(refusals, grid);
+  return RefusedStatus(refusals, job.grid);
 }
 
 absl::Status CheckOutput(absl::Span<const float> x, absl::Span<float> y) {
@@ -165,7 +167,7 @@ absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
   for (const TensorFactors& tensor : job.tensors) {
     packed.tensor_scales.push_back(tensor.decode);
   }
-  if (CanPackDirectly(job)) {
+  if (job.plan.packs_directly) {
     job.output.packed = packed.codes.data();
     return RunJob(job);
   }

@@ -54,6 +54,7 @@ Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
   job.params.rounding = recipe.rounding;
   job.params.scale_format = recipe.scale_format;
   job.key = {options.seed, options.stream};
+  job.plan = MakePlan(recipe, grid, options);
   return job;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "quant/block_grid.h"
 #include "quant/cpu/kernels.h"
+#include "quant/cpu/plan.h"
 #include "quant/packed_tensor.h"
 #include "quant/philox.h"
 #include "quant/quantize_options.h"
@@ -35,9 +36,10 @@ struct Job {
   KernelParams params;
   PhiloxKey key;
 
-  // Null: not wanted. `packed` is written directly only if CanPackDirectly();
+  // Null: not wanted. `packed` is written directly only if the plan says so;
   // otherwise `codes` is, and the caller packs them.
   KernelOutput output;
+  Plan plan = {};
   // The element and the block that come first in `output`: 0 for whole tensors,
   // more for the one part that a task is about.
   int64_t first_output_element = 0;
@@ -127,10 +129,7 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 
-// 1-D blocks along contiguous memory (grid.inner() == 1). Tasks of whole
-// blocks.
-bool HasContiguousKernel(const Job& job);
-bool CanPackDirectly(const Job& job);
+// 1-D blocks along memory. Tasks of whole blocks.
 int64_t ContiguousTasks(const Job& job);
 void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
 
@@ -145,7 +144,6 @@ void RunLongBlock(const Job& job, int64_t index, Scratch& scratch);
 
 // Blocks along contiguous memory that are each worth several threads: two loops
 // over pieces of them, for the amaxes and for the elements.
-bool HasHugeBlocks(const Job& job);
 void RunHugeBlocks(const Job& job, Refusals& refusals);
 
 // Every other layout.
@@ -161,8 +159,7 @@ struct Strip {
   int64_t width = 0;  // Blocks.
 };
 
-// Whether blocks are columns that one kernel takes. RunStrip is for those.
-bool HasColumnKernel(const Job& job);
+// RunStrip is for Path::kColumns.
 int64_t Strips(const Job& job);
 Strip StripAt(const Job& job, int64_t index);
 void RunStrip(const Job& job, const Strip& strip, Scratch& scratch);

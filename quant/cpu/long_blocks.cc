@@ -17,9 +17,6 @@ namespace {
 // Elements under factors that are spread to them; whole Hadamard groups.
 constexpr int64_t kPiece = 1024;
 
-// From how many elements on a block is worth several threads.
-constexpr int64_t kHugeBlock = 4 * kTaskElements;
-
 // A block when its scale is known.
 struct LongBlock {
   BlockGrid::Block where;
@@ -120,10 +117,6 @@ void RunLongBlock(const Job& job, int64_t index, Scratch& scratch) {
   const LongBlock block = FindLongFactors(
       job, index, FindAmax(job, job.x + where.offset, where.cols), scratch);
   RunElements(job, block, 0, where.cols, scratch);
-}
-
-bool HasHugeBlocks(const Job& job) {
-  return HasContiguousKernel(job) && job.grid.block_cols() >= kHugeBlock;
 }
 
 void RunHugeBlocks(const Job& job, Refusals& refusals) {

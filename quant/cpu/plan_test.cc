@@ -1,0 +1,102 @@
+// Which way each kind of call takes.
+
+#include "quant/cpu/plan.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+struct Row {
+  const char* recipe;
+  std::vector<int64_t> shape;
+  int axis;
+  const char* plan;
+  bool given_scales = false;
+};
+
+const std::vector<Row>& Table() {
+  static const auto* const table = new std::vector<Row>{
+      {"nvfp4", {0, 16}, 1, "nothing"},
+      {"nvfp4", {4, 0}, 0, "nothing"},
+      // Along memory.
+      {"nvfp4", {4, 64}, 1, "chunks, packed directly"},
+      {"nvfp4+sr+rht", {4, 64}, 1, "chunks, packed directly"},
+      {"mxfp4", {4, 64}, 1, "chunks, packed directly"},
+      {"mxfp4+block=256", {4, 256}, 1, "chunks, packed directly"},
+      {"nvfp4", {4, 64}, 1, "chunks, packed directly", true},
+      {"nvfp4", {4, 520}, 1, "chunks, row by row"},
+      {"nvfp4_rowscaled", {4, 64}, 1, "chunks, row by row, packed directly"},
+      {"nvfp4_rowscaled", {1, 64}, 1, "chunks, packed directly"},
+      {"nvfp4", {4, 40}, 1, "gathered"},
+      {"mxfp4+block=48", {4, 96}, 1, "gathered, packed directly"},
+      {"mxfp4+block=7", {4, 14}, 1, "gathered"},
+      {"nvfp4_rowscaled", {4, 40}, 1, "chunks, row by row"},
+      {"mxfp4+block=257", {4, 514}, 1, "long blocks"},
+      {"mxfp4+block=65535", {4, 65535}, 1, "long blocks"},
+      {"mxfp4+block=65536", {4, 65536}, 1, "huge blocks, packed directly"},
+      {"mxfp4+block=0", {200000}, 0, "huge blocks, packed directly"},
+      // Across memory.
+      {"nvfp4", {64, 64}, 0, "columns"},
+      {"nvfp4+sr", {2, 32, 4, 4}, 1, "columns"},
+      {"mxfp4+block=64", {64, 16}, 0, "columns"},
+      {"mxfp4+block=65", {65, 16}, 0, "tall"},
+      {"nvfp4", {64, 64}, 0, "tall", true},
+      {"nvfp4_rowscaled", {64, 64}, 0, "tall"},
+      {"nvfp4", {64, 15}, 0, "band"},
+      {"nvfp4", {16, 16, 3, 3}, 1, "band"},
+      {"nvfp4_2d", {64, 64}, 1, "band"},
+      {"nvfp4_2d", {64, 64}, 1, "band", true},
+      // Rules that compare errors.
+      {"nvfp4_four_over_six", {4, 64}, 1, "errors of chunks, packed directly"},
+      {"nvfp4_four_over_six", {4, 40}, 1, "errors of panels"},
+      {"nvfp4_mse+block=32", {4, 64}, 1, "errors of panels, packed directly"},
+      {"nvfp4_four_over_six", {64, 64}, 0, "errors of panels"},
+      {"nvfp4_four_over_six", {4, 64}, 1, "chunks, packed directly", true},
+  };
+  return *table;
+}
+
+Plan PlanOf(const Row& row) {
+  const Recipe recipe = FindRecipe(row.recipe).value();
+  const std::vector<float> scales(1, 1.0f);
+  QuantizeOptions options;
+  if (row.given_scales) options.block_scales = scales;
+  return MakePlan(recipe, BlockGrid::Along(row.shape, row.axis, recipe).value(),
+                  options);
+}
+
+TEST(Plan, FollowsTheTable) {
+  for (const Row& row : Table()) {
+    std::string shape;
+    for (const int64_t extent : row.shape) {
+      shape += " " + std::to_string(extent);
+    }
+    EXPECT_EQ(ToString(PlanOf(row)), row.plan)
+        << row.recipe << " of" << shape << " along axis " << row.axis
+        << (row.given_scales ? " with given scales" : "");
+  }
+}
+
+// The rule that tries scales row by row is a combination that has no name.
+TEST(Plan, ErrorsUnderRowScalesGoOneByOne) {
+  Recipe recipe = FindRecipe("nvfp4_four_over_six").value();
+  recipe.tensor_scale = TensorScale::kPerRow;
+  const BlockGrid grid = BlockGrid::Along({4, 64}, 1, recipe).value();
+  EXPECT_EQ(MakePlan(recipe, grid, {}).path, Path::kOneByOne);
+  const BlockGrid row = BlockGrid::Along({1, 64}, 1, recipe).value();
+  EXPECT_EQ(MakePlan(recipe, row, {}).path, Path::kErrorsOfChunks);
+}
+
+TEST(Plan, TheTableHasEveryWay) {
+  std::set<Path> paths = {Path::kOneByOne};
+  for (const Row& row : Table()) paths.insert(PlanOf(row).path);
+  EXPECT_EQ(paths.size(), 11u);
+}
+
+}  // namespace
+}  // namespace cnn_fp4::quant::cpu
