@@ -47,6 +47,13 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
   return lock;
 }
 
+bool FileLock::IsHeld(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const FileLock shared(descriptor);
+  return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 FileLock::FileLock(FileLock&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)) {}
 

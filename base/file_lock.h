@@ -23,6 +23,10 @@ class FileLock {
   // process, while another holder lives (also one in this process).
   static absl::StatusOr<FileLock> Acquire(const std::string& path);
 
+  // Whether somebody holds the lock of a file that there is. Makes no file and
+  // writes nothing; while it looks, an Acquire of another process may fail.
+  static bool IsHeld(const std::string& path);
+
   // Holds nothing.
   FileLock() = default;
   FileLock(FileLock&& other) noexcept;

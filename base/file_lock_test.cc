@@ -29,6 +29,18 @@ TEST(FileLockTest, IsHeldUntilItsEnd) {
   EXPECT_TRUE(FileLock::Acquire(path).ok());
 }
 
+TEST(FileLockTest, TellsWhetherItIsHeldWithoutTakingIt) {
+  const std::string path = Path("held");
+  EXPECT_FALSE(FileLock::IsHeld(path));
+  {
+    const auto lock = FileLock::Acquire(path);
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    EXPECT_TRUE(FileLock::IsHeld(path));
+  }
+  EXPECT_FALSE(FileLock::IsHeld(path));
+  EXPECT_TRUE(FileLock::Acquire(path).ok());
+}
+
 TEST(FileLockTest, MovesWithItsObject) {
   const std::string path = Path("move");
   FileLock kept;

@@ -67,6 +67,17 @@ grep -q 'data-layer="Weights of enc3.conv1"' "${work}/dom" || fail "the choice o
 grep -q 'data-step=" 1"' "${work}/dom" || fail "the choice of the step"
 rm "${run}/chosen.html"
 
+# A comparison has the curves of both runs, in one figure each.
+experiments/train --models=nvfp4 --dataset=synthetic --synthetic_size=64 \
+  --model_scale_factor=0.125 --crop=32 --steps=4 --validate_every=2 --threads=1 \
+  --progress=off --sinks= --output_dir="${work}/others" >/dev/null 2>&1 ||
+  fail "the second training"
+experiments/runs/runs compare "${run}" "${work}/others/train/latest" \
+  --output="${work}/comparison.html" >/dev/null || fail "runs compare"
+browse "${work}/comparison.html" --dump-dom
+[[ "$(count '<svg')" -ge 4 ]] || fail "figures: $(count '<svg')"
+[[ "$(count '<polyline')" -ge 12 ]] || fail "curves compared: $(count '<polyline')"
+
 readonly heatmaps="${run}/plots/heatmaps/nvfp4/weights/quantized/semantic_weights.html"
 browse "${heatmaps}" --dump-dom
 [[ "$(count '<canvas')" -ge 1 ]] || fail "the heatmap's page draws nothing"
@@ -77,7 +88,8 @@ browse "${run}/report.html" --window-size=500,3000 --screenshot="${out}/report_5
 browse "${run}/report.html" --window-size=1280,3000 --blink-settings=preferredColorScheme=0 \
   --screenshot="${out}/report_dark.png"
 browse "${heatmaps}" --window-size=1280,900 --screenshot="${out}/heatmaps.png"
-for picture in report_1280 report_500 report_dark heatmaps; do
+browse "${work}/comparison.html" --window-size=1280,2200 --screenshot="${out}/comparison.png"
+for picture in report_1280 report_500 report_dark heatmaps comparison; do
   [[ "$(stat -c %s "${out}/${picture}.png")" -gt 10000 ]] || fail "${picture}.png is empty"
 done
 echo "PASSED"

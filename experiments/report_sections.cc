@@ -12,11 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/table.h"
+#include "experiments/report_curves.h"
+#include "experiments/report_data.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/sinks/metrics_reader.h"
+#include "telemetry/statistics.h"
 #include "viz/html_table.h"
 #include "viz/html_text.h"
-#include "viz/line_plot.h"
 
 namespace cnn_fp4::experiments {
 namespace {
@@ -30,77 +31,8 @@ constexpr char kHistogramsScript[] =
 #include "experiments/code_histograms.js.inc"
     ;
 
-// How often each code came up, by step.
-using CodesBySteps = std::map<int64_t, std::vector<int64_t>>;
-
-struct Layer {
-  std::map<TensorKind, std::map<StatId, double>> last;
-  std::map<TensorKind, CodesBySteps> codes;
-};
-
-struct Arm {
-  std::map<std::string, std::vector<std::pair<double, double>>> scalars;
-  std::vector<std::string> order;  // Of the layers: the net's.
-  std::map<std::string, Layer> layers;
-
-  Layer& At(const std::string& name) {
-    if (layers.count(name) == 0) order.push_back(name);
-    return layers[name];
-  }
-};
-using Arms = std::map<std::string, Arm>;
-
-absl::StatusOr<Arms> Read(const std::string& path) {
-  Arms arms;
-  const absl::Status status = telemetry::ReadMetrics(
-      path, [&](const telemetry::MetricsLine& line) -> absl::Status {
-        if (line.type == "scalars") {
-          const auto scalars = telemetry::ParseScalars(line.json);
-          if (!scalars.ok()) return scalars.status();
-          for (const auto& [key, number] : scalars->values) {
-            arms[line.model].scalars[key].emplace_back(
-                static_cast<double>(scalars->step), number.value());
-          }
-        } else if (line.type == "layer_stats") {
-          const auto stats = telemetry::ParseLayerStats(line.json);
-          if (!stats.ok()) return stats.status();
-          auto& last = arms[line.model].At(stats->layer).last[stats->tensor];
-          last.clear();
-          last.insert(stats->values.begin(), stats->values.end());
-        } else if (line.type == "histogram") {
-          const auto histogram = telemetry::ParseLayerHistogram(line.json);
-          if (!histogram.ok()) return histogram.status();
-          if (histogram->of == telemetry::HistogramOf::kCodes &&
-              histogram->tensor != TensorKind::kGradients) {
-            arms[line.model]
-                .At(histogram->layer)
-                .codes[histogram->tensor][histogram->step] = histogram->counts;
-          }
-        }
-        return absl::OkStatus();
-      });
-  if (!status.ok()) return status;
-  return arms;
-}
-
-std::string Curve(const std::string& title, const std::string& unit,
-                  const std::string& key, const Arms& arms,
-                  const std::vector<std::string>& order) {
-  viz::LinePlot plot{title, "step", unit, {}};
-  for (const std::string& name : order) {
-    const auto arm = arms.find(name);
-    if (arm == arms.end()) continue;
-    const auto scalars = arm->second.scalars.find(key);
-    if (scalars == arm->second.scalars.end()) continue;
-    plot.series.push_back({name, scalars->second});
-  }
-  if (plot.series.empty()) return "";
-  return absl::StrCat("<figure class=\"plot\"><figcaption>",
-                      viz::EscapeHtml(title), "</figcaption>\n",
-                      viz::LinePlotSvg(plot), "</figure>\n");
-}
-
-std::optional<double> Find(const Layer& layer, TensorKind kind, StatId id) {
+std::optional<double> Find(const ReportLayer& layer, TensorKind kind,
+                           StatId id) {
   const auto values = layer.last.find(kind);
   if (values == layer.last.end()) return std::nullopt;
   const auto value = values->second.find(id);
@@ -112,15 +44,15 @@ std::optional<double> Find(const Layer& layer, TensorKind kind, StatId id) {
 
 // The layers of one arm by what their worse operand keeps of its values'
 // differences; empty for an arm without FP4.
-std::string Ranking(const std::string& name, const Arm& arm) {
+std::string Ranking(const std::string& name, const ReportArm& arm) {
   struct Row {
     double worse;
     std::string layer;
-    const Layer* numbers;
+    const ReportLayer* numbers;
   };
   std::vector<Row> rows;
   for (const std::string& layer : arm.order) {
-    const Layer& numbers = arm.layers.at(layer);
+    const ReportLayer& numbers = arm.layers.at(layer);
     const auto x =
         Find(numbers, TensorKind::kActivations, StatId::kSqnrCenteredDb);
     const auto w =
@@ -161,7 +93,7 @@ std::string Ranking(const std::string& name, const Arm& arm) {
       "</details>\n");
 }
 
-std::vector<int64_t> StepsOf(const Arm& arm) {
+std::vector<int64_t> StepsOf(const ReportArm& arm) {
   std::set<int64_t> all;
   for (const auto& [name, layer] : arm.layers) {
     for (const auto& [kind, by_step] : layer.codes) {
@@ -182,7 +114,7 @@ std::vector<int64_t> Thinned(const std::vector<int64_t>& steps) {
   return shown;
 }
 
-Json CodesJson(const Layer& layer, TensorKind kind,
+Json CodesJson(const ReportLayer& layer, TensorKind kind,
                const std::vector<int64_t>& steps) {
   const auto codes = layer.codes.find(kind);
   if (codes == layer.codes.end()) return nullptr;
@@ -196,19 +128,19 @@ Json CodesJson(const Layer& layer, TensorKind kind,
   return list;
 }
 
-std::string Histograms(const Arms& arms,
+std::string Histograms(const ReportArms& arms,
                        const std::vector<std::string>& order) {
   Json list = Json::array();
   size_t most_steps = 0, all_steps = 0;
   for (const std::string& name : order) {
     const auto found = arms.find(name);
     if (found == arms.end()) continue;
-    const Arm& arm = found->second;
+    const ReportArm& arm = found->second;
     const std::vector<int64_t> all = StepsOf(arm);
     const std::vector<int64_t> steps = Thinned(all);
     Json layers = Json::array();
     for (const std::string& layer : arm.order) {
-      const Layer& numbers = arm.layers.at(layer);
+      const ReportLayer& numbers = arm.layers.at(layer);
       if (numbers.codes.empty()) continue;
       layers.push_back(
           {{"name", layer},
@@ -243,20 +175,9 @@ std::string Histograms(const Arms& arms,
 absl::StatusOr<std::string> ReportSections(
     const std::string& metrics_path, const std::vector<std::string>& order,
     const std::vector<train::Metric>& metrics) {
-  const absl::StatusOr<Arms> arms = Read(metrics_path);
+  const absl::StatusOr<ReportArms> arms = ReadReportData(metrics_path);
   if (!arms.ok()) return arms.status();
-  std::string curves = Curve("Training loss", "", "train/loss", *arms, order);
-  for (const train::Metric& metric : metrics) {
-    if (!metric.in_table) continue;
-    absl::StrAppend(&curves,
-                    Curve(metric.title, metric.unit,
-                          absl::StrCat("val/", metric.key), *arms, order));
-  }
-  std::string html;
-  if (!curves.empty()) {
-    html = absl::StrCat("<h2>Curves</h2>\n<div class=\"pair\">\n", curves,
-                        "</div>\n");
-  }
+  std::string html = CurvesSection(*arms, order, metrics);
   std::string rankings;
   for (const std::string& name : order) {
     const auto arm = arms->find(name);

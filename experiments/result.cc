@@ -2,9 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <functional>
-#include <optional>
-
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
 #include "nlohmann/json.hpp"
@@ -17,12 +14,6 @@ using nlohmann::json;
 // nullopt: never measured.
 using Value = std::optional<double>;
 
-struct Column {
-  std::string name;
-  int digits;
-  std::function<Value(const ArmRecord&)> value;
-};
-
 Value StepsPerSecond(const ArmRecord& arm) {
   if (!arm.median_step_seconds.has_value()) return std::nullopt;
   return 1.0 / *arm.median_step_seconds;
@@ -33,26 +24,6 @@ Value MetricOf(const ArmRecord& arm, const std::string& key) {
     if (metric.key == key) return metric.value;
   }
   return std::nullopt;
-}
-
-// Those metrics of any arm that tables show, in the order of the first that
-// has them.
-std::vector<Column> Columns(const ExperimentResult& result) {
-  std::vector<Column> columns = {
-      {"train loss", 4, [](const ArmRecord& arm) { return arm.train_loss; }}};
-  for (const ArmRecord& arm : result.arms) {
-    if (arm.metrics.empty()) continue;
-    for (const train::Metric& metric : arm.metrics) {
-      if (!metric.in_table) continue;
-      columns.push_back(
-          {metric.title, 4, [key = metric.key](const ArmRecord& a) {
-             return MetricOf(a, key);
-           }});
-    }
-    break;
-  }
-  columns.push_back({"steps/s", 2, StepsPerSecond});
-  return columns;
 }
 
 Value Ratio(const Value& value, const Value& first) {
@@ -79,14 +50,32 @@ json RatiosToFirst(const ExperimentResult& result, const ArmRecord& arm) {
 
 }  // namespace
 
+std::vector<ResultColumn> ResultColumns(absl::Span<const ArmRecord> arms) {
+  std::vector<ResultColumn> columns = {
+      {"train loss", 4, [](const ArmRecord& arm) { return arm.train_loss; }}};
+  for (const ArmRecord& arm : arms) {
+    if (arm.metrics.empty()) continue;
+    for (const train::Metric& metric : arm.metrics) {
+      if (!metric.in_table) continue;
+      columns.push_back(
+          {metric.title, 4, [key = metric.key](const ArmRecord& a) {
+             return MetricOf(a, key);
+           }});
+    }
+    break;
+  }
+  columns.push_back({"steps/s", 2, StepsPerSecond});
+  return columns;
+}
+
 base::Table ResultTable(const ExperimentResult& result) {
-  const std::vector<Column> columns = Columns(result);
+  const std::vector<ResultColumn> columns = ResultColumns(result.arms);
   std::vector<std::string> names = {"arm"};
-  for (const Column& column : columns) names.push_back(column.name);
+  for (const ResultColumn& column : columns) names.push_back(column.name);
   base::Table table(names);
   for (const ArmRecord& arm : result.arms) {
     std::vector<base::Cell> row = {arm.policy};
-    for (const Column& column : columns) {
+    for (const ResultColumn& column : columns) {
       row.push_back(ToCell(column.value(arm), column.digits));
     }
     table.AddRow(std::move(row));
@@ -94,7 +83,7 @@ base::Table ResultTable(const ExperimentResult& result) {
   for (size_t i = 1; i < result.arms.size(); ++i) {
     std::vector<base::Cell> row = {
         absl::StrCat(result.arms[i].policy, " / ", result.arms[0].policy)};
-    for (const Column& column : columns) {
+    for (const ResultColumn& column : columns) {
       row.push_back(ToCell(
           Ratio(column.value(result.arms[i]), column.value(result.arms[0])),
           3));

@@ -4,9 +4,12 @@
 // What an experiment found: the table that compares its arms, and summary.json.
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "base/table.h"
 #include "experiments/arm_record.h"
 #include "experiments/experiment_spec.h"
@@ -22,6 +25,18 @@ struct ExperimentResult {
   double wall_seconds = 0;        // Of this process.
   int64_t peak_memory_bytes = 0;  // Of this process.
 };
+
+// What tables show of an arm, in their order.
+struct ResultColumn {
+  std::string name;  // "mIoU"
+  int digits;        // After the point.
+  // nullopt: never measured.
+  std::function<std::optional<double>(const ArmRecord&)> value;
+};
+
+// The training's loss, those metrics of the first arm with any that tables
+// show, and the speed.
+std::vector<ResultColumn> ResultColumns(absl::Span<const ArmRecord> arms);
 
 // One row an arm, then one with the ratio to the first arm for each other. What
 // was never measured is an empty cell.

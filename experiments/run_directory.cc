@@ -25,8 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr char kLock[] = "lock";
-
 absl::Status CannotMake(const fs::path& path, const std::string& why) {
   return absl::PermissionDeniedError(
       absl::StrCat("--output_dir: cannot make ", path.string(), ": ", why));
@@ -141,8 +139,7 @@ absl::StatusOr<RunDirectory> RunDirectory::MakeIn(const std::string& elsewhere,
   std::error_code error;
   fs::create_directory(made.path_, error);
   if (error) return CannotMake(made.path_, error.message());
-  absl::StatusOr<base::FileLock> lock =
-      base::FileLock::Acquire(made.Path(kLock));
+  absl::StatusOr<base::FileLock> lock = base::FileLock::Acquire(made.Lock());
   if (!lock.ok()) return lock.status();
   made.lock_ = *std::move(lock);
   if (absl::Status status = base::WriteFileAtomically(
@@ -196,7 +193,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
     return status;
   }
   absl::StatusOr<base::FileLock> lock =
-      base::FileLock::Acquire(directory.Path(kLock));
+      base::FileLock::Acquire(directory.Lock());
   if (!lock.ok()) {
     return absl::Status(lock.status().code(),
                         absl::StrCat("--resume: the run may still be alive: ",

@@ -75,6 +75,7 @@ class RunDirectory {
   std::string ArmJson(absl::string_view arm) const;
   std::string Summary() const { return Path("summary.json"); }
   std::string Done() const { return Path("DONE"); }
+  std::string Lock() const { return Path("lock"); }
 
  private:
   static absl::StatusOr<RunDirectory> MakeIn(const std::string& elsewhere,

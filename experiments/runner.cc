@@ -21,9 +21,9 @@
 #include "experiments/arm_net.h"
 #include "experiments/arm_record.h"
 #include "experiments/init_weights.h"
-#include "experiments/report_sections.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
+#include "experiments/run_report.h"
 #include "nn/runtime.h"
 #include "telemetry/run.h"
 #include "telemetry/sinks/jsonl_sink.h"
@@ -33,7 +33,6 @@
 #include "train/stop_signal.h"
 #include "train/task.h"
 #include "train/train_arm.h"
-#include "viz/page.h"
 
 namespace cnn_fp4::experiments {
 namespace {
@@ -59,7 +58,6 @@ class ExperimentRun {
   absl::StatusOr<std::vector<telemetry::ResumePoint>> ResumePoints();
   // Each part is written though another cannot be; the first error.
   absl::Status WriteReport(bool finished);
-  absl::Status WritePage(const base::Table& table, const std::string& footer);
 
   static void Say(const std::string& line) {
     base::Console::Stderr().Line(line);
@@ -303,21 +301,6 @@ absl::Status ExperimentRun::WriteArm(size_t index, const ArmNet& net,
                                    ToJson(record) + "\n");
 }
 
-absl::Status ExperimentRun::WritePage(const base::Table& table,
-                                      const std::string& footer) {
-  run_->Flush();
-  const absl::StatusOr<std::string> sections =
-      ReportSections(directory_.Metrics(), arms_, result_.arms.front().metrics);
-  if (!sections.ok()) return sections.status();
-  return viz::WriteIndexPage(
-      {name_,
-       absl::StrCat(
-           absl::FormatTime("%Y-%m-%d %H:%M UTC", start_, absl::UTCTimeZone()),
-           ", ", footer),
-       table, *sections, base::ToJson(spec_)},
-      directory_.path());
-}
-
 absl::Status ExperimentRun::WriteReport(bool finished) {
   result_.wall_seconds = absl::ToDoubleSeconds(absl::Now() - start_);
   result_.peak_memory_bytes = PeakMemoryBytes();
@@ -329,13 +312,12 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   }
   status.Update(base::WriteFileAtomically(directory_.Summary(),
                                           SummaryJson(result_) + "\n"));
-  const std::string footer = absl::StrFormat(
-      "%.0f s, peak memory %.2f GB, %s", result_.wall_seconds,
-      static_cast<double>(result_.peak_memory_bytes) / 1e9, device_);
-  const absl::Status page = WritePage(table, footer);
+  run_->Flush();
+  const absl::Status page =
+      WriteRunReport(result_, directory_.started(), device_, directory_);
   status.Update(page);
   absl::PrintF("\n%s\n", table.ToText());
-  absl::PrintF("%s\n", footer);
+  absl::PrintF("%s\n", CostLine(result_, device_));
   if (page.ok()) absl::PrintF("report: %s\n", directory_.Report());
   const bool printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   const int error = errno;

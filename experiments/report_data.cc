@@ -1,0 +1,56 @@
+#include "experiments/report_data.h"
+
+#include "absl/status/status.h"
+#include "telemetry/histogram.h"
+#include "telemetry/record.h"
+#include "telemetry/sinks/metrics_reader.h"
+
+namespace cnn_fp4::experiments {
+namespace {
+
+using telemetry::TensorKind;
+
+absl::Status Add(const telemetry::MetricsLine& line, ReportArms& arms) {
+  if (line.type == "scalars") {
+    const auto scalars = telemetry::ParseScalars(line.json);
+    if (!scalars.ok()) return scalars.status();
+    for (const auto& [key, number] : scalars->values) {
+      arms[line.model].scalars[key].emplace_back(
+          static_cast<double>(scalars->step), number.value());
+    }
+  } else if (line.type == "layer_stats") {
+    const auto stats = telemetry::ParseLayerStats(line.json);
+    if (!stats.ok()) return stats.status();
+    auto& last = arms[line.model].At(stats->layer).last[stats->tensor];
+    last.clear();
+    last.insert(stats->values.begin(), stats->values.end());
+  } else if (line.type == "histogram") {
+    const auto histogram = telemetry::ParseLayerHistogram(line.json);
+    if (!histogram.ok()) return histogram.status();
+    if (histogram->of == telemetry::HistogramOf::kCodes &&
+        histogram->tensor != TensorKind::kGradients) {
+      arms[line.model]
+          .At(histogram->layer)
+          .codes[histogram->tensor][histogram->step] = histogram->counts;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ReportLayer& ReportArm::At(const std::string& layer) {
+  if (layers.count(layer) == 0) order.push_back(layer);
+  return layers[layer];
+}
+
+absl::StatusOr<ReportArms> ReadReportData(const std::string& metrics_path) {
+  ReportArms arms;
+  const absl::Status status = telemetry::ReadMetrics(
+      metrics_path,
+      [&arms](const telemetry::MetricsLine& line) { return Add(line, arms); });
+  if (!status.ok()) return status;
+  return arms;
+}
+
+}  // namespace cnn_fp4::experiments

@@ -1,0 +1,45 @@
+#ifndef EXPERIMENTS_REPORT_DATA_H_
+#define EXPERIMENTS_REPORT_DATA_H_
+
+// What pages show of a run's metrics.jsonl, in memory: of each arm the curves,
+// the statistics of its layers at the last step at which they were taken, and
+// how often each FP4 code came up.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "telemetry/statistics.h"
+
+namespace cnn_fp4::experiments {
+
+// 16 counts, one for each code, by step.
+using CodesByStep = std::map<int64_t, std::vector<int64_t>>;
+
+struct ReportLayer {
+  std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>> last;
+  std::map<telemetry::TensorKind, CodesByStep> codes;
+};
+
+struct ReportArm {
+  // By key ("train/loss"), the steps and the values.
+  std::map<std::string, std::vector<std::pair<double, double>>> scalars;
+  std::vector<std::string> order;  // Of the layers: the net's.
+  std::map<std::string, ReportLayer> layers;
+
+  // Makes it if need be.
+  ReportLayer& At(const std::string& layer);
+};
+
+using ReportArms = std::map<std::string, ReportArm>;
+
+// By the arms' keys; records of no arm are under "". Errors:
+// telemetry::ReadMetrics'.
+absl::StatusOr<ReportArms> ReadReportData(const std::string& metrics_path);
+
+}  // namespace cnn_fp4::experiments
+
+#endif  // EXPERIMENTS_REPORT_DATA_H_
