@@ -65,12 +65,22 @@ int Console::Width() const {
 }
 
 void Console::Line(absl::string_view line) {
-  absl::MutexLock lock(&mutex_);
-  if (status_.empty()) {
-    Write(absl::StrCat(line, "\n"));
-  } else {
-    Write(absl::StrCat(kReturn, kEraseRest, line, "\n", status_));
+  Listener listener;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (status_.empty()) {
+      Write(absl::StrCat(line, "\n"));
+    } else {
+      Write(absl::StrCat(kReturn, kEraseRest, line, "\n", status_));
+    }
+    listener = listener_;
   }
+  if (listener) listener(line);
+}
+
+void Console::SetListener(Listener listener) {
+  absl::MutexLock lock(&mutex_);
+  listener_ = std::move(listener);
 }
 
 void Console::SetStatus(absl::string_view status) {

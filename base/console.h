@@ -46,6 +46,11 @@ class Console {
   // Writes the line, and on a terminal redraws the status below it.
   void Line(absl::string_view line);
 
+  // Called with each Line after it was written, by the thread that wrote it;
+  // {}: nobody is. A call may still be going on when this returns.
+  using Listener = std::function<void(absl::string_view line)>;
+  void SetListener(Listener listener);
+
   // Draws or replaces the status line, in one write(2). It must not be wider
   // than the terminal. Ignored unless is_terminal().
   void SetStatus(absl::string_view status);
@@ -65,6 +70,7 @@ class Console {
 
   absl::Mutex mutex_;
   std::string status_ ABSL_GUARDED_BY(mutex_);
+  Listener listener_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cnn_fp4::base

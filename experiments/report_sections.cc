@@ -1,17 +1,15 @@
 #include "experiments/report_sections.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/table.h"
+#include "experiments/layer_ranking.h"
 #include "experiments/report_curves.h"
 #include "experiments/report_data.h"
 #include "nlohmann/json.hpp"
@@ -22,7 +20,6 @@
 namespace cnn_fp4::experiments {
 namespace {
 
-using telemetry::StatId;
 using telemetry::TensorKind;
 using Json = nlohmann::ordered_json;
 
@@ -31,66 +28,18 @@ constexpr char kHistogramsScript[] =
 #include "experiments/code_histograms.js.inc"
     ;
 
-std::optional<double> Find(const ReportLayer& layer, TensorKind kind,
-                           StatId id) {
-  const auto values = layer.last.find(kind);
-  if (values == layer.last.end()) return std::nullopt;
-  const auto value = values->second.find(id);
-  if (value == values->second.end() || !std::isfinite(value->second)) {
-    return std::nullopt;
-  }
-  return value->second;
-}
-
-// The layers of one arm by what their worse operand keeps of its values'
-// differences; empty for an arm without FP4.
+// The layers of one arm; empty for an arm without FP4.
 std::string Ranking(const std::string& name, const ReportArm& arm) {
-  struct Row {
-    double worse;
-    std::string layer;
-    const ReportLayer* numbers;
-  };
-  std::vector<Row> rows;
-  for (const std::string& layer : arm.order) {
-    const ReportLayer& numbers = arm.layers.at(layer);
-    const auto x =
-        Find(numbers, TensorKind::kActivations, StatId::kSqnrCenteredDb);
-    const auto w =
-        Find(numbers, TensorKind::kWeightsQuantized, StatId::kSqnrCenteredDb);
-    if (!x.has_value() && !w.has_value()) continue;
-    rows.push_back({std::min(x.value_or(INFINITY), w.value_or(INFINITY)), layer,
-                    &numbers});
-  }
-  if (rows.empty()) return "";
-  absl::c_stable_sort(
-      rows, [](const Row& a, const Row& b) { return a.worse < b.worse; });
-  base::Table table({"layer", "activations, dB about the mean",
-                     "activations, SQNR in dB", "activations, underflow in %",
-                     "weights, dB about the mean", "weights, SQNR in dB"});
-  const std::pair<TensorKind, StatId> columns[] = {
-      {TensorKind::kActivations, StatId::kSqnrCenteredDb},
-      {TensorKind::kActivations, StatId::kSqnrDb},
-      {TensorKind::kActivations, StatId::kUnderflowPct},
-      {TensorKind::kWeightsQuantized, StatId::kSqnrCenteredDb},
-      {TensorKind::kWeightsQuantized, StatId::kSqnrDb},
-  };
-  for (const Row& row : rows) {
-    std::vector<base::Cell> cells = {row.layer};
-    for (const auto& [kind, id] : columns) {
-      const auto value = Find(*row.numbers, kind, id);
-      cells.push_back(value.has_value() ? base::Cell(*value, 1)
-                                        : base::Cell(""));
-    }
-    table.AddRow(std::move(cells));
-  }
+  const std::optional<LayerRanking> ranking = RankLayers(arm);
+  if (!ranking.has_value()) return "";
   return absl::StrCat(
       "<h3>", viz::EscapeHtml(name), "</h3>\n<p>",
       viz::EscapeHtml(absl::StrFormat(
           "%s loses most: %.1f dB about the mean in its worse operand; the "
           "layer in the middle has %.1f dB.",
-          rows[0].layer, rows[0].worse, rows[rows.size() / 2].worse)),
-      "</p>\n<details><summary>All layers</summary>\n", viz::HtmlTable(table),
-      "</details>\n");
+          ranking->worst, ranking->worst_db, ranking->middle_db)),
+      "</p>\n<details><summary>All layers</summary>\n",
+      viz::HtmlTable(ranking->table), "</details>\n");
 }
 
 std::vector<int64_t> StepsOf(const ReportArm& arm) {

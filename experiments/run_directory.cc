@@ -219,6 +219,10 @@ std::string RunDirectory::ArmJson(absl::string_view arm) const {
   return Path(absl::StrCat("arms/", arm, "/arm.json"));
 }
 
+std::string RunDirectory::Predictions(absl::string_view arm) const {
+  return Path(absl::StrCat("pictures/", arm, "/predictions.png"));
+}
+
 std::string RunDirectory::Overlays(absl::string_view task) const {
   return Path(absl::StrCat("plots/overlays/", task, "_validation.png"));
 }

@@ -10,6 +10,7 @@
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
 //     plots/heatmaps/<arm>/..., plots/overlays/...
+//     pictures/<arm>/predictions.png   what W&B and TensorBoard show of it
 //     tensorboard/<arm>/..., wandb/offline-run-...
 //     arms/<arm>/arm.json   what an arm came to
 //     report.html       the front page
@@ -71,6 +72,7 @@ class RunDirectory {
   std::string TensorBoard() const { return Path("tensorboard"); }
   std::string Wandb() const { return Path("wandb"); }
   std::string Overlays(absl::string_view task) const;
+  std::string Predictions(absl::string_view arm) const;
   std::string Report() const { return Path("report.html"); }
   std::string ArmJson(absl::string_view arm) const;
   std::string Summary() const { return Path("summary.json"); }

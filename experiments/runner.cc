@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "data/dataset_registry.h"
 #include "experiments/arm_net.h"
+#include "experiments/arm_pictures.h"
 #include "experiments/arm_record.h"
 #include "experiments/init_weights.h"
 #include "experiments/result.h"
@@ -52,6 +53,8 @@ class ExperimentRun {
   // a file goes to `report` (null: nobody wants to know).
   absl::StatusOr<ArmNet> NewNet(size_t index, std::string* report) const;
   absl::Status TrainArm(size_t index);
+  absl::Status Picture(const ArmNet& net, const std::string& key,
+                       const train::ArmResult& arm);
   absl::Status WriteArm(size_t index, const ArmNet& net,
                         const train::ArmResult& arm);
   // Where the arms of a resumed run continue.
@@ -188,6 +191,7 @@ absl::Status ExperimentRun::OpenTelemetry() {
   context.heatmaps_directory = directory_.Heatmaps();
   context.tensorboard_directory = directory_.TensorBoard();
   context.wandb = Wandb(name_, options_.wandb);
+  context.run_directory = directory_.path();
   context.wandb.directory = directory_.Wandb();
   context.wandb.group = absl::StrCat(
       name_, "-", std::filesystem::path(directory_.path()).filename().string());
@@ -219,6 +223,17 @@ int ExitCode(const absl::StatusOr<train::ArmResult>& result) {
   return result->finished ? 0 : 128 + train::StopSignal();
 }
 
+// Records what a person who watches the arm sees.
+class ConsoleRecorder {
+ public:
+  ConsoleRecorder(const std::string& arm, telemetry::Run& run) {
+    base::Console::Stderr().SetListener([arm, &run](absl::string_view line) {
+      run.Log({telemetry::Text{"console", std::string(line)}, arm});
+    });
+  }
+  ~ConsoleRecorder() { base::Console::Stderr().SetListener({}); }
+};
+
 absl::Status ExperimentRun::TrainArm(size_t index) {
   const std::string& key = arms_[index];
   const absl::StatusOr<ArmNet> made = NewNet(index, nullptr);
@@ -236,6 +251,7 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   options.checkpoint_directory = directory_.Checkpoints(key);
   options.should_stop = [] { return train::StopSignal() != 0; };
 
+  const ConsoleRecorder recorder(key, *run_);
   Say(absl::StrFormat(
       "%s  %d parameters, %d steps of %d images", key, made->num_parameters,
       train::TotalSteps(options, *datasets_.train), spec_.batch.batch_size));
@@ -245,6 +261,10 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   // What an arm that failed has measured is worth a look, too. Waits for the
   // drawing, which would slow the steps of the next arm, and which the report
   // links.
+  run_->Log({telemetry::ArmMeasured{}, key});
+  run_->Flush();
+  absl::Status pictured = absl::OkStatus();
+  if (arm_result.ok()) pictured = Picture(*made, key, *arm_result);
   run_->Log({telemetry::ArmEnd{ExitCode(arm_result)}, key});
   run_->Flush();
   if (!arm_result.ok()) return arm_result.status();
@@ -257,14 +277,41 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
         " steps were skipped, because their gradients were not finite, so "
         "nothing was trained; lower --initial_loss_scale or train longer"));
   }
-  if (!status.ok() || !arm_result->finished) return status;
-  const absl::Status drawn =
-      train::AddToSheet(key, *made->net, *made->context, *datasets_.val,
-                        spec_.batch, options_.overlay_images, *sheet_);
-  if (!drawn.ok()) {
+  // Training goes on without the pictures.
+  if (!pictured.ok()) {
     drawing_.Update(absl::Status(
-        drawn.code(), absl::StrCat(key, ": drawing: ", drawn.message())));
+        pictured.code(), absl::StrCat(key, ": drawing: ", pictured.message())));
   }
+  return status;
+}
+
+// Predictions of the arm, in a file of its own and on the sheet of all arms,
+// and what else there is to look at.
+absl::Status ExperimentRun::Picture(const ArmNet& net, const std::string& key,
+                                    const train::ArmResult& arm) {
+  const auto log = [&](telemetry::Payload payload) {
+    run_->Log({std::move(payload), key});
+  };
+  const std::unique_ptr<train::Sheet> own = task_->NewSheet(*datasets_.val);
+  for (train::Sheet* const sheet : {own.get(), sheet_.get()}) {
+    if (!arm.finished) break;
+    const absl::Status drawn =
+        train::AddToSheet(key, *net.net, *net.context, *datasets_.val,
+                          spec_.batch, options_.overlay_images, *sheet);
+    if (!drawn.ok()) return drawn;
+  }
+  if (arm.finished && options_.overlay_images > 0) {
+    const std::string path = directory_.Predictions(key);
+    if (absl::Status status = own->Write(path); !status.ok()) return status;
+    log(telemetry::Image{
+        arm.steps_done, "val/predictions",
+        std::filesystem::path(path).lexically_relative(directory_.path()),
+        "Images of the validation with what the net makes of them."});
+  }
+  absl::StatusOr<std::vector<telemetry::Payload>> pictures =
+      ArmPictures(directory_, key, spec_.task.task, arm.steps_done);
+  if (!pictures.ok()) return pictures.status();
+  for (telemetry::Payload& picture : *pictures) log(std::move(picture));
   return absl::OkStatus();
 }
 

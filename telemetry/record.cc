@@ -34,6 +34,14 @@ struct PayloadBytes {
     }
     return sum;
   }
+  size_t operator()(const Image& image) const {
+    return Bytes(image.key) + Bytes(image.file) + Bytes(image.caption);
+  }
+  size_t operator()(const Html& html) const {
+    return Bytes(html.key) + Bytes(html.file);
+  }
+  size_t operator()(const SystemStats&) const { return 0; }
+  size_t operator()(const ArmMeasured&) const { return 0; }
   size_t operator()(const ArmEnd&) const { return 0; }
   size_t operator()(const Gap&) const { return 0; }
   size_t operator()(const Exit&) const { return 0; }

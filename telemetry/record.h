@@ -9,7 +9,7 @@
 //   run.Log({LayerStats{step, TensorKind::kGradients, "enc1.conv1",
 //                       {{StatId::kMean, mean}, {StatId::kStd, std}}},
 //            "fp16"});
-//   run.Log({Text{"validation", "step 40: mIoU 0.71"}, "fp16"});
+//   run.Log({Text{"console", "40/160 mIoU=0.71"}, "fp16"});
 //   run.Log({Config{canonical_json}});
 
 #include <cstddef>
@@ -69,7 +69,8 @@ struct LayerStats {
   std::vector<std::pair<StatId, double>> values;
 };
 
-// A line for a person. `tag` says what about: "validation", "warning".
+// A line for a person. `tag` says what about; "console" is what a person who
+// watched the arm saw.
 struct Text {
   std::string tag;
   std::string text;
@@ -85,10 +86,40 @@ struct TableRecord {
   base::Table table;
 };
 
+// A picture of the record's arm: a PNG file in the run's directory, whole when
+// this is logged.
+struct Image {
+  // Steps completed when it was drawn.
+  int64_t step = 0;
+  std::string key;      // `group/name`, as of scalars: "heatmaps/gradients".
+  std::string file;     // Below the run's directory: "plots/a.png".
+  std::string caption;  // A sentence; empty: none.
+};
+
+// A page by itself of the record's arm, in the same way.
+struct Html {
+  int64_t step = 0;
+  std::string key;
+  std::string file;
+};
+
+// What the process takes of the machine.
+struct SystemStats {
+  int64_t step = 0;        // Steps completed when this was measured.
+  double cpu_percent = 0;  // 100: one core is busy.
+  int64_t resident_bytes = 0;
+  int64_t available_bytes = 0;  // Of the machine's memory.
+  int64_t threads = 0;
+};
+
 // The record's arm (Record::model) measures nothing more for now: it is done,
-// was stopped or failed. A sink that shows an arm as a whole does so here
+// was stopped or failed. A sink that draws an arm as a whole does so here
 // rather than when the run ends, which a crash of a later arm may prevent. A
-// resumed arm ends once more.
+// resumed arm says so once more.
+struct ArmMeasured {};
+
+// Nothing more will be said of the record's arm for now, its pictures included,
+// which follow ArmMeasured. A resumed arm ends once more.
 struct ArmEnd {
   int code = 0;  // As Exit::code, of this arm alone.
 };
@@ -104,8 +135,9 @@ struct Exit {
   int code = 0;
 };
 
-using Payload = std::variant<Scalars, LayerStats, LayerHistogram, Text, Config,
-                             TableRecord, ArmEnd, Gap, Exit>;
+using Payload =
+    std::variant<Scalars, LayerStats, LayerHistogram, Text, Config, TableRecord,
+                 Image, Html, SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
 
 struct Record {
   Payload payload;

@@ -15,6 +15,9 @@ namespace {
 bool IsExpendable(const Record& record) {
   return std::holds_alternative<Text>(record.payload) ||
          std::holds_alternative<TableRecord>(record.payload) ||
+         std::holds_alternative<Image>(record.payload) ||
+         std::holds_alternative<Html>(record.payload) ||
+         std::holds_alternative<SystemStats>(record.payload) ||
          std::holds_alternative<LayerHistogram>(record.payload);
 }
 

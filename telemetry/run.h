@@ -14,9 +14,9 @@
 //   - A sink that fails says so on stderr, and at the end how many records it
 //     lacks; between the two it gets nothing more.
 //   - Log() never blocks on a sink. When `max_queued_bytes` wait (a disk that
-//     hangs), the oldest text, table or histogram gives way to the new record;
-//     when only other records wait, the new record is lost and is a gap of the
-//     journal.
+//     hangs), the oldest record that is no scalar, statistic of a layer,
+//     configuration or end gives way to the new record; when only these wait,
+//     the new record is lost and is a gap of the journal.
 // Flush() and Finish() do wait for the sinks, a hanging one included.
 //
 //   std::vector<std::unique_ptr<Sink>> others;

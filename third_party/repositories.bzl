@@ -89,6 +89,12 @@ def third_party_repositories():
         header = "/usr/include/nlohmann/json.hpp",
     )
     debian_library(
+        name = "openssl",
+        build_file = "//third_party/openssl:openssl.BUILD.bazel",
+        debian_package = "libssl-dev",
+        header = "/usr/include/openssl/evp.h",
+    )
+    debian_library(
         name = "protobuf",
         build_file = "//third_party/protobuf:protobuf.BUILD.bazel",
         debian_package = "libprotobuf-dev",

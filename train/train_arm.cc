@@ -9,11 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "base/console.h"
 #include "data/loader.h"
 #include "glog/logging.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/net.h"
+#include "telemetry/system_sampler.h"
 #include "train/arm_state.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
@@ -341,6 +343,7 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
   progress_options.initial = state_.steps_done;
   base::Progress progress(progress_mode, options_.arm, total_steps_,
                           progress_options);
+  telemetry::SystemSampler system(absl::Now());
   const double seconds_before = state_.train_seconds;
   const Stopwatch stopwatch;
   // Of a run that was interrupted between a checkpoint and its validation.
@@ -360,6 +363,9 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
     progress.Update(state_.steps_done,
                     {{"loss", result->loss}, {"lr", result->learning_rate}});
     state_.train_seconds = seconds_before + stopwatch.Seconds();
+    if (const auto stats = system.Sample(state_.steps_done, absl::Now())) {
+      run_.Log({*stats, options_.arm});
+    }
     if (absl::Status status = FinishStep(progress); !status.ok()) return status;
   }
   // Stopped, or ended by a validation that no checkpoint came before.

@@ -98,7 +98,7 @@ absl::Status HeatmapSink::Write(const Record& record) {
     CHECK(!record.model.empty())
         << "statistics of layer " << stats->layer << " of no arm";
     Fold(record.model, *stats);
-  } else if (std::holds_alternative<ArmEnd>(record.payload)) {
+  } else if (std::holds_alternative<ArmMeasured>(record.payload)) {
     const auto arm = arms_.find(record.model);
     if (arm != arms_.end()) return Draw(arm->first, arm->second);
   }

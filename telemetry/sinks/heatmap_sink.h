@@ -7,15 +7,15 @@
 //   <directory>/<arm>/<tensor kind>/<task>_<file>.{png,html,json}
 //   plots/heatmaps/nvfp4/weights/prequantize/semantic_weights.png
 //
-// The sink folds LayerStats records and draws an arm when it ends and, if there
-// is more to show by then, when the run does. A resumed run replays what was
-// measured before the interruption (replay.h); whether those arms were drawn is
-// not known, so they are drawn once more.
+// The sink folds LayerStats records and draws an arm when it measures nothing
+// more and, if there is more to show by then, when the run ends. A resumed run
+// replays what was measured before the interruption (replay.h); whether those
+// arms were drawn is not known, so they are drawn once more.
 //
 //   HeatmapSinkOptions options{run + "/plots/heatmaps", "semantic", "my_run"};
 //   sinks.push_back(HeatmapSink::Create(options));
 //   ...
-//   run.Log({ArmEnd{}, "nvfp4"});
+//   run.Log({ArmMeasured{}, "nvfp4"});
 //
 // Layers are in the order in which the arm first measured that kind of tensor,
 // which is the order of the net if the probe follows it. A second value for the

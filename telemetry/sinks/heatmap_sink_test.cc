@@ -115,7 +115,7 @@ TEST_F(HeatmapSinkTest, DrawsLayersByStepsWithTheWordsOfTheVocabulary) {
             Stats("nvfp4", 0, kind, "enc1.conv1", {{StatId::kStd, kNan}})},
            *sink);
   EXPECT_THAT(Files("plots", ".json"), IsEmpty());
-  ASSERT_TRUE(sink->Write({ArmEnd{}, "nvfp4"}).ok());
+  ASSERT_TRUE(sink->Write({ArmMeasured{}, "nvfp4"}).ok());
   const std::string stem = "nvfp4/weights/prequantize/semantic_weights";
   EXPECT_THAT(Files("plots", ".json"), ElementsAre(stem + ".json"));
   EXPECT_THAT(Files("plots", ".html"), ElementsAre(stem + ".html"));
@@ -154,7 +154,7 @@ TEST_F(HeatmapSinkTest, EveryKindOfTensorHasItsPlace) {
 TEST_F(HeatmapSinkTest, AnArmIsDrawnWhenItEndsAndAgainOnlyIfThereIsMore) {
   const auto sink = HeatmapSink::Create(Options("plots"));
   WriteAll(Step("fp16", 1), *sink);
-  WriteAll({{ArmEnd{}, "fp16"}}, *sink);
+  WriteAll({{ArmMeasured{}, "fp16"}}, *sink);
   WriteAll(Step("nvfp4", 1), *sink);
   const std::string fp16 = "fp16/activations/semantic_activations.json";
   const std::string nvfp4 = "nvfp4/activations/semantic_activations.json";
@@ -163,10 +163,10 @@ TEST_F(HeatmapSinkTest, AnArmIsDrawnWhenItEndsAndAgainOnlyIfThereIsMore) {
 
   // Who does not draw leaves no files behind.
   fs::remove_all(Path("plots"));
-  WriteAll({{ArmEnd{}, "fp16"}, {ArmEnd{}, "never measured"}}, *sink);
+  WriteAll({{ArmMeasured{}, "fp16"}, {ArmMeasured{}, "never measured"}}, *sink);
   EXPECT_FALSE(fs::exists(Path("plots")));
   WriteAll(Step("fp16", 2), *sink);
-  WriteAll({{ArmEnd{}, "fp16"}}, *sink);
+  WriteAll({{ArmMeasured{}, "fp16"}}, *sink);
   EXPECT_THAT(Read("plots/" + fp16), HasSubstr("\"steps\":[1,2]"));
 
   // Ctrl-C: the second arm did not end.
@@ -180,7 +180,7 @@ TEST_F(HeatmapSinkTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
   std::ofstream(Path("plots")) << "a file";
   const auto sink = HeatmapSink::Create(Options("plots"));
   WriteAll(Step("fp16", 1), *sink);
-  const absl::Status status = sink->Write({ArmEnd{}, "fp16"});
+  const absl::Status status = sink->Write({ArmMeasured{}, "fp16"});
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr(Path("plots")));
 }
@@ -195,7 +195,7 @@ TEST_F(HeatmapSinkTest, RebuildsFromMetricsWhatItHadFolded) {
       WriteAll({{Scalars{step, {{"train/loss", 0.5}}}, arm}}, *jsonl);
     }
     // Finish() of the rebuilt sink draws an arm that had ended, too.
-    WriteAll({{ArmEnd{}, arm}}, *jsonl);
+    WriteAll({{ArmMeasured{}, arm}}, *jsonl);
   }
   ASSERT_TRUE(folded->Finish().ok());
   const auto rebuilt = HeatmapSink::Create(Options("rebuilt"));

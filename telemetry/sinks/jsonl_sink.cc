@@ -137,6 +137,31 @@ struct LineWriter {
     return out + "]}";
   }
 
+  absl::StatusOr<std::string> operator()(const Image& image) const {
+    return absl::StrCat(Head("image", record), ",\"step\":", image.step,
+                        ",\"key\":", Quoted(image.key),
+                        ",\"file\":", Quoted(image.file),
+                        ",\"caption\":", Quoted(image.caption), "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const Html& html) const {
+    return absl::StrCat(Head("html", record), ",\"step\":", html.step,
+                        ",\"key\":", Quoted(html.key),
+                        ",\"file\":", Quoted(html.file), "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const SystemStats& system) const {
+    return absl::StrCat(Head("system", record), ",\"step\":", system.step,
+                        ",\"cpu_percent\":", NumberText(system.cpu_percent),
+                        ",\"resident_bytes\":", system.resident_bytes,
+                        ",\"available_bytes\":", system.available_bytes,
+                        ",\"threads\":", system.threads, "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const ArmMeasured&) const {
+    return absl::StrCat(Head("arm_measured", record), "}");
+  }
+
   absl::StatusOr<std::string> operator()(const ArmEnd& end) const {
     return absl::StrCat(Head("arm_end", record), ",\"code\":", end.code, "}");
   }

@@ -15,6 +15,13 @@
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
 //   {"type":"config","time":...,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
+//   {"type":"image","time":...,"model":"nvfp4","step":160,
+//    "key":"heatmaps/gradients","file":"plots/...png","caption":"..."}
+//   {"type":"html","time":...,"model":"nvfp4","step":160,
+//    "key":"heatmaps/gradients","file":"plots/...html"}
+//   {"type":"system","time":...,"model":"nvfp4","step":50,"cpu_percent":187.5,
+//    "resident_bytes":830000000,"available_bytes":7000000000,"threads":9}
+//   {"type":"arm_measured","time":...,"model":"nvfp4"}
 //   {"type":"arm_end","time":...,"model":"nvfp4","code":0}
 //   {"type":"gap","time":...,"records":12}
 //   {"type":"exit","time":...,"code":0}
@@ -24,7 +31,8 @@
 // same float or double; NaN and infinities, which JSON lacks, are the strings
 // "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
 // "tensor" and the keys of a layer's values are those of
-// telemetry/statistics.h; "of", "first" and "counts" are those of
+// telemetry/statistics.h; "file" is below the run's directory, in which
+// metrics.jsonl lies; "of", "first" and "counts" are those of
 // telemetry/histogram.h. telemetry/sinks/metrics_reader.h reads the file.
 
 #include <sys/types.h>

@@ -199,6 +199,23 @@ absl::StatusOr<Scalars> ParseScalars(const json& object) try {
   return absl::DataLossError(error.what());
 }
 
+absl::StatusOr<SystemStats> ParseSystemStats(const json& object) try {
+  SystemStats system;
+  const absl::StatusOr<int64_t> step = Step(object);
+  if (!step.ok()) return step.status();
+  system.step = *step;
+  const absl::StatusOr<double> cpu =
+      NumberOf("cpu_percent", object.at("cpu_percent"));
+  if (!cpu.ok()) return cpu.status();
+  system.cpu_percent = *cpu;
+  system.resident_bytes = object.at("resident_bytes");
+  system.available_bytes = object.at("available_bytes");
+  system.threads = object.at("threads");
+  return system;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
 absl::StatusOr<Text> ParseText(const json& object) try {
   return Text{object.at("tag"), object.at("text")};
 } catch (const json::exception& error) {

@@ -54,12 +54,13 @@ absl::Status ReadMetrics(
     absl::FunctionRef<absl::Status(const MetricsLine&)> visit);
 
 // The payload of a line of type "layer_stats", "histogram", "scalars",
-// "text", "config".
+// "system", "text", "config".
 // DataLoss for a tensor or a statistic that telemetry/statistics.h does not
 // know, and for parts that are missing or of another kind.
 absl::StatusOr<LayerStats> ParseLayerStats(const nlohmann::json& json);
 absl::StatusOr<LayerHistogram> ParseLayerHistogram(const nlohmann::json& json);
 absl::StatusOr<Scalars> ParseScalars(const nlohmann::json& json);
+absl::StatusOr<SystemStats> ParseSystemStats(const nlohmann::json& json);
 absl::StatusOr<Text> ParseText(const nlohmann::json& json);
 absl::StatusOr<Config> ParseConfig(const nlohmann::json& json);
 

@@ -18,7 +18,8 @@ namespace cnn_fp4::telemetry {
 // Writes the measurements, texts and the configuration in `metrics_path` to
 // `sink`, with the times at which they were logged. JsonlSink::Resume has
 // removed from the file what will be measured again. Ends of arms and of the
-// run, gaps and tables are left out: a resumed run logs them once more.
+// run, gaps, tables, pictures and pages are left out: a resumed run logs them
+// once more.
 // DataLoss naming file and line for a line that is no record; an error of the
 // sink is returned with the same.
 absl::Status Replay(const std::string& metrics_path, Sink& sink);

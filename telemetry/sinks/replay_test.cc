@@ -44,7 +44,7 @@ std::string WriteFile(const std::vector<std::string>& lines) {
   return path;
 }
 
-TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsAndTables) {
+TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsTablesAndPictures) {
   const std::vector<Record> records = {
       {Config{R"({"a":[1,2]})"}, "", kTime},
       {Scalars{3, {{"loss", 0.1}, {"norm", -kInfinity}, {"rate", -0.0}}},
@@ -59,13 +59,17 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsAndTables) {
                       56,
                       {1, 0, 2}},
        "fp16", kTime},
+      {SystemStats{3, 187.5, 1 << 20, int64_t{1} << 40, 9}, "fp16", kTime},
       {Text{"note", "a \"b\"\n"}, "", kTime},
   };
   std::vector<std::string> expected;
   for (const Record& record : records) expected.push_back(*ToJsonLine(record));
   std::vector<std::string> lines = expected;
   for (const Record& record :
-       {Record{ArmEnd{130}, "fp16", kTime}, Record{Gap{4}, "", kTime},
+       {Record{Image{3, "a/b", "a.png", ""}, "fp16", kTime},
+        Record{Html{3, "a/b", "a.html"}, "fp16", kTime},
+        Record{ArmMeasured{}, "fp16", kTime},
+        Record{ArmEnd{130}, "fp16", kTime}, Record{Gap{4}, "", kTime},
         Record{TableRecord{"result", base::Table({"a"})}, "", kTime},
         Record{Exit{1}, "", kTime}}) {
     lines.push_back(*ToJsonLine(record));
@@ -88,6 +92,7 @@ TEST(ReplayTest, ABadLineIsDataLossThatNamesIt) {
       R"({"type":"text","tag":"a"})",
       R"({"type":"text","tag":"a","text":"b","time":"noon"})",
       R"({"type":"config"})",
+      R"({"type":"system","step":1,"cpu_percent":1})",
   };
   for (const char* const bad : bad_lines) {
     Lines sink;

@@ -28,11 +28,14 @@ OpenedSink OpenHeatmaps(const SinkContext& context) {
 }
 
 OpenedSink OpenTensorBoard(const SinkContext& context) {
-  return TensorBoardSink::Create(context.tensorboard_directory);
+  return TensorBoardSink::Create(context.tensorboard_directory,
+                                 context.run_directory);
 }
 
 OpenedSink OpenWandb(const SinkContext& context) {
-  return WandbSink::Create(context.wandb);
+  WandbSinkOptions options = context.wandb;
+  options.run_directory = context.run_directory;
+  return WandbSink::Create(std::move(options));
 }
 
 constexpr Entry kSinks[] = {

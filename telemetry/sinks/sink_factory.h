@@ -26,6 +26,8 @@ struct SinkContext {
   // what will be measured again: every sink is given the rest. Empty: a new
   // run.
   std::string replay;
+  // The run's directory, below which records name the files of pictures.
+  std::string run_directory;
   // Where the sinks write. Each makes its directory when it has something.
   std::string heatmaps_directory;
   std::string tensorboard_directory;

@@ -14,8 +14,10 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
+#include "telemetry/sinks/custom_scalars.h"
 #include "telemetry/sinks/event.pb.h"
 #include "telemetry/sinks/layer_key.h"
+#include "telemetry/sinks/media_file.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -24,10 +26,13 @@ namespace fs = std::filesystem;
 
 // TensorBoard's numbers for data_class and dtype.
 constexpr int kTensorClass = 2;
+constexpr int kBlobSequenceClass = 3;
 constexpr int kFloat = 1;
 constexpr int kDouble = 2;
 constexpr int kString = 7;
 // And for how a session ended.
+constexpr double kMebi = 1 << 20;
+
 constexpr int kSuccess = 1;
 constexpr int kFailure = 2;
 
@@ -44,14 +49,34 @@ void AddScalar(const std::string& tag, double number, event::Summary* summary) {
   value->set_simple_value(static_cast<float>(number));
 }
 
-void AddText(const std::string& tag, const std::string& markdown,
-             event::Summary* summary) {
+void AddString(const std::string& tag, absl::string_view plugin,
+               const std::string& text, event::Summary* summary) {
   event::Summary::Value* const value = summary->add_value();
   value->set_tag(tag);
-  SetPlugin("text", kTensorClass, value);
+  SetPlugin(plugin, kTensorClass, value);
   value->mutable_tensor()->set_dtype(kString);
   value->mutable_tensor()->mutable_tensor_shape();
-  value->mutable_tensor()->add_string_val(markdown);
+  value->mutable_tensor()->add_string_val(text);
+}
+
+void AddText(const std::string& tag, const std::string& markdown,
+             event::Summary* summary) {
+  AddString(tag, "text", markdown, summary);
+}
+
+// A list of width, height and the PNG files, of which we have one.
+void AddImage(const Image& image, const std::string& png, PixelSize size,
+              event::Summary* summary) {
+  event::Summary::Value* const value = summary->add_value();
+  value->set_tag(image.key);
+  SetPlugin("images", kBlobSequenceClass, value);
+  value->mutable_metadata()->set_summary_description(image.caption);
+  event::Tensor* const tensor = value->mutable_tensor();
+  tensor->set_dtype(kString);
+  tensor->mutable_tensor_shape()->add_dim()->set_size(3);
+  tensor->add_string_val(absl::StrCat(size.width));
+  tensor->add_string_val(absl::StrCat(size.height));
+  tensor->add_string_val(png);
 }
 
 // Rows of left edge, right edge, count.
@@ -140,6 +165,24 @@ struct ToEvent {
                  BinsForDisplay(h), result.mutable_summary());
     return result;
   }
+  std::optional<event::Event> operator()(const SystemStats& system) const {
+    event::Event result = Event(time, system.step);
+    const std::pair<const char*, double> values[] = {
+        {"cpu_percent", system.cpu_percent},
+        {"resident_mib", static_cast<double>(system.resident_bytes) / kMebi},
+        {"available_mib", static_cast<double>(system.available_bytes) / kMebi},
+        {"threads", static_cast<double>(system.threads)}};
+    for (const auto& [key, value] : values) {
+      AddScalar(absl::StrCat("system/", key), value, result.mutable_summary());
+    }
+    return result;
+  }
+  std::optional<event::Event> operator()(const TableRecord& named) const {
+    // A table is of the arm as a whole: it has no step.
+    event::Event result = Event(time, 0);
+    AddText(named.name, named.table.ToMarkdown(), result.mutable_summary());
+    return result;
+  }
   std::optional<event::Event> operator()(const ArmEnd& end) const {
     event::HParams hparams;
     hparams.mutable_session_end_info()->set_status(end.code == 0 ? kSuccess
@@ -180,13 +223,15 @@ absl::Status RemoveEventFiles(const fs::path& directory) {
 
 }  // namespace
 
-TensorBoardSink::TensorBoardSink(std::string directory)
-    : directory_(std::move(directory)) {}
+TensorBoardSink::TensorBoardSink(std::string directory,
+                                 std::string run_directory)
+    : directory_(std::move(directory)),
+      run_directory_(std::move(run_directory)) {}
 
 std::unique_ptr<TensorBoardSink> TensorBoardSink::Create(
-    std::string directory) {
+    std::string directory, std::string run_directory) {
   return std::unique_ptr<TensorBoardSink>(
-      new TensorBoardSink(std::move(directory)));
+      new TensorBoardSink(std::move(directory), std::move(run_directory)));
 }
 
 absl::Status TensorBoardSink::WriteStart(const std::string& arm,
@@ -194,6 +239,13 @@ absl::Status TensorBoardSink::WriteStart(const std::string& arm,
   event::Event version = Event(time, 0);
   version.set_file_version("brain.Event:2");
   if (absl::Status status = file.Append(version.SerializeAsString());
+      !status.ok()) {
+    return status;
+  }
+  event::Event layout = Event(time, 0);
+  AddString("custom_scalars__config__", "custom_scalars", CustomScalarsLayout(),
+            layout.mutable_summary());
+  if (absl::Status status = file.Append(layout.SerializeAsString());
       !status.ok()) {
     return status;
   }
@@ -217,6 +269,21 @@ absl::Status TensorBoardSink::WriteStart(const std::string& arm,
                    "\n```"),
       event.mutable_summary());
   return file.Append(event.SerializeAsString());
+}
+
+absl::StatusOr<std::optional<event::Event>> TensorBoardSink::MakeEvent(
+    const Record& record) const {
+  const auto* const image = std::get_if<Image>(&record.payload);
+  if (image == nullptr) {
+    return std::visit(ToEvent{record.time}, record.payload);
+  }
+  const auto png = ReadMediaFile(run_directory_, image->file);
+  if (!png.ok()) return png.status();
+  const absl::StatusOr<PixelSize> size = PngSize(*png);
+  if (!size.ok()) return size.status();
+  std::optional<event::Event> event = Event(record.time, image->step);
+  AddImage(*image, *png, *size, event->mutable_summary());
+  return event;
 }
 
 absl::StatusOr<EventFile*> TensorBoardSink::FileOf(const std::string& arm,
@@ -250,8 +317,9 @@ absl::Status TensorBoardSink::Write(const Record& record) {
     return absl::OkStatus();
   }
   if (record.model.empty()) return absl::OkStatus();
-  const std::optional<event::Event> event =
-      std::visit(ToEvent{record.time}, record.payload);
+  absl::StatusOr<std::optional<event::Event>> made = MakeEvent(record);
+  if (!made.ok()) return made.status();
+  const std::optional<event::Event>& event = *made;
   if (!event.has_value()) return absl::OkStatus();
   const absl::StatusOr<EventFile*> file = FileOf(record.model, record.time);
   if (!file.ok()) return file.status();

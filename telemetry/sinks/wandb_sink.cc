@@ -2,8 +2,7 @@
 
 #include <unistd.h>
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -13,18 +12,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/string_view.h"
 #include "base/console.h"
 #include "base/fnv1a.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/sinks/layer_key.h"
+#include "telemetry/sinks/media_file.h"
 #include "telemetry/sinks/wandb.pb.h"
 
 namespace cnn_fp4::telemetry {
 
 struct WandbSink::Arm {
   std::unique_ptr<WandbFile> file;
+  std::string files;  // The run's directory for media.
   int64_t records = 0;
   absl::Time started;
   bool ended = false;
@@ -32,12 +30,13 @@ struct WandbSink::Arm {
   // The row that is not written yet.
   std::optional<int64_t> step;
   absl::Time time;
-  std::vector<std::pair<std::string, std::string>> row;
+  std::vector<WandbValue> row;
 
-  // Every key of the history with its latest value, as JSON.
-  std::map<std::string, std::string> latest;
-  size_t keys = 0;                // As W&B counts them.
-  std::set<std::string> refused;  // Beyond the limit.
+  // Every key of the history with its latest value.
+  std::map<std::string, WandbValue> latest;
+  std::vector<std::string> undefined;  // New ones, not defined as metrics yet.
+  size_t keys = 0;                     // As W&B counts them.
+  std::set<std::string> refused;       // Beyond the limit.
 
   absl::Status Append(wandb::Record record) {
     record.set_num(++records);
@@ -51,40 +50,6 @@ namespace fs = std::filesystem;
 
 // W&B's pages grow slow beyond a few thousand; metrics.jsonl has all.
 constexpr size_t kMaxKeys = 2000;
-// W&B keeps type, counts and edges of a histogram as keys of their own.
-constexpr size_t kKeysOfHistogram = 3;
-
-// W&B reads NaN and Infinity as such in JSON.
-std::string NumberText(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof(buffer), value).ptr};
-}
-
-std::string Quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false,
-                                   nlohmann::json::error_handler_t::replace);
-}
-
-// Bytes that are no UTF-8 would cost the whole record.
-std::string Utf8(const std::string& text) {
-  return nlohmann::json::parse(Quoted(text)).get<std::string>();
-}
-
-std::string HistogramText(const HistogramBins& bins) {
-  std::vector<std::string> counts;
-  std::vector<std::string> edges = {NumberText(bins.left)};
-  for (size_t i = 0; i < bins.counts.size(); ++i) {
-    counts.push_back(NumberText(bins.counts[i]));
-    edges.push_back(
-        NumberText(bins.left + bins.width * static_cast<double>(i + 1)));
-  }
-  return absl::StrCat(R"({"_type":"histogram","values":[)",
-                      absl::StrJoin(counts, ","), R"(],"bins":[)",
-                      absl::StrJoin(edges, ","), "]}");
-}
-
 void AddItem(const std::string& key, std::string json,
              google::protobuf::RepeatedPtrField<wandb::Item>* items) {
   wandb::Item* const item = items->Add();
@@ -92,7 +57,15 @@ void AddItem(const std::string& key, std::string json,
   item->set_value_json(std::move(json));
 }
 
-void SetTime(absl::Time time, wandb::RunRecord::Time* out) {
+void AddItems(const WandbValue& value,
+              google::protobuf::RepeatedPtrField<wandb::Item>* items) {
+  for (const auto& [name, json] : value.fields) {
+    AddItem(value.key, json, items);
+    if (!name.empty()) items->rbegin()->add_nested_key(name);
+  }
+}
+
+void SetTime(absl::Time time, wandb::Time* out) {
   const int64_t seconds = absl::ToUnixSeconds(time);
   out->set_seconds(seconds);
   out->set_nanos(static_cast<int32_t>(
@@ -118,43 +91,6 @@ std::string HostName() {
   return name;
 }
 
-// What a record adds to the row of its step: keys and JSON.
-using Items = std::vector<std::pair<std::string, std::string>>;
-struct Addition {
-  int64_t step;
-  Items items;
-  size_t keys_each = 1;
-};
-
-struct ToAddition {
-  std::optional<Addition> operator()(const Scalars& scalars) const {
-    Addition addition{scalars.step, {}};
-    for (const auto& [key, number] : scalars.values) {
-      addition.items.emplace_back(key, NumberText(number.value()));
-    }
-    return addition;
-  }
-  std::optional<Addition> operator()(const LayerStats& stats) const {
-    Addition addition{stats.step, {}};
-    for (const auto& [id, number] : stats.values) {
-      addition.items.emplace_back(
-          LayerKey(Info(id).key, stats.tensor, stats.layer),
-          NumberText(number));
-    }
-    return addition;
-  }
-  std::optional<Addition> operator()(const LayerHistogram& h) const {
-    return Addition{h.step,
-                    {{LayerKey(HistogramKey(h.of), h.tensor, h.layer),
-                      HistogramText(BinsForDisplay(h))}},
-                    kKeysOfHistogram};
-  }
-  template <typename Other>
-  std::optional<Addition> operator()(const Other&) const {
-    return std::nullopt;
-  }
-};
-
 }  // namespace
 
 WandbSink::WandbSink(WandbSinkOptions options) : options_(std::move(options)) {}
@@ -176,18 +112,18 @@ absl::Status WandbSink::WriteStart(const std::string& name,
   wandb::Record record;
   wandb::RunRecord* const run = record.mutable_run();
   run->set_run_id(run_id);
-  run->set_project(Utf8(options_.labels.project));
-  run->set_entity(Utf8(options_.labels.entity));
-  run->set_run_group(Utf8(options_.group));
+  run->set_project(WandbUtf8(options_.labels.project));
+  run->set_entity(WandbUtf8(options_.labels.entity));
+  run->set_run_group(WandbUtf8(options_.group));
   run->set_job_type("train");
-  run->set_display_name(Utf8(name));
-  run->set_notes(Utf8(options_.labels.notes));
+  run->set_display_name(WandbUtf8(name));
+  run->set_notes(WandbUtf8(options_.labels.notes));
   for (const std::string& tag : options_.labels.tags) {
-    run->add_tags(Utf8(tag));
+    run->add_tags(WandbUtf8(tag));
   }
-  run->set_host(Utf8(HostName()));
+  run->set_host(WandbUtf8(HostName()));
   SetTime(time, run->mutable_start_time());
-  AddItem("arm", Quoted(name), run->mutable_config()->mutable_update());
+  AddItem("arm", WandbQuoted(name), run->mutable_config()->mutable_update());
   const nlohmann::json config = nlohmann::json::parse(config_, nullptr, false);
   if (config.is_object()) {
     for (const auto& [key, value] : config.items()) {
@@ -198,11 +134,12 @@ absl::Status WandbSink::WriteStart(const std::string& name,
 
   wandb::Record environment;
   wandb::EnvironmentRecord* const machine = environment.mutable_environment();
-  machine->set_os(Utf8(options_.environment.os));
-  machine->set_host(Utf8(HostName()));
+  machine->set_os(WandbUtf8(options_.environment.os));
+  machine->set_host(WandbUtf8(HostName()));
   machine->set_cpu_count(options_.environment.cores);
   machine->set_cpu_count_logical(options_.environment.cores);
-  machine->mutable_git()->set_commit(Utf8(options_.environment.git_revision));
+  machine->mutable_git()->set_commit(
+      WandbUtf8(options_.environment.git_revision));
   SetTime(time, machine->mutable_started_at());
   status.Update(arm.Append(environment));
   return status;
@@ -232,6 +169,7 @@ absl::StatusOr<WandbSink::Arm*> WandbSink::ArmOf(const std::string& name,
   if (!file.ok()) return file.status();
   auto arm = std::make_unique<Arm>();
   arm->file = *std::move(file);
+  arm->files = (directory / "files").string();
   arm->started = time;
   if (absl::Status status = WriteStart(name, run_id, time, *arm);
       !status.ok()) {
@@ -241,19 +179,33 @@ absl::StatusOr<WandbSink::Arm*> WandbSink::ArmOf(const std::string& name,
   return found.get();
 }
 
+// A metric of its own for each key, against our steps: W&B expands no pattern
+// in offline runs.
+absl::Status WandbSink::DefineMetrics(Arm& arm) {
+  for (std::string& key : arm.undefined) {
+    wandb::Record record;
+    record.mutable_metric()->set_name(std::move(key));
+    record.mutable_metric()->set_step_metric("_step");
+    record.mutable_metric()->mutable_options()->set_defined(true);
+    if (absl::Status status = arm.Append(record); !status.ok()) return status;
+  }
+  arm.undefined.clear();
+  return absl::OkStatus();
+}
+
 absl::Status WandbSink::WriteRow(Arm& arm) {
   if (!arm.step.has_value()) return absl::OkStatus();
+  if (absl::Status status = DefineMetrics(arm); !status.ok()) return status;
   const double runtime = absl::ToDoubleSeconds(arm.time - arm.started);
-  arm.row.emplace_back("_step", absl::StrCat(*arm.step));
-  arm.row.emplace_back("_runtime", NumberText(runtime));
-  arm.row.emplace_back(
-      "_timestamp",
-      NumberText(absl::ToDoubleSeconds(arm.time - absl::UnixEpoch())));
+  const double timestamp = absl::ToDoubleSeconds(arm.time - absl::UnixEpoch());
+  arm.row.push_back({"_step", {{"", absl::StrCat(*arm.step)}}});
+  arm.row.push_back({"_runtime", {{"", WandbNumber(runtime)}}});
+  arm.row.push_back({"_timestamp", {{"", WandbNumber(timestamp)}}});
   wandb::Record record;
   record.mutable_history()->mutable_step()->set_num(*arm.step);
-  for (auto& [key, json] : arm.row) {
-    arm.latest[key] = json;
-    AddItem(key, std::move(json), record.mutable_history()->mutable_item());
+  for (WandbValue& value : arm.row) {
+    AddItems(value, record.mutable_history()->mutable_item());
+    arm.latest[value.key] = std::move(value);
   }
   arm.row.clear();
   arm.step.reset();
@@ -271,8 +223,8 @@ absl::Status WandbSink::End(Arm& arm, int code, absl::Time time) {
         kMaxKeys));
   }
   wandb::Record summary;
-  for (const auto& [key, json] : arm.latest) {
-    AddItem(key, json, summary.mutable_summary()->mutable_update());
+  for (const auto& [key, value] : arm.latest) {
+    AddItems(value, summary.mutable_summary()->mutable_update());
   }
   wandb::Record exit;
   exit.mutable_exit()->set_exit_code(code);
@@ -284,43 +236,119 @@ absl::Status WandbSink::End(Arm& arm, int code, absl::Time time) {
   return status;
 }
 
+absl::Status WandbSink::Add(const WandbAddition& addition, absl::Time time,
+                            Arm& arm) {
+  if (arm.step.has_value() && *arm.step != addition.step) {
+    if (addition.step < *arm.step) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("step ", addition.step, " after step ", *arm.step));
+    }
+    if (absl::Status status = WriteRow(arm); !status.ok()) return status;
+  }
+  arm.step = addition.step;
+  arm.time = time;
+  for (const WandbValue& value : addition.values) {
+    if (arm.latest.count(value.key) == 0) {
+      if (arm.keys + value.fields.size() > kMaxKeys) {
+        arm.refused.insert(value.key);
+        continue;
+      }
+      arm.keys += value.fields.size();
+      arm.latest[value.key];  // Filled in by WriteRow.
+      if (value.is_number()) arm.undefined.push_back(value.key);
+    }
+    arm.row.push_back(value);
+  }
+  return absl::OkStatus();
+}
+
+// The medium's file comes first, then what says that it is one, then the row.
+absl::Status WandbSink::AddMedia(const absl::StatusOr<WandbMedia>& media,
+                                 int64_t step, absl::Time time, Arm& arm) {
+  if (!media.ok()) return media.status();
+  wandb::Record record;
+  wandb::FilesRecord::File* const file = record.mutable_files()->add_files();
+  file->set_path(media->path);
+  file->set_type(wandb::FilesRecord::MEDIA);
+  absl::Status status = arm.Append(record);
+  if (!status.ok()) return status;
+  return Add({step, {media->value}}, time, arm);
+}
+
+absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
+  if (const auto addition = ToWandbAddition(record.payload)) {
+    return Add(*addition, record.time, arm);
+  }
+  if (const auto* image = std::get_if<Image>(&record.payload)) {
+    const auto png = ReadMediaFile(options_.run_directory, image->file);
+    if (!png.ok()) return png.status();
+    return AddMedia(WriteWandbImage(arm.files, image->key, image->step, *png,
+                                    image->caption),
+                    image->step, record.time, arm);
+  }
+  if (const auto* page = std::get_if<Html>(&record.payload)) {
+    const auto html = ReadMediaFile(options_.run_directory, page->file);
+    if (!html.ok()) return html.status();
+    // W&B takes one kind of medium for a key.
+    return AddMedia(WriteWandbHtml(arm.files, absl::StrCat(page->key, "_page"),
+                                   page->step, *html),
+                    page->step, record.time, arm);
+  }
+  if (const auto* table = std::get_if<TableRecord>(&record.payload)) {
+    // It is of the arm as a whole: it stands in the row that is being made.
+    const int64_t step = arm.step.value_or(0);
+    return AddMedia(WriteWandbTable(arm.files, table->name, step, table->table),
+                    step, record.time, arm);
+  }
+  wandb::Record out;
+  if (const auto* text = std::get_if<Text>(&record.payload)) {
+    if (text->tag != "console") return absl::OkStatus();
+    SetTime(record.time, out.mutable_output_raw()->mutable_timestamp());
+    out.mutable_output_raw()->set_line(
+        WandbUtf8(absl::StrCat(text->text, "\n")));
+    return arm.Append(out);
+  }
+  if (const auto* system = std::get_if<SystemStats>(&record.payload)) {
+    SetTime(record.time, out.mutable_stats()->mutable_timestamp());
+    const auto add = [&out](const char* key, double value) {
+      wandb::StatsRecord::Item* const item = out.mutable_stats()->add_item();
+      item->set_key(key);
+      item->set_value_json(WandbNumber(value));
+    };
+    // W&B's names: the process's share of all cores, and MiB.
+    add("cpu", system->cpu_percent / std::max(1u, options_.environment.cores));
+    add("proc.memory.rssMB",
+        static_cast<double>(system->resident_bytes) / (1 << 20));
+    add("proc.memory.availableMB",
+        static_cast<double>(system->available_bytes) / (1 << 20));
+    add("proc.cpu.threads", static_cast<double>(system->threads));
+    return arm.Append(out);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WandbSink::Write(const Record& record) {
   if (const auto* config = std::get_if<Config>(&record.payload)) {
     config_ = config->json;
     return absl::OkStatus();
   }
-  if (record.model.empty()) return absl::OkStatus();
+  if (record.model.empty() ||
+      std::holds_alternative<ArmMeasured>(record.payload)) {
+    return absl::OkStatus();
+  }
   if (const auto* end = std::get_if<ArmEnd>(&record.payload)) {
     const auto arm = arms_.find(record.model);
     if (arm == arms_.end()) return absl::OkStatus();
     return End(*arm->second, end->code, record.time);
   }
-  std::optional<Addition> addition = std::visit(ToAddition(), record.payload);
-  if (!addition.has_value()) return absl::OkStatus();
-  const absl::StatusOr<Arm*> found = ArmOf(record.model, record.time);
-  if (!found.ok()) return found.status();
-  Arm& arm = **found;
-  if (arm.step.has_value() && *arm.step != addition->step) {
-    if (addition->step < *arm.step) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          record.model, ": step ", addition->step, " after step ", *arm.step));
-    }
-    if (absl::Status status = WriteRow(arm); !status.ok()) return status;
-  }
-  arm.step = addition->step;
-  arm.time = record.time;
-  for (auto& item : addition->items) {
-    if (arm.latest.count(item.first) == 0) {
-      if (arm.keys + addition->keys_each > kMaxKeys) {
-        arm.refused.insert(item.first);
-        continue;
-      }
-      arm.keys += addition->keys_each;
-      arm.latest[item.first];  // Filled in by WriteRow.
-    }
-    arm.row.push_back(std::move(item));
-  }
-  return absl::OkStatus();
+  const absl::StatusOr<Arm*> arm = ArmOf(record.model, record.time);
+  if (!arm.ok()) return arm.status();
+  // To W&B an ended run is over.
+  if ((*arm)->ended) return absl::OkStatus();
+  const absl::Status status = WriteFor(record, **arm);
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat(record.model, ": ", status.message()));
 }
 
 absl::Status WandbSink::Finish() {

@@ -10,11 +10,14 @@
 //   wandb sync <directory>/offline-run-*          # uploads, when one wishes to
 //
 // A row of the history is a step: its scalars, the statistics of its layers and
-// their histograms, called as layer_key.h says. A row is written when a later
-// step, or the arm's end, shows that it is whole, so that a crash costs the
-// last one. Time and id of a run follow from the training's, and a resumed
-// training writes its runs anew from what it replays (replay.h): to W&B, a
-// resumed arm is one run. Wants W&B 0.21 or later.
+// their histograms, called as layer_key.h says, pictures, and pages under their
+// key with "_page" behind it; tables of an arm are in its last row. The
+// console's lines and what the process takes of the machine stand beside the
+// history. Each number is defined as a metric over the steps. A row is written
+// when a later step, or the arm's end, shows that it is whole, so that a crash
+// costs the last one. Time and id of a run follow from the training's, and a
+// resumed training writes its runs anew from what it replays (replay.h): to
+// W&B, a resumed arm is one run. Wants W&B 0.21 or later.
 
 #include <cstdint>
 #include <map>
@@ -24,9 +27,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "telemetry/sink.h"
 #include "telemetry/sinks/wandb_file.h"
+#include "telemetry/sinks/wandb_media.h"
+#include "telemetry/sinks/wandb_row.h"
 
 namespace cnn_fp4::telemetry {
 
@@ -47,8 +53,9 @@ struct WandbEnvironment {
 
 struct WandbSinkOptions {
   std::string directory;
-  std::string group;   // The training: one for each run directory.
-  absl::Time started;  // The training, when it was begun first.
+  std::string run_directory;  // Where the files of pictures and pages lie.
+  std::string group;          // The training: one for each run directory.
+  absl::Time started;         // The training, when it was begun first.
   WandbOptions labels;
   WandbEnvironment environment;
 };
@@ -67,7 +74,14 @@ class WandbSink : public Sink {
 
   explicit WandbSink(WandbSinkOptions options);
 
+  // Makes it if need be.
   absl::StatusOr<Arm*> ArmOf(const std::string& name, absl::Time time);
+  // What a record of the arm adds to its run.
+  absl::Status WriteFor(const Record& record, Arm& arm);
+  absl::Status Add(const WandbAddition& addition, absl::Time time, Arm& arm);
+  absl::Status AddMedia(const absl::StatusOr<WandbMedia>& media, int64_t step,
+                        absl::Time time, Arm& arm);
+  absl::Status DefineMetrics(Arm& arm);
   absl::Status WriteStart(const std::string& name, const std::string& run_id,
                           absl::Time time, Arm& arm);
   absl::Status WriteRow(Arm& arm);

@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -128,14 +130,29 @@ class WandbSinkTest : public ::testing::Test {
   const std::string directory_;
 };
 
+// The field of a value is behind a ".".
 template <typename Items>
 std::map<std::string, std::string> ByKey(const Items& items) {
   std::map<std::string, std::string> by_key;
   for (const wandb::Item& item : items) {
-    EXPECT_EQ(item.nested_key_size(), 1);
-    EXPECT_TRUE(by_key.emplace(item.nested_key(0), item.value_json()).second);
+    EXPECT_GE(item.nested_key_size(), 1);
+    EXPECT_LE(item.nested_key_size(), 2);
+    const std::string key = absl::StrJoin(item.nested_key(), ".");
+    EXPECT_TRUE(by_key.emplace(key, item.value_json()).second) << key;
   }
   return by_key;
+}
+
+// The value with these fields.
+nlohmann::json Nested(const std::map<std::string, std::string>& row,
+                      const std::string& key) {
+  nlohmann::json value = nlohmann::json::object();
+  for (const auto& [name, json] : row) {
+    if (absl::StartsWith(name, key + ".")) {
+      value[name.substr(key.size() + 1)] = nlohmann::json::parse(json);
+    }
+  }
+  return value;
 }
 
 const std::vector<Record>& Records() {
@@ -166,7 +183,7 @@ TEST_F(WandbSinkTest, AnArmIsARunAndAStepIsARow) {
   ASSERT_TRUE(sink->Finish().ok());
   ASSERT_EQ(Runs().size(), 1u);
   const auto records = Parse(Runs().begin()->second);
-  ASSERT_EQ(records.size(), 7u);
+  ASSERT_EQ(records.size(), 11u);
   EXPECT_EQ(records[0].header().version_info().min_consumer(), "0.21.0");
 
   const wandb::RunRecord& run = records[1].run();
@@ -182,14 +199,20 @@ TEST_F(WandbSinkTest, AnArmIsARunAndAStepIsARow) {
   EXPECT_EQ(config.at("train"), R"({"steps":2})");
   EXPECT_EQ(records[2].environment().git().commit(), "abc123");
 
-  const auto first = ByKey(records[3].history().item());
+  // Each number is a metric over the steps; the histogram is none.
+  EXPECT_EQ(records[3].metric().name(), "loss");
+  EXPECT_EQ(records[4].metric().name(), "norm");
+  EXPECT_EQ(records[5].metric().name(), "sqnr_db_activations/enc1_conv1");
+  EXPECT_EQ(records[5].metric().step_metric(), "_step");
+  EXPECT_TRUE(records[5].metric().options().defined());
+
+  const auto first = ByKey(records[6].history().item());
   EXPECT_EQ(first.at("_step"), "1");
   EXPECT_EQ(first.at("_runtime"), "0");
   EXPECT_EQ(first.at("loss"), "0.1");
   EXPECT_EQ(first.at("norm"), "NaN");
   EXPECT_EQ(first.at("sqnr_db_activations/enc1_conv1"), "20");
-  const auto codes =
-      nlohmann::json::parse(first.at("codes_weights_quantized/a"));
+  const auto codes = Nested(first, "codes_weights_quantized/a");
   EXPECT_EQ(codes["_type"], "histogram");
   EXPECT_EQ(codes["values"].size(), 30u);
   EXPECT_EQ(codes["values"][15], 4);
@@ -197,19 +220,127 @@ TEST_F(WandbSinkTest, AnArmIsARunAndAStepIsARow) {
   EXPECT_EQ(codes["bins"][15], 0);
 
   // Training and validation of one step are one row.
-  const auto second = ByKey(records[4].history().item());
+  EXPECT_EQ(records[7].metric().name(), "val/iou");
+  const auto second = ByKey(records[8].history().item());
   EXPECT_EQ(second.at("_step"), "2");
   EXPECT_EQ(second.at("_runtime"), "4");
   EXPECT_EQ(second.at("_timestamp"), "1724277737.125");
   EXPECT_EQ(second.at("loss"), "0.05");
   EXPECT_EQ(second.at("val/iou"), "0.5");
 
-  const auto summary = ByKey(records[5].summary().update());
+  const auto summary = ByKey(records[9].summary().update());
   EXPECT_EQ(summary.at("loss"), "0.05");
   EXPECT_EQ(summary.at("norm"), "NaN");
-  EXPECT_TRUE(records[6].has_exit());
-  EXPECT_EQ(records[6].exit().exit_code(), 0);
-  EXPECT_EQ(records[6].exit().runtime(), 5);
+  EXPECT_TRUE(records[10].has_exit());
+  EXPECT_EQ(records[10].exit().exit_code(), 0);
+  EXPECT_EQ(records[10].exit().runtime(), 5);
+}
+
+// The header of a PNG file of 5 by 3 pixels.
+const std::string& Png() {
+  static const auto* const png = new std::string(
+      "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x05\0\0\0\x03\x08\x02", 26);
+  return *png;
+}
+
+TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
+  const fs::path run = directory_ + "-run";
+  fs::create_directories(run);
+  std::ofstream(run / "a.png", std::ios::binary) << Png();
+  std::ofstream(run / "a.html") << "<p>page</p>";
+  base::Table table({"layer", "SQNR"});
+  table.AddRow({"enc1 \"x\"", {20.25, 1}});
+  table.AddRow({"enc2", {std::nan(""), 1}});
+  WandbSinkOptions options = Options();
+  options.run_directory = run.string();
+  const auto sink = WandbSink::Create(options);
+  WriteAll(
+      {{Scalars{2, {{"loss", 0.5}}}, "a", kTime},
+       {ArmMeasured{}, "a", kTime},
+       {Image{2, "heatmaps/gradients", "a.png", "What \"it\" is."}, "a", kTime},
+       {Html{2, "heatmaps/gradients", "a.html"}, "a", kTime},
+       {TableRecord{"layers", table}, "a", kTime},
+       {ArmEnd{}, "a", kTime},
+       // Of the whole run, which is no run of W&B.
+       {TableRecord{"result", table}, "", kTime}},
+      *sink);
+  const auto records = Parse(Runs().begin()->second);
+  fs::path files;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    files = entry.path() / "files";
+  }
+  std::vector<std::string> media;
+  std::map<std::string, std::string> row;
+  for (const wandb::Record& record : records) {
+    for (const auto& file : record.files().files()) {
+      EXPECT_EQ(file.type(), wandb::FilesRecord::MEDIA);
+      EXPECT_TRUE(row.empty()) << "a file is named after its row";
+      media.push_back(file.path());
+    }
+    if (record.has_history()) row = ByKey(record.history().item());
+  }
+  ASSERT_EQ(media.size(), 3u);
+  EXPECT_EQ(row.at("_step"), "2");
+  const auto image = Nested(row, "heatmaps/gradients");
+  EXPECT_EQ(image["_type"], "image-file");
+  EXPECT_EQ(image["path"], media[0]);
+  EXPECT_EQ(image["path"],
+            "media/images/heatmaps/gradients_2_" +
+                image["sha256"].get<std::string>().substr(0, 20) + ".png");
+  EXPECT_EQ(image["width"], 5);
+  EXPECT_EQ(image["height"], 3);
+  EXPECT_EQ(image["size"], Png().size());
+  EXPECT_EQ(image["caption"], "What \"it\" is.");
+  EXPECT_EQ(Read(files / media[0]), Png());
+
+  const auto page = Nested(row, "heatmaps/gradients_page");
+  EXPECT_EQ(page["_type"], "html-file");
+  EXPECT_EQ(page["path"], media[1]);
+  EXPECT_EQ(Read(files / media[1]), "<p>page</p>");
+
+  const auto layers = Nested(row, "layers");
+  EXPECT_EQ(layers["_type"], "table-file");
+  EXPECT_EQ(layers["ncols"], 2);
+  EXPECT_EQ(layers["nrows"], 2);
+  EXPECT_EQ(Read(files / media[2]),
+            R"({"columns":["layer","SQNR"],"data":[["enc1 \"x\"",20.25],)"
+            R"(["enc2","NaN"]]})");
+  // Media are no metrics with a curve.
+  for (const wandb::Record& record : records) {
+    if (record.has_metric()) {
+      EXPECT_EQ(record.metric().name(), "loss");
+    }
+  }
+}
+
+TEST_F(WandbSinkTest, APictureThatIsMissingIsNamed) {
+  const auto sink = WandbSink::Create(Options());
+  const absl::Status status =
+      sink->Write({Image{2, "a/b", "none.png", ""}, "nvfp4", kTime});
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(HasSubstr("nvfp4: "), HasSubstr("none.png")));
+}
+
+TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
+  const auto sink = WandbSink::Create(Options());
+  WriteAll({{Text{"console", "40/160 \xff"}, "a", kTime},
+            {Text{"another", "line"}, "a", kTime},
+            {SystemStats{3, 150, 5 << 20, int64_t{3} << 30, 9}, "a", kTime}},
+           *sink);
+  const auto records = Parse(Runs().begin()->second);
+  ASSERT_EQ(records.size(), 5u);
+  EXPECT_EQ(records[3].output_raw().line(), "40/160 \xef\xbf\xbd\n");
+  EXPECT_EQ(records[3].output_raw().output_type(),
+            wandb::OutputRawRecord::STDERR);
+  EXPECT_EQ(records[3].output_raw().timestamp().seconds(), 1724277733);
+  std::map<std::string, std::string> stats;
+  for (const auto& item : records[4].stats().item()) {
+    stats[item.key()] = item.value_json();
+  }
+  EXPECT_EQ(stats.at("cpu"), "75");  // Of two cores.
+  EXPECT_EQ(stats.at("proc.memory.rssMB"), "5");
+  EXPECT_EQ(stats.at("proc.memory.availableMB"), "3072");
+  EXPECT_EQ(stats.at("proc.cpu.threads"), "9");
 }
 
 TEST_F(WandbSinkTest, ARunThatWasCutOffHasNoExitRecord) {
@@ -219,7 +350,7 @@ TEST_F(WandbSinkTest, ARunThatWasCutOffHasNoExitRecord) {
   WriteAll(records, *sink);
   ASSERT_TRUE(sink->Finish().ok());
   const auto read = Parse(Runs().begin()->second);
-  ASSERT_EQ(read.size(), 5u);
+  ASSERT_EQ(read.size(), 9u);
   EXPECT_EQ(ByKey(read.back().history().item()).at("_step"), "2");
 }
 
@@ -230,7 +361,7 @@ TEST_F(WandbSinkTest, AResumedTrainingWritesTheSameRunAnew) {
     ASSERT_TRUE(sink->Finish().ok());
   }
   EXPECT_EQ(Runs().size(), 1u);
-  EXPECT_EQ(Parse(Runs().begin()->second).size(), 7u);
+  EXPECT_EQ(Parse(Runs().begin()->second).size(), 11u);
 }
 
 TEST_F(WandbSinkTest, AFileThatIsCutOffAnywhereLosesItsLastRecord) {
@@ -246,7 +377,7 @@ TEST_F(WandbSinkTest, AFileThatIsCutOffAnywhereLosesItsLastRecord) {
     found = some.size();
     for (size_t i = 0; i < found; ++i) EXPECT_EQ(some[i], all[i]);
   }
-  EXPECT_EQ(found, 7u);
+  EXPECT_EQ(found, 11u);
 }
 
 TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
@@ -259,7 +390,7 @@ TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
   EXPECT_THAT(GetCapturedStderr(),
               HasSubstr(" 5 keys are in metrics.jsonl but not in W&B"));
   const auto records = Parse(Runs().begin()->second);
-  EXPECT_EQ(records[3].history().item_size(), 2000 + 3);
+  EXPECT_EQ(records[2003].history().item_size(), 2000 + 3);
 }
 
 // Sizes around the ends of a block of 32 KiB, where a record is cut in pieces

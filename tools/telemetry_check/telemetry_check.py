@@ -4,8 +4,9 @@ usage: telemetry_check.py RUN_DIRECTORY
 
 Every scalar and statistic of metrics.jsonl must come back from TensorBoard's
 EventAccumulator, to the last bit of FP32, which its format holds, and from wandb's
-DataStore, to the last bit; and there must be as many histograms. Prints what was
-compared, and the first differences.
+DataStore, to the last bit; every picture and page must come back byte for byte,
+and there must be as many histograms, tables, lines of the console and system
+statistics. Prints what was compared, and the first differences.
 
     python3 -m venv /tmp/readers
     /tmp/readers/bin/pip install -r tools/telemetry_check/requirements.txt
@@ -15,6 +16,7 @@ compared, and the first differences.
 
 import collections
 import glob
+import hashlib
 import json
 import math
 import os
@@ -26,57 +28,106 @@ from wandb.proto import wandb_internal_pb2
 from wandb.sdk.internal import datastore
 
 
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_file(*path):
+    with open(os.path.join(*path), "rb") as file:
+        return file.read()
+
+
+class Arm:
+    """What metrics.jsonl, or a reader, says of an arm."""
+
+    def __init__(self):
+        self.scalars = {}  # By step and key.
+        self.system = {}  # By step and key of TensorBoard.
+        self.media = {}  # SHA-256 by step and key.
+        self.counts = collections.Counter()  # Of what is only counted.
+
+
 def read_jsonl(directory):
-    """{arm: {(step, key): value}} and {arm: number of histograms}."""
-    scalars = collections.defaultdict(dict)
-    histograms = collections.Counter()
+    """{arm: Arm}"""
+    arms = collections.defaultdict(Arm)
     with open(os.path.join(directory, "metrics.jsonl")) as lines:
         for line in lines:
             record = json.loads(line)
-            arm = record.get("model", "")
-            kind = record.get("type")
+            name = record.get("model", "")
+            if not name:
+                continue  # Of the whole run, which no reader has.
+            arm = arms[name]
+            kind = record["type"]
+            step = record.get("step")
             if kind == "scalars":
                 for key, value in record["values"].items():
-                    scalars[arm][record["step"], key] = float(value)
+                    arm.scalars[step, key] = float(value)
             elif kind == "layer_stats":
                 # telemetry/sinks/layer_key.h
-                of = (record["tensor"].replace("/", "_") + "/" +
-                      record["layer"].replace(".", "_"))
+                of = (record["tensor"].replace("/", "_") +
+                      ("_if_" + record["recipe"] if "recipe" in record else "") +
+                      "/" + record["layer"].replace(".", "_"))
                 for key, value in record["values"].items():
-                    name = f"{key}_{of}"
-                    scalars[arm][record["step"], name] = float(value)
+                    arm.scalars[step, f"{key}_{of}"] = float(value)
+            elif kind in ("image", "html"):
+                key = record["key"] + ("_page" if kind == "html" else "")
+                arm.media[step, key] = sha256(
+                    read_file(directory, record["file"]))
+            elif kind == "system":
+                mebi = 2 ** 20
+                arm.system.update({
+                    (step, "system/cpu_percent"): record["cpu_percent"],
+                    (step, "system/resident_mib"):
+                        record["resident_bytes"] / mebi,
+                    (step, "system/available_mib"):
+                        record["available_bytes"] / mebi,
+                    (step, "system/threads"): record["threads"]})
+                arm.counts["system"] += 1
             elif kind == "histogram":
-                histograms[arm] += 1
-    return scalars, histograms
+                arm.counts["histograms"] += 1
+            elif kind == "table":
+                arm.counts["tables"] += 1
+            elif kind == "text" and record["tag"] == "console":
+                arm.counts["console"] += 1
+    return arms
 
 
-def read_tensorboard(directory, arm):
+def read_tensorboard(directory, name):
     reader = event_accumulator.EventAccumulator(
-        os.path.join(directory, "tensorboard", arm),
-        size_guidance={"scalars": 0, "histograms": 0})
+        os.path.join(directory, "tensorboard", name),
+        size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
     reader.Reload()
-    tags = reader.Tags()
-    scalars = {}
-    for tag in tags["scalars"]:
+    arm = Arm()
+    for tag in reader.Tags()["scalars"]:
         for event in reader.Scalars(tag):
-            scalars[event.step, tag] = event.value
-    histograms = sum(len(reader.Histograms(t)) for t in tags["histograms"])
-    for tag in tags["tensors"]:
+            arm.scalars[event.step, tag] = event.value
+    for tag in reader.Tags()["tensors"]:
         plugin = reader.SummaryMetadata(tag).plugin_data.plugin_name
         for event in reader.Tensors(tag):
+            tensor = event.tensor_proto
             if plugin == "scalars":
-                scalars[event.step, tag] = event.tensor_proto.float_val[0]
+                arm.scalars[event.step, tag] = tensor.float_val[0]
             elif plugin == "histograms":
-                histograms += 1
-    return scalars, histograms
+                arm.counts["histograms"] += 1
+            elif plugin == "images":
+                width, height, png = tensor.string_val
+                size = struct.unpack(">II", png[16:24])
+                assert size == (int(width), int(height)), tag
+                arm.media[event.step, tag] = sha256(png)
+            elif plugin == "text" and tag != "config":
+                arm.counts["tables"] += 1
+    arm.system = {key: value for key, value in arm.scalars.items()
+                  if key[1].startswith("system/")}
+    for key in arm.system:
+        del arm.scalars[key]
+    return arm
 
 
-def read_wandb(directory, arm):
+def read_wandb(directory, name):
     for path in glob.glob(os.path.join(directory, "wandb", "*", "*.wandb")):
         store = datastore.DataStore()
         store.open_for_scan(path)
-        name = None
-        scalars, histograms, exits = {}, 0, 0
+        arm, found, exits, files = Arm(), None, 0, set()
         while True:
             data = store.scan_data()
             if data is None:
@@ -85,22 +136,49 @@ def read_wandb(directory, arm):
             record.ParseFromString(data)
             kind = record.WhichOneof("record_type")
             if kind == "run":
-                name = record.run.display_name
+                found = record.run.display_name
             elif kind == "exit":
                 exits += 1
+            elif kind == "files":
+                files.update(file.path for file in record.files.files)
+            elif kind == "output_raw":
+                arm.counts["console"] += 1
+            elif kind == "stats":
+                arm.counts["system"] += 1
             elif kind == "history":
-                items = {(item.key or "/".join(item.nested_key)):
-                         json.loads(item.value_json)
-                         for item in record.history.item}
+                items = {}
+                for item in record.history.item:
+                    key, *field = item.nested_key
+                    value = json.loads(item.value_json)
+                    if field:
+                        items.setdefault(key, {})[field[0]] = value
+                    else:
+                        items[key] = value
+                step = items["_step"]
                 for key, value in items.items():
-                    if isinstance(value, dict):
-                        histograms += 1
-                    elif not key.startswith("_"):
-                        scalars[items["_step"], key] = float(value)
-        if name == arm:
+                    if not isinstance(value, dict):
+                        if not key.startswith("_"):
+                            arm.scalars[step, key] = float(value)
+                        continue
+                    if value["_type"] == "histogram":
+                        arm.counts["histograms"] += 1
+                        continue
+                    data = read_file(os.path.dirname(path), "files",
+                                     value["path"])
+                    assert value["path"] in files, value["path"]
+                    assert value["sha256"] == sha256(data), value["path"]
+                    assert value["size"] == len(data), value["path"]
+                    if value["_type"] == "table-file":
+                        table = json.loads(data)
+                        assert len(table["columns"]) == value["ncols"]
+                        assert len(table["data"]) == value["nrows"]
+                        arm.counts["tables"] += 1
+                    else:
+                        arm.media[step, key] = value["sha256"]
+        if found == name:
             assert exits == 1, f"{path}: {exits} exit records"
-            return scalars, histograms
-    raise SystemExit(f"no W&B run of arm {arm}")
+            return arm
+    raise SystemExit(f"no W&B run of arm {name}")
 
 
 def float32(value):
@@ -113,33 +191,62 @@ def float32(value):
 
 
 def same(a, b):
-    return a == b or (math.isnan(a) and math.isnan(b))
+    return a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b))
 
 
-def compare(reader, arm, expected, expected_histograms, found, histograms,
-            rounded):
+def compare(what, expected, found):
+    """A word on it, and the differences."""
     wrong = [key for key, value in expected.items()
-             if key not in found or not same(rounded(value), found[key])]
+             if key not in found or not same(value, found[key])]
     extra = [key for key in found if key not in expected]
-    print(f"{reader:12} {arm:12} {len(expected) - len(wrong)} of "
-          f"{len(expected)} numbers, {histograms} of {expected_histograms} "
-          f"histograms, {len(extra)} others")
-    for key in wrong[:5]:
-        print(f"  {key}: expected {expected[key]}, found {found.get(key)}")
-    for key in extra[:5]:
-        print(f"  not in metrics.jsonl: {key}")
-    return not wrong and not extra and histograms == expected_histograms
+    differences = [f"{key}: expected {expected[key]}, found {found.get(key)}"
+                   for key in wrong]
+    differences += [f"not in metrics.jsonl: {key}" for key in extra]
+    return f"{len(expected) - len(wrong)} of {len(expected)} {what}", differences
+
+
+def check(reader, name, expected, found, counted):
+    words, differences = [], []
+    for what in ("scalars", "media", "system"):
+        if what == "system" and reader == "W&B":
+            continue  # It has other names and units; they are counted.
+        word, wrong = compare(
+            {"scalars": "numbers", "media": "pictures and pages",
+             "system": "system numbers"}[what],
+            getattr(expected, what), getattr(found, what))
+        words.append(word)
+        differences += wrong
+    for what in counted:
+        words.append(f"{found.counts[what]} of {expected.counts[what]} {what}")
+        if found.counts[what] != expected.counts[what]:
+            differences.append(f"{what}: another number of them")
+    print(f"{reader:11} {name}: {', '.join(words)}")
+    for difference in differences[:5]:
+        print(f"  {difference}")
+    return not differences
+
+
+def for_tensorboard(arm):
+    """TensorBoard holds FP32, and no pages."""
+    rounded = Arm()
+    rounded.scalars = {k: float32(v) for k, v in arm.scalars.items()}
+    rounded.system = {k: float32(v) for k, v in arm.system.items()}
+    rounded.media = {k: v for k, v in arm.media.items()
+                     if not k[1].endswith("_page")}
+    rounded.counts = arm.counts
+    return rounded
 
 
 def main():
     directory = sys.argv[1]
-    scalars, histograms = read_jsonl(directory)
-    good = bool(scalars)
-    for arm, expected in scalars.items():
-        good &= compare("TensorBoard", arm, expected, histograms[arm],
-                        *read_tensorboard(directory, arm), float32)
-        good &= compare("W&B", arm, expected, histograms[arm],
-                        *read_wandb(directory, arm), lambda value: value)
+    arms = read_jsonl(directory)
+    good = bool(arms)
+    for name, arm in arms.items():
+        good &= check("TensorBoard", name, for_tensorboard(arm),
+                      read_tensorboard(directory, name),
+                      ("histograms", "tables"))
+        good &= check("W&B", name, arm, read_wandb(directory, name),
+                      ("histograms", "tables", "console", "system"))
     print("all equal" if good else "DIFFERENT")
     sys.exit(0 if good else 1)
 
