@@ -19,13 +19,14 @@ absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view name) {
   if (name == "auto") return ProgressMode::kAuto;
   if (name == "bar") return ProgressMode::kBar;
   if (name == "lines") return ProgressMode::kLines;
+  if (name == "json") return ProgressMode::kJson;
   if (name == "off") return ProgressMode::kOff;
   return absl::InvalidArgumentError(absl::StrCat(
-      "progress mode \"", name, "\": use auto, bar, lines or off"));
+      "progress mode \"", name, "\": use auto, bar, lines, json or off"));
 }
 
 ProgressMode ResolveProgressMode(ProgressMode mode, const Console& console) {
-  if (mode == ProgressMode::kOff) return mode;
+  if (mode == ProgressMode::kOff || mode == ProgressMode::kJson) return mode;
   const bool bar = mode == ProgressMode::kBar ||
                    (mode == ProgressMode::kAuto && !console.ci());
   return bar && console.is_terminal() ? ProgressMode::kBar
@@ -78,7 +79,7 @@ void Progress::Milestone(std::vector<ProgressField> fields) {
     absl::MutexLock lock(&mutex_);
     SetFields(std::move(fields));
     changed_ = true;
-    if (mode_ != ProgressMode::kLines || finished_) return;
+    if (!WritesLines() || finished_) return;
     next_line_ = absl::Now() + options_.line_interval;
     changed_ = false;
     state = Snapshot();
@@ -109,6 +110,10 @@ void Progress::Finish() {
   }
 }
 
+bool Progress::WritesLines() const {
+  return mode_ == ProgressMode::kLines || mode_ == ProgressMode::kJson;
+}
+
 void Progress::DrawLoop() {
   absl::Time next_idle_redraw = absl::Now() + kIdleRedraw;
   for (;;) {
@@ -119,7 +124,7 @@ void Progress::DrawLoop() {
                               options_.redraw_interval);
       if (finished_) return;
       const absl::Time now = absl::Now();
-      if (mode_ == ProgressMode::kLines) {
+      if (WritesLines()) {
         if (!changed_ || now < next_line_) continue;
         next_line_ = now + options_.line_interval;
       } else if (!changed_ && now < next_idle_redraw) {
@@ -165,7 +170,9 @@ void Progress::DrawBar(const ProgressState& state) {
 }
 
 void Progress::WriteLine(const ProgressState& state) {
-  console_->Line(FormatLine(state, absl::Now()));
+  const absl::Time now = absl::Now();
+  console_->Line(mode_ == ProgressMode::kJson ? FormatJson(state, now)
+                                              : FormatLine(state, now));
 }
 
 }  // namespace cnn_fp4::base

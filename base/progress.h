@@ -10,6 +10,9 @@
 //          and at the end; no '\r', no colour: for files, Slurm, Kubernetes:
 //          2026-08-21 22:02:13 fp16 72/160 45% elapsed=00:31 eta=00:38
 //          rate=2.31step/s loss=0.41                      (on one line)
+//   json   the same moments as lines, an object each, for programs:
+//          {"time":1787349733.5,"description":"fp16","done":72,"total":160,...}
+//          What else is said is still text; an object begins with '{'.
 //   off    nothing but Message().
 //   auto   bar, or lines where CI is set.
 //
@@ -43,12 +46,13 @@
 
 namespace cnn_fp4::base {
 
-enum class ProgressMode { kAuto, kBar, kLines, kOff };
+enum class ProgressMode { kAuto, kBar, kLines, kJson, kOff };
 
-// "auto", "bar", "lines", "off". InvalidArgument, listing these, for others.
+// "auto", "bar", "lines", "json", "off". InvalidArgument, listing these, for
+// others.
 absl::StatusOr<ProgressMode> ParseProgressMode(absl::string_view name);
 
-// kBar, kLines or kOff: what the mode means on this console.
+// kBar, kLines, kJson or kOff: what the mode means on this console.
 ProgressMode ResolveProgressMode(ProgressMode mode, const Console& console);
 
 struct ProgressOptions {
@@ -94,6 +98,8 @@ class Progress {
 
  private:
   void DrawLoop();
+  // kLines or kJson.
+  bool WritesLines() const;
   void SetFields(std::vector<ProgressField> fields)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ProgressState Snapshot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

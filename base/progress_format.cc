@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/json_number.h"
+#include "nlohmann/json.hpp"
 
 namespace cnn_fp4::base {
 namespace {
@@ -190,6 +192,23 @@ std::string FormatLine(const ProgressState& state, absl::Time now) {
     words.push_back(FormatField(field));
   }
   return absl::StrJoin(words, " ");
+}
+
+std::string FormatJson(const ProgressState& state, absl::Time now) {
+  using Json = nlohmann::ordered_json;
+  Json object = {
+      {"time", static_cast<double>(absl::ToUnixMillis(now)) / 1000.0},
+      {"description", state.description},
+      {"done", state.done}};
+  if (state.total > 0) object["total"] = state.total;
+  object["unit"] = state.unit;
+  object["elapsed"] = absl::ToDoubleSeconds(state.elapsed);
+  if (state.rate > 0) object["rate"] = state.rate;
+  Json& fields = object["fields"] = Json::object();
+  for (const auto& [key, value] : state.fields) {
+    fields[key] = Json(NumberToJson(value));
+  }
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void RateEstimate::Add(int64_t items, absl::Duration time) {

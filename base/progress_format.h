@@ -1,7 +1,7 @@
 #ifndef BASE_PROGRESS_FORMAT_H_
 #define BASE_PROGRESS_FORMAT_H_
 
-// The text of a progress bar and of a progress line, as pure functions.
+// The text of a progress bar and of progress lines, as pure functions.
 
 #include <cstdint>
 #include <string>
@@ -40,6 +40,16 @@ std::string FormatBar(const ProgressState& state, const BarStyle& style);
 
 // The lines-mode text: no escapes, whatever the length.
 std::string FormatLine(const ProgressState& state, absl::Time now);
+
+// The json-mode text: an object on one line, for programs:
+//
+//   {"time":1724277733.125,"description":"fp16","done":72,"total":160,
+//    "unit":"step","elapsed":31.25,"rate":2.31,"fields":{"loss":0.41}}
+//
+// (on one line). Seconds since 1970, seconds, items a second. What is not known
+// (total, rate) is absent; NaN and infinities are as in base/json_number.h.
+// Bytes that are no UTF-8 become U+FFFD.
+std::string FormatJson(const ProgressState& state, absl::Time now);
 
 // 12 s -> "00:12", 3725 s -> "1:02:05".
 std::string FormatClock(absl::Duration duration);

@@ -140,6 +140,26 @@ TEST(FormatCountTest, BarAndLineScale) {
             std::string::npos);
 }
 
+TEST(FormatJsonTest, IsAnObjectOnALineWithWhatIsKnown) {
+  ProgressState state;
+  state.description = "fp\"16\n";
+  state.done = 72;
+  state.elapsed = absl::Milliseconds(31250);
+  state.fields = {{"loss", 0.5}, {"mIoU", std::nan("")}};
+  const absl::Time now = absl::FromUnixMillis(1724277733125);
+  EXPECT_EQ(FormatJson(state, now),
+            R"({"time":1724277733.125,"description":"fp\"16\n","done":72,)"
+            R"("unit":"step","elapsed":31.25,)"
+            R"("fields":{"loss":0.5,"mIoU":"NaN"}})");
+  state.total = 160;
+  state.rate = 2.5;
+  state.fields.clear();
+  EXPECT_EQ(FormatJson(state, now),
+            R"({"time":1724277733.125,"description":"fp\"16\n","done":72,)"
+            R"("total":160,"unit":"step","elapsed":31.25,"rate":2.5,)"
+            R"("fields":{}})");
+}
+
 TEST(RateEstimateTest, IsExactAtConstantSpeedAndFollowsAChange) {
   RateEstimate rate;
   rate.Add(1, absl::Milliseconds(500));

@@ -169,6 +169,23 @@ TEST(ProgressTest, AMilestoneAtTheEndIsNotSaidTwice) {
   EXPECT_THAT(lines[1], HasSubstr("mIoU=0.5"));
 }
 
+TEST(ProgressTest, JsonIsALineForProgramsAtTheSameMoments) {
+  Stream stream = Stream::Pipe();
+  Console console(stream.fd(), Fake({}));
+  ProgressOptions options;
+  options.console = &console;
+  {
+    Progress progress(ProgressMode::kJson, "x", 2, options);
+    progress.Update(2);
+    progress.Milestone({{"mIoU", 0.5}});
+  }
+  const std::vector<std::string> lines =
+      absl::StrSplit(stream.Close(), '\n', absl::SkipEmpty());
+  ASSERT_THAT(lines, SizeIs(2));  // Start, milestone.
+  EXPECT_THAT(lines[0], HasSubstr("\"done\":0,\"total\":2"));
+  EXPECT_THAT(lines[1], HasSubstr("\"fields\":{\"mIoU\":0.5}}"));
+}
+
 TEST(ProgressTest, LinesComeAtTheInterval) {
   Stream stream = Stream::Pipe();
   Console console(stream.fd(), Fake({}));
@@ -294,9 +311,10 @@ TEST(ParseProgressModeTest, KnowsItsNames) {
   EXPECT_EQ(*ParseProgressMode("auto"), ProgressMode::kAuto);
   EXPECT_EQ(*ParseProgressMode("bar"), ProgressMode::kBar);
   EXPECT_EQ(*ParseProgressMode("lines"), ProgressMode::kLines);
+  EXPECT_EQ(*ParseProgressMode("json"), ProgressMode::kJson);
   EXPECT_EQ(*ParseProgressMode("off"), ProgressMode::kOff);
-  EXPECT_THAT(std::string(ParseProgressMode("json").status().message()),
-              HasSubstr("auto, bar, lines or off"));
+  EXPECT_THAT(std::string(ParseProgressMode("loud").status().message()),
+              HasSubstr("auto, bar, lines, json or off"));
 }
 
 }  // namespace

@@ -88,8 +88,9 @@ struct RunOptions {
           "Number of validation images that are drawn with the predictions of "
           "all arms.");
     visit("progress", self.progress,
-          "How progress is shown on stderr: bar, lines, off, or auto, which is "
-          "bar on a terminal and lines elsewhere.");
+          "How progress is shown on stderr: bar, lines, json (lines for "
+          "programs), off, or auto, which is bar on a terminal and lines "
+          "elsewhere.");
     visit("sinks", self.sinks,
           "Where measurements go beside metrics.jsonl, which every run has: "
           "heatmaps draws layers over steps below plots/heatmaps, "

@@ -29,7 +29,7 @@ usage: fp4 quantize --input=IN --output=OUT [flags]
   --include=GLOB,...   quantise the tensors whose name matches one, and no
                        others; '*': all (default: what is usually quantised)
   --exclude=GLOB,...   copy tensors whose name matches one
-  --progress=MODE      auto, bar, lines, off (auto)
+  --progress=MODE      auto, bar, lines, json, off (auto)
 
 Usually quantised are tensors of at least two dimensions whose name does not
 contain 'norm' or end with 'bias'; others are copied, and the command says which.
@@ -54,7 +54,7 @@ usage: fp4 dequantize --input=IN --output=OUT [flags]
   --layout=NAME        modelopt or compressed-tensors: only for files of other
                        programs, whose recipe follows from type and number of
                        the scales
-  --progress=MODE      auto, bar, lines, off (auto)
+  --progress=MODE      auto, bar, lines, json, off (auto)
 
 Names and shapes are the original ones; tensors that are not quantised are
 copied.
