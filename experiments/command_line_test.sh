@@ -117,6 +117,8 @@ refused "--seed must be between" --seed=-1
 expect 2 "--resume does not apply to --smoke" "${free}" --smoke --resume=latest
 expect 2 "--data_root does not apply to --smoke" "${pinned}" --smoke \
   --data_root=/tmp
+refused "--what_if: " --what_if=mxfp4,fp3
+refused "--what_if: nvfp4+rht rotates its blocks" --what_if=nvfp4+rht
 expect 1 "--data_root is not read by --dataset=nuclei" "${free}" \
   --data_root=/tmp --output_dir="${out}"
 expect 1 "unknown device 'tpu'" "${pinned}" --device=tpu --output_dir="${out}"

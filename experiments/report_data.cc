@@ -21,14 +21,18 @@ absl::Status Add(const telemetry::MetricsLine& line, ReportArms& arms) {
   } else if (line.type == "layer_stats") {
     const auto stats = telemetry::ParseLayerStats(line.json);
     if (!stats.ok()) return stats.status();
-    auto& last = arms[line.model].At(stats->layer).last[stats->tensor];
+    ReportLayer& layer = arms[line.model].At(stats->layer);
+    auto& last =
+        (stats->recipe.empty() ? layer.last
+                               : layer.what_if[stats->recipe])[stats->tensor];
     last.clear();
     last.insert(stats->values.begin(), stats->values.end());
   } else if (line.type == "histogram") {
     const auto histogram = telemetry::ParseLayerHistogram(line.json);
     if (!histogram.ok()) return histogram.status();
     if (histogram->of == telemetry::HistogramOf::kCodes &&
-        histogram->tensor != TensorKind::kGradients) {
+        (histogram->tensor == TensorKind::kWeightsQuantized ||
+         histogram->tensor == TensorKind::kActivations)) {
       arms[line.model]
           .At(histogram->layer)
           .codes[histogram->tensor][histogram->step] = histogram->counts;

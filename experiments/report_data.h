@@ -21,6 +21,10 @@ using CodesByStep = std::map<int64_t, std::vector<int64_t>>;
 
 struct ReportLayer {
   std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>> last;
+  // What recipes would do that are not in use, by their names.
+  std::map<std::string,
+           std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>>>
+      what_if;
   std::map<telemetry::TensorKind, CodesByStep> codes;
 };
 

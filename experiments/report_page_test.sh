@@ -34,7 +34,7 @@ count() { grep -o -- "$1" "${work}/dom" | wc -l; }
 
 experiments/train --models=fp16,nvfp4 --dataset=synthetic --synthetic_size=64 \
   --model_scale_factor=0.125 --crop=32 --steps=8 --validate_every=4 --logf=4 \
-  --threads=1 --progress=off --sinks=heatmaps --output_dir="${work}/runs" \
+  --threads=1 --progress=off --sinks=heatmaps --what_if=mxfp4 --output_dir="${work}/runs" \
   >/dev/null 2>&1 || fail "the training"
 run="$(readlink -f "${work}/runs/train/latest")"
 readonly run
@@ -44,6 +44,9 @@ browse "${run}/report.html" --dump-dom
 [[ "$(count 'class="bar"')" -eq 30 ]] || fail "bars: $(count 'class="bar"')"
 grep -q "Weights of enc1.conv2</figcaption>" "${work}/dom" || fail "the first layer in FP4"
 grep -q "<output> 8</output>" "${work}/dom" || fail "the last step is shown first"
+
+[[ "$(count 'class="matrix-plot"')" -eq 2 ]] || fail "maps: $(count 'class="matrix-plot"')"
+grep -q "<td>mxfp4</td>" "${work}/dom" || fail "what another recipe would do"
 
 # Another layer, then the first step, as a person chooses them; what shows after
 # each is kept.

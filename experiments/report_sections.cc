@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "experiments/code_map_section.h"
 #include "experiments/layer_ranking.h"
 #include "experiments/report_curves.h"
 #include "experiments/report_data.h"
+#include "experiments/what_if_section.h"
 #include "nlohmann/json.hpp"
 #include "telemetry/statistics.h"
 #include "viz/html_table.h"
@@ -144,7 +146,8 @@ absl::StatusOr<std::string> ReportSections(
         "badly rendered.</p>\n",
         rankings);
   }
-  return absl::StrCat(html, Histograms(*arms, order));
+  return absl::StrCat(html, WhatIfSection(*arms, order),
+                      CodeMapSection(*arms, order), Histograms(*arms, order));
 }
 
 }  // namespace cnn_fp4::experiments

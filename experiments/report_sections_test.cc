@@ -79,6 +79,29 @@ TEST(ReportSections, TheLayerThatLosesMostIsNamedFirst) {
   EXPECT_THAT(html, Not(HasSubstr("<h3>fp16")));
 }
 
+TEST(ReportSections, WhatOtherRecipesWouldDoBesideWhatIsInUse) {
+  const auto stats = [](const std::string& layer, const std::string& recipe,
+                        double sqnr) {
+    return R"({"type":"layer_stats","time":1,"model":"nvfp4","step":5,)"
+           R"("tensor":"activations","layer":")" +
+           layer + "\"" +
+           (recipe.empty() ? "" : R"(,"recipe":")" + recipe + "\"") +
+           R"(,"values":{"sqnr_db":)" + std::to_string(sqnr) +
+           R"(,"underflow_pct":2}})" + "\n";
+  };
+  const std::string used = stats("a", "", 20) + stats("b", "", 22);
+  EXPECT_THAT(Sections(used), Not(HasSubstr("other recipes")));
+  const std::string html =
+      Sections(used + stats("a", "mxfp4", 16) + stats("b", "mxfp4", 17));
+  EXPECT_THAT(html, HasSubstr("<h2>What other recipes would do</h2>"));
+  EXPECT_THAT(html, HasSubstr("<td>what is in use</td>"
+                              "<td class=\"number\">21.0</td>"));
+  EXPECT_THAT(html, HasSubstr("<td>mxfp4</td><td class=\"number\">16.5</td>"));
+  // Of an arm without FP4 nothing is in use that could be compared.
+  EXPECT_THAT(Sections(stats("a", "mxfp4", 16)),
+              Not(HasSubstr("what is in use")));
+}
+
 TEST(ReportSections, HistogramsOfBothOperandsByStep) {
   const std::string html =
       Sections(Codes(1, "activations") + Codes(7, "activations") +
@@ -89,6 +112,19 @@ TEST(ReportSections, HistogramsOfBothOperandsByStep) {
   // Weights were not measured at step 1.
   EXPECT_THAT(html, HasSubstr("\"weights\":[[0,0,"));
   EXPECT_THAT(html, AllOf(HasSubstr("<script>"), Not(HasSubstr("src="))));
+}
+
+TEST(ReportSections, TheMapOfFp4ValuesIsOfTheLastStep) {
+  // Counts 1 to 15 and, of -6, the step: at step 24, 144 in all.
+  const std::string html =
+      Sections(Codes(1, "activations") + Codes(24, "activations"));
+  EXPECT_THAT(html, HasSubstr("nvfp4: activations that enter the layer"));
+  EXPECT_THAT(html, Not(HasSubstr("nvfp4: weights")));
+  // +0 and -0 are one value: 1 and 9 of 144.
+  EXPECT_THAT(html, HasSubstr("<title>enc1.conv1, 0: 6.94 %</title>"));
+  EXPECT_THAT(html, HasSubstr("<title>enc1.conv1, 6: 5.56 %</title>"));
+  EXPECT_THAT(html, HasSubstr("<title>enc1.conv1, \xe2\x88\x92"
+                              "6: 16.7 %"));
 }
 
 TEST(ReportSections, LongRunsAreThinnedAndSaySo) {

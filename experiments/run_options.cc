@@ -5,6 +5,7 @@
 #include "base/spec_check.h"
 #include "base/user_path.h"
 #include "experiments/threads_check.h"
+#include "quant/recipe.h"
 #include "train/train_spec.h"
 
 namespace cnn_fp4::experiments {
@@ -35,6 +36,17 @@ absl::Status Check(const RunOptions& options) {
       !sinks.ok()) {
     status.Update(
         absl::InvalidArgumentError(absl::StrCat("sinks: ", sinks.message())));
+  }
+  for (const std::string& recipe : options.what_if) {
+    if (const auto found = quant::FindRecipe(recipe); !found.ok()) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("what_if: ", found.status().message())));
+    } else if (found->hadamard) {
+      status.Update(absl::InvalidArgumentError(
+          absl::StrCat("what_if: ", recipe,
+                       " rotates its blocks, which no operand of the forward "
+                       "pass is; leave +rht out")));
+    }
   }
   status.Update(Check(options.loader));
   return status;

@@ -46,6 +46,7 @@ struct RunOptions {
   std::string device = "cpu";
   int64_t threads = 0;
   int64_t logf = 10;
+  std::vector<std::string> what_if;
   int64_t checkpoint_every = 40;
   int64_t keep_checkpoints = 2;
   int64_t overlay_images = 4;
@@ -78,6 +79,11 @@ struct RunOptions {
     visit("logf", self.logf,
           "Number of steps between measurements of every layer, which are the "
           "columns of the heatmaps; 0 means the first and the last step only.");
+    visit("what_if", self.what_if,
+          "FP4 recipes that are not in use, as in --what_if=mxfp4,nvfp4: the "
+          "measurements of every layer also say what SQNR and underflow each "
+          "would have on the same tensors, with the blocks of the forward "
+          "pass. `bazel run //tools:fp4 -- recipes` lists them.");
     visit("checkpoint_every", self.checkpoint_every,
           "Number of steps between checkpoints; 0 means at the end, or when "
           "the run is stopped.");

@@ -26,6 +26,7 @@
 #include "experiments/run_directory.h"
 #include "experiments/run_report.h"
 #include "nn/runtime.h"
+#include "quant/recipe.h"
 #include "telemetry/run.h"
 #include "telemetry/sinks/jsonl_sink.h"
 #include "telemetry/sinks/sink_factory.h"
@@ -246,6 +247,9 @@ absl::Status ExperimentRun::TrainArm(size_t index) {
   options.batch = spec_.batch;
   options.loader = options_.loader;
   options.logf = options_.logf;
+  for (const std::string& recipe : options_.what_if) {
+    options.what_if.push_back(*quant::FindRecipe(recipe));  // Checked.
+  }
   options.checkpoint_every = options_.checkpoint_every;
   options.keep_checkpoints = options_.keep_checkpoints;
   options.checkpoint_directory = directory_.Checkpoints(key);

@@ -12,7 +12,8 @@ struct PayloadBytes {
     return sum;
   }
   size_t operator()(const LayerStats& stats) const {
-    return Bytes(stats.layer) + stats.values.size() * sizeof(stats.values[0]);
+    return Bytes(stats.layer) + Bytes(stats.recipe) +
+           stats.values.size() * sizeof(stats.values[0]);
   }
   size_t operator()(const LayerHistogram& histogram) const {
     return Bytes(histogram.layer) +

@@ -67,6 +67,9 @@ struct LayerStats {
   std::string layer;
   // Each statistic once.
   std::vector<std::pair<StatId, double>> values;
+  // Not empty: what this recipe, which is not in use, would do to the same
+  // tensor: "mxfp4".
+  std::string recipe = {};
 };
 
 // A line for a person. `tag` says what about; "console" is what a person who

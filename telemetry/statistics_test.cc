@@ -17,8 +17,10 @@ TEST(StatisticsTest, KeysInOrderOfDisplay) {
     keys += std::string(info.key) + " ";
   }
   EXPECT_EQ(keys,
-            "mean std kurtosis amax sqnr_db sqnr_centered_db "
-            "underflow_pct saturation_pct codes_used entropy_bits nonfinite "
+            "mean std kurtosis amax norm p01 p25 p50 p75 p99 sqnr_db "
+            "sqnr_centered_db underflow_pct saturation_pct codes_used "
+            "entropy_bits scale_mean scale_std scale_min scale_max "
+            "block_range_bits codes_flipped_pct update_ratio nonfinite "
             "learned_scale ");
 }
 

@@ -146,6 +146,11 @@ double TensorStats::std() const {
              : std::sqrt(m2 / static_cast<double>(finite_count()));
 }
 
+double TensorStats::norm() const {
+  const auto n = static_cast<double>(finite_count());
+  return n == 0.0 ? 0.0 : std::sqrt(m2 + n * mean * mean);
+}
+
 double TensorStats::kurtosis() const {
   return m2 > 0.0 ? static_cast<double>(finite_count()) * (m4 / m2 / m2) : kNan;
 }

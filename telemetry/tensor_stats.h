@@ -44,6 +44,8 @@ struct TensorStats {
   double amax() const;
   // Population standard deviation: divided by n.
   double std() const;
+  // Euclidean: the square root of the sum of x^2; 0 without values.
+  double norm() const;
   // Pearson's m4 n / m2^2, not the excess: 3 for a normal distribution, 1.8 for
   // a uniform one. NaN when all values are equal.
   double kurtosis() const;

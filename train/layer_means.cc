@@ -25,7 +25,7 @@ LayerMeans MeansOverLayers(absl::Span<const telemetry::Payload> measured) {
   std::map<std::string, int64_t> counts;
   for (const telemetry::Payload& payload : measured) {
     const auto* const layer = std::get_if<telemetry::LayerStats>(&payload);
-    if (layer == nullptr) continue;
+    if (layer == nullptr || !layer->recipe.empty()) continue;
     for (const auto& [id, value] : layer->values) {
       if (!absl::c_linear_search(kOfQuantization, id) ||
           !std::isfinite(value)) {

@@ -26,6 +26,11 @@ TEST(MeansOverLayers, OfQuantisationAlone) {
       LayerStats{7, TensorKind::kActivations, "b", {{StatId::kSqnrDb, 11}}},
       LayerStats{7, TensorKind::kActivations, "c", {{StatId::kSqnrDb, inf}}},
       LayerStats{7, TensorKind::kActivations, "d", {{StatId::kSqnrDb, 14}}},
+      LayerStats{7,
+                 TensorKind::kActivations,
+                 "d",
+                 {{StatId::kSqnrDb, 99}},
+                 "mxfp4"},  // Not in use.
       telemetry::Scalars{7, {}},
       LayerStats{
           7, TensorKind::kWeightsQuantized, "a", {{StatId::kCodesUsed, 13}}}};

@@ -6,14 +6,17 @@
 #include <cmath>
 #include <iterator>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "nn/layers/quant_conv.h"
 #include "nn/net.h"
+#include "quant/block_stats.h"
 #include "quant/distortion.h"
 #include "quant/formats/e2m1.h"
 #include "quant/quantizer.h"
+#include "telemetry/quantiles.h"
 #include "telemetry/tensor_stats.h"
 
 namespace cnn_fp4::train {
@@ -29,12 +32,26 @@ absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
                              cpu_contiguous.numel());
 }
 
-void AddValues(absl::Span<const float> values, LayerStats* out) {
+// `raw`: not yet quantised, so that quantiles say something.
+void AddValues(absl::Span<const float> values, bool raw, LayerStats* out) {
   const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
   out->values.emplace_back(StatId::kMean, stats.mean);
   out->values.emplace_back(StatId::kStd, stats.std());
   out->values.emplace_back(StatId::kKurtosis, stats.kurtosis());
   out->values.emplace_back(StatId::kAmax, stats.amax());
+  if (raw) {
+    if (out->tensor == TensorKind::kGradients ||
+        out->tensor == TensorKind::kOutputGradients) {
+      out->values.emplace_back(StatId::kNorm, stats.norm());
+    }
+    constexpr StatId kIds[] = {StatId::kP01, StatId::kP25, StatId::kP50,
+                               StatId::kP75, StatId::kP99};
+    const auto quantiles = telemetry::SampleQuantiles(values);
+    static_assert(std::size(kIds) == telemetry::kQuantiles.size());
+    for (size_t i = 0; i < quantiles.size(); ++i) {
+      out->values.emplace_back(kIds[i], quantiles[i]);
+    }
+  }
   if (stats.nonfinite_count() > 0) {
     out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
   }
@@ -54,6 +71,17 @@ void AddDistortion(const quant::DistortionStats& stats, double centered,
   out->values.emplace_back(StatId::kEntropyBits, stats.EntropyBits());
 }
 
+void AddBlocks(const quant::BlockStats& stats, LayerStats* out) {
+  out->values.emplace_back(StatId::kScaleMean, stats.scale_mean);
+  out->values.emplace_back(StatId::kScaleStd, stats.scale_std);
+  out->values.emplace_back(StatId::kScaleMin, stats.scale_min);
+  out->values.emplace_back(StatId::kScaleMax, stats.scale_max);
+  // NaN: all values are zero.
+  if (!std::isnan(stats.dynamic_range_bits)) {
+    out->values.emplace_back(StatId::kBlockRangeBits, stats.dynamic_range_bits);
+  }
+}
+
 // nullopt: scales that are no codes.
 std::optional<HistogramOf> ScalesOf(quant::ScaleFormat format) {
   switch (format) {
@@ -70,9 +98,9 @@ std::optional<HistogramOf> ScalesOf(quant::ScaleFormat format) {
 // The points of a quantised tensor's pipeline.
 struct Pipeline {
   std::vector<uint8_t> codes;
-  std::vector<float> encoded;      // The values of the codes, -6 .. 6.
   std::vector<float> dequantized;  // What they stand for.
   quant::DistortionStats distortion;
+  quant::BlockStats blocks;
 };
 
 absl::StatusOr<Pipeline> Follow(const nn::QuantizedOperand& quantized) {
@@ -84,23 +112,26 @@ absl::StatusOr<Pipeline> Follow(const nn::QuantizedOperand& quantized) {
   if (!status.ok()) return status;
   std::vector<uint8_t>& codes = pipeline.codes;
   codes.resize(x.size());
-  pipeline.encoded.resize(x.size());
   for (size_t i = 0; i < codes.size(); ++i) {
     codes[i] = quant::CodeAt(quantized.packed, static_cast<int64_t>(i));
-    pipeline.encoded[i] = quant::DecodeE2m1(codes[i]);
   }
   status = pipeline.distortion.Add(x, pipeline.dequantized, codes);
   if (!status.ok()) return status;
+  const absl::StatusOr<quant::BlockStats> blocks =
+      quant::ComputeBlockStats(x, quantized.packed);
+  if (!blocks.ok()) return blocks.status();
+  pipeline.blocks = *blocks;
   return pipeline;
 }
 
 }  // namespace
 
-LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context)
-    : context_(context) {
+LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context,
+                       std::vector<quant::Recipe> what_if)
+    : context_(context), what_if_(std::move(what_if)) {
   for (nn::NamedLayer& layer : nn::QuantLayers(net)) {
     if (layer.info.role == nn::LayerRole::kOutput) continue;
-    by_name_[layer.info.name] = layer.layer;
+    by_name_[layer.info.name] = layers_.size();
     layers_.push_back(std::move(layer));
   }
 }
@@ -116,13 +147,19 @@ void LayerProbe::Begin(int64_t step) {
 void LayerProbe::OnOperand(const nn::GemmSite& site, const at::Tensor& source,
                            const nn::GemmOperand& /*operand*/,
                            const nn::QuantizedOperand* taken_apart) {
-  if (by_name_.count(site.layer) == 0) return;
+  const auto layer = by_name_.find(site.layer);
+  if (layer == by_name_.end()) return;
+  const nn::NamedLayer& named = layers_[layer->second];
   if (site.operand == nn::Operand::kFpropX) {
     status_.Update(
         Measure(TensorKind::kActivations, site.layer, source, taken_apart));
+    status_.Update(
+        MeasureWhatIf(TensorKind::kActivations, named, site.operand, source));
   } else if (site.operand == nn::Operand::kFpropW) {
     status_.Update(Measure(TensorKind::kWeightsPrequantize, site.layer, source,
                            taken_apart));
+    status_.Update(MeasureWhatIf(TensorKind::kWeightsQuantized, named,
+                                 site.operand, source));
   } else if (site.operand == nn::Operand::kDgradDy) {
     std::vector<telemetry::Payload> before = std::exchange(measured_, {});
     status_.Update(
@@ -152,7 +189,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   };
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
-  AddValues(Values(x), &stats);
+  AddValues(Values(x), /*raw=*/true, &stats);
   if (quantized == nullptr) {
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
@@ -176,6 +213,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   };
   if (kind != TensorKind::kWeightsPrequantize) {
     AddDistortion(pipeline->distortion, centered, &stats);
+    AddBlocks(pipeline->blocks, &stats);
     AddLearnedScale(kind, layer, &stats);
     measured_.push_back(std::move(stats));
     exponents(kind, Values(x));
@@ -186,13 +224,21 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
   measured_.push_back(std::move(stats));
   exponents(kind, Values(x));
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
-  AddValues(pipeline->encoded, &encoded);
+  std::vector<float> values;  // Of the codes, -6 .. 6.
+  for (const uint8_t code : pipeline->codes) {
+    values.push_back(quant::DecodeE2m1(code));
+  }
+  AddValues(values, /*raw=*/false, &encoded);
   AddDistortion(pipeline->distortion, centered, &encoded);
+  AddBlocks(pipeline->blocks, &encoded);
+  if (const auto flipped = FlippedShare(layer, pipeline->codes)) {
+    encoded.values.emplace_back(StatId::kCodesFlippedPct, 100 * *flipped);
+  }
   AddLearnedScale(kind, layer, &encoded);
   measured_.push_back(std::move(encoded));
   codes_and_scales(TensorKind::kWeightsQuantized);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};
-  AddValues(pipeline->dequantized, &dequantized);
+  AddValues(pipeline->dequantized, /*raw=*/false, &dequantized);
   dequantized.values.emplace_back(StatId::kSqnrDb,
                                   pipeline->distortion.SqnrDb());
   measured_.push_back(std::move(dequantized));
@@ -202,7 +248,8 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
 
 void LayerProbe::AddLearnedScale(TensorKind kind, const std::string& layer,
                                  LayerStats* out) const {
-  const nn::LearnedScales& learned = by_name_.at(layer)->learned_scales();
+  const nn::LearnedScales& learned =
+      layers_[by_name_.at(layer)].layer->learned_scales();
   const at::Tensor& parameter = kind == TensorKind::kWeightsPrequantize
                                     ? learned.weight_scale
                                     : learned.x_clip;
@@ -213,9 +260,61 @@ void LayerProbe::AddLearnedScale(TensorKind kind, const std::string& layer,
                            parameter.detach().mean().item<double>());
 }
 
+std::optional<double> LayerProbe::FlippedShare(
+    const std::string& layer, const std::vector<uint8_t>& codes) {
+  std::vector<uint8_t>& last = last_codes_[layer];
+  std::optional<double> share;
+  if (last.size() == codes.size() && !codes.empty()) {
+    int64_t flipped = 0;
+    for (size_t i = 0; i < codes.size(); ++i) {
+      // +0 and -0, codes 0 and 8, are one value.
+      flipped += codes[i] != last[i] && ((codes[i] | last[i]) & 7) != 0;
+    }
+    share = static_cast<double>(flipped) / static_cast<double>(codes.size());
+  }
+  last = codes;
+  return share;
+}
+
+absl::Status LayerProbe::MeasureWhatIf(TensorKind kind,
+                                       const nn::NamedLayer& layer,
+                                       nn::Operand operand,
+                                       const at::Tensor& source) {
+  quant::QuantizeOptions options;
+  options.nonfinite = quant::NonFinitePolicy::kSaturate;
+  for (const quant::Recipe& recipe : what_if_) {
+    const absl::StatusOr<nn::QuantizedOperand> quantized =
+        nn::QuantizeOperandTensor(source.detach(), operand,
+                                  layer.layer->spec().geometry, {recipe},
+                                  options);
+    if (!quantized.ok()) {
+      return absl::Status(quantized.status().code(),
+                          absl::StrCat(layer.info.name, " in ", recipe.name,
+                                       ": ", quantized.status().message()));
+    }
+    quant::DistortionStats distortion;
+    if (absl::Status status =
+            distortion.Add(Values(quantized->source), quantized->packed);
+        !status.ok()) {
+      return status;
+    }
+    LayerStats stats{step_, kind, layer.info.name, {}, recipe.name};
+    stats.values.emplace_back(StatId::kSqnrDb, distortion.SqnrDb());
+    stats.values.emplace_back(StatId::kUnderflowPct,
+                              100 * distortion.UnderflowShare());
+    measured_.push_back(std::move(stats));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LayerProbe::MeasureGradient(const nn::NamedLayer& layer) {
   const at::Tensor& gradient = layer.layer->kernel().grad();
   if (!gradient.defined()) return absl::OkStatus();  // The net did not use it.
+  if (absl::Status status = MeasureWhatIf(TensorKind::kGradients, layer,
+                                          nn::Operand::kFpropW, gradient);
+      !status.ok()) {
+    return status;
+  }
   const nn::ConvSpec& spec = layer.layer->spec();
   const nn::OperandFormat& format = spec.precision.fprop_w;
   if (format.recipe() == nullptr) {
@@ -239,9 +338,28 @@ absl::StatusOr<std::vector<telemetry::Payload>> LayerProbe::End() {
   }
   for (const nn::NamedLayer& layer : layers_) {
     status_.Update(MeasureGradient(layer));
+    before_[layer.info.name] = layer.layer->kernel().detach().clone();
   }
   if (!status_.ok()) return status_;
   return std::move(measured_);
+}
+
+void LayerProbe::AddUpdates(std::vector<telemetry::Payload>& measured) {
+  for (telemetry::Payload& payload : measured) {
+    auto* const stats = std::get_if<LayerStats>(&payload);
+    if (stats == nullptr || !stats->recipe.empty() ||
+        stats->tensor != TensorKind::kWeightsPrequantize) {
+      continue;
+    }
+    const at::Tensor& before = before_.at(stats->layer);
+    const double norm = before.norm().item<double>();
+    if (norm == 0) continue;
+    const at::Tensor now =
+        layers_[by_name_.at(stats->layer)].layer->kernel().detach();
+    stats->values.emplace_back(StatId::kUpdateRatio,
+                               (now - before).norm().item<double>() / norm);
+  }
+  before_.clear();
 }
 
 }  // namespace cnn_fp4::train

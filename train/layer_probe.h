@@ -12,11 +12,20 @@
 // any GEMM: its FP4 statistics say what quantising it would do, with the recipe
 // and the blocks of the layer's weight.
 //
-//   LayerProbe probe(net, context);
+//   LayerProbe probe(net, context, {});
 //   probe.Begin(step);
 //   net.forward(images); loss.backward();   // gradients unscaled
-//   for (telemetry::Payload& measured : *probe.End()) run.Log({measured, arm});
+//   auto measured = probe.End();
+//   optimiser.step(); probe.AddUpdates(*measured);
+//   for (telemetry::Payload& payload : *measured) run.Log({payload, arm});
+//
+// A recipe that is not in use can be asked for: what it would do to the same
+// weights, activations and gradients, with the blocks of the GEMM of fprop,
+// along the axis that it sums over.
 
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,6 +37,7 @@
 #include "absl/status/statusor.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/layers/quantize.h"
+#include "quant/recipe.h"
 #include "telemetry/record.h"
 
 namespace cnn_fp4::nn {
@@ -38,8 +48,10 @@ namespace cnn_fp4::train {
 
 class LayerProbe : private nn::GemmObserver {
  public:
-  // Both must outlive the probe; the net is under a policy with this context.
-  LayerProbe(nn::Net& net, nn::QuantContext& context);
+  // Net and context must outlive the probe; the net is under a policy with this
+  // context. `what_if`: recipes to be asked what they would do.
+  LayerProbe(nn::Net& net, nn::QuantContext& context,
+             std::vector<quant::Recipe> what_if);
 
   // Watches the following calls of net.forward.
   void Begin(int64_t step);
@@ -48,6 +60,10 @@ class LayerProbe : private nn::GemmObserver {
   // LayerStats for each tensor, followed by its histograms; each kind of tensor
   // in the order of the net. An error of a quantiser names the layer.
   absl::StatusOr<std::vector<telemetry::Payload>> End();
+
+  // Adds to the weights that End() measured how far they have moved since, and
+  // forgets where they were. Not to be called where the step was skipped.
+  void AddUpdates(std::vector<telemetry::Payload>& measured);
 
  private:
   void OnOperand(const nn::GemmSite& site, const at::Tensor& source,
@@ -59,13 +75,25 @@ class LayerProbe : private nn::GemmObserver {
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
   absl::Status MeasureGradient(const nn::NamedLayer& layer);
+  absl::Status MeasureWhatIf(telemetry::TensorKind kind,
+                             const nn::NamedLayer& layer, nn::Operand operand,
+                             const at::Tensor& source);
+  // The share of the codes that are others than those of the layer's last call;
+  // nullopt at its first.
+  std::optional<double> FlippedShare(const std::string& layer,
+                                     const std::vector<uint8_t>& codes);
   // One number for the parameters of a tensor whose scale is learnt.
   void AddLearnedScale(telemetry::TensorKind kind, const std::string& layer,
                        telemetry::LayerStats* out) const;
 
   nn::QuantContext& context_;
-  std::vector<nn::NamedLayer> layers_;  // All but the output layer.
-  std::map<std::string, const nn::QuantLayer*> by_name_;
+  const std::vector<quant::Recipe> what_if_;
+  std::vector<nn::NamedLayer> layers_;     // All but the output layer.
+  std::map<std::string, size_t> by_name_;  // Places in layers_.
+  // Of the weights: the codes at the last record, and their values before the
+  // optimiser's step.
+  std::map<std::string, std::vector<uint8_t>> last_codes_;
+  std::map<std::string, at::Tensor> before_;
   int64_t step_ = 0;
   std::optional<nn::ObserverScope> watching_;
   absl::Status status_;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -41,7 +42,7 @@ at::Tensor Images() {
 
 // What one measured step says.
 std::vector<telemetry::Payload> ProbeAll(const TestNet& test) {
-  LayerProbe probe(*test.net, *test.context);
+  LayerProbe probe(*test.net, *test.context, {});
   probe.Begin(7);
   test.net->forward(Images()).dense.square().mean().backward();
   const auto records = probe.End();
@@ -181,6 +182,15 @@ TEST(LayerProbe, AgreesWithAnIndependentComputation) {
           << name;
     }
     EXPECT_EQ(numbers.at("amax/weights/prequantize/" + name), weight.amax);
+    const double norm = gradient.to(at::kDouble).norm().item<double>();
+    EXPECT_NEAR(numbers.at("norm/gradients/" + name), norm,
+                norm * kMomentTolerance);
+    // The largest value is 6 times the largest scale, but for rounding to E4M3.
+    EXPECT_NEAR(numbers.at("scale_max/weights/quantized/" + name),
+                weight.amax / 6, weight.amax / 6 / 16);
+    EXPECT_GT(numbers.at("block_range_bits/weights/quantized/" + name), 1);
+    EXPECT_LT(numbers.at("p25/weights/prequantize/" + name), 0);
+    EXPECT_GT(numbers.at("p75/weights/prequantize/" + name), 0);
     EXPECT_EQ(numbers.at("amax/weights/quantized/" + name), 6.0);
     EXPECT_NEAR(numbers.at("sqnr_db/gradients/" + name),
                 Nvfp4AlongDimension1(dw).sqnr_db, kSqnrTolerance)
@@ -215,10 +225,104 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineInTheOrderOfTheNet) {
   }
 }
 
+// One measured step of a probe; the net's gradients are anew.
+std::vector<telemetry::Payload> Measure(const TestNet& test,
+                                        LayerProbe& probe) {
+  test.net->zero_grad();
+  probe.Begin(7);
+  test.net->forward(Images()).dense.square().mean().backward();
+  auto records = probe.End();
+  EXPECT_TRUE(records.ok()) << records.status();
+  return *std::move(records);
+}
+
+TEST(LayerProbe, CountsTheFp4ValuesThatChangedSinceTheLastRecord) {
+  const TestNet test = MakeTestNet("nvfp4_forward_all");
+  LayerProbe probe(*test.net, *test.context, {});
+  const std::string key = "codes_flipped_pct/weights/quantized/";
+  // There is no record before the first one.
+  for (const auto& [name, value] : ByKey(Statistics(Measure(test, probe)))) {
+    EXPECT_EQ(name.find("codes_flipped_pct"), std::string::npos) << name;
+  }
+  const nn::NamedLayer layer = nn::QuantLayers(*test.net)[1];
+  at::Tensor kernel = layer.layer->kernel();
+  {
+    const at::NoGradGuard no_grad;
+    kernel.neg_();  // What is not zero has the other sign.
+  }
+  const auto records = Measure(test, probe);
+  const Numbers numbers = ByKey(Statistics(records));
+  for (const std::string& name : LayerNames(test)) {
+    if (name != layer.info.name) {
+      EXPECT_EQ(numbers.at(key + name), 0) << name;
+    }
+  }
+  for (const telemetry::Payload& payload : records) {
+    const auto* const codes = std::get_if<telemetry::LayerHistogram>(&payload);
+    if (codes == nullptr || codes->layer != layer.info.name ||
+        codes->tensor != TensorKind::kWeightsQuantized ||
+        codes->of != telemetry::HistogramOf::kCodes) {
+      continue;
+    }
+    const auto zeros = static_cast<double>(codes->counts[0] + codes->counts[8]);
+    EXPECT_DOUBLE_EQ(numbers.at(key + layer.info.name),
+                     100 * (1 - zeros / static_cast<double>(kernel.numel())));
+  }
+  EXPECT_EQ(ByKey(Statistics(Measure(test, probe))).at(key + layer.info.name),
+            0);
+}
+
+TEST(LayerProbe, TellsHowFarTheOptimiserMovedEachWeight) {
+  const TestNet test = MakeTestNet("fp16");
+  LayerProbe probe(*test.net, *test.context, {});
+  std::vector<telemetry::Payload> records = Measure(test, probe);
+  const nn::NamedLayer layer = nn::QuantLayers(*test.net)[2];
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor kernel = layer.layer->kernel();
+    kernel.mul_(1.5);
+  }
+  probe.AddUpdates(records);
+  const Numbers numbers = ByKey(Statistics(records));
+  for (const std::string& name : LayerNames(test)) {
+    EXPECT_EQ(numbers.at("update_ratio/weights/prequantize/" + name),
+              name == layer.info.name ? 0.5 : 0)
+        << name;
+  }
+}
+
+TEST(LayerProbe, SaysWhatARecipeWouldDoThatIsNotInUse) {
+  const quant::Recipe recipe = *quant::FindRecipe("nvfp4");
+  const auto probed = [&](const std::string& policy) {
+    const TestNet test = MakeTestNet(policy);
+    LayerProbe probe(*test.net, *test.context, {recipe});
+    std::vector<telemetry::LayerStats> used, asked;
+    for (const telemetry::LayerStats& stats :
+         Statistics(Measure(test, probe))) {
+      EXPECT_TRUE(stats.recipe.empty() || stats.recipe == "nvfp4");
+      (stats.recipe.empty() ? used : asked).push_back(stats);
+    }
+    return std::make_pair(ByKey(used), ByKey(asked));
+  };
+  // What is in use, asked about, says the same; the weights of the up-
+  // convolutions included, whose channels lie elsewhere.
+  const auto [used, asked] = probed("nvfp4_forward_all");
+  EXPECT_EQ(asked.size(), 2u * 3 * LayerNames(MakeTestNet("fp16")).size());
+  for (const auto& [key, value] : asked) EXPECT_EQ(used.at(key), value) << key;
+  // Under FP16 the first layer sees the same images and has the same weights.
+  const auto [fp16, would] = probed("fp16");
+  for (const char* const key : {"sqnr_db/activations/enc1.conv1",
+                                "underflow_pct/activations/enc1.conv1",
+                                "sqnr_db/weights/quantized/enc1.conv1"}) {
+    EXPECT_EQ(fp16.count(key), 0u);
+    EXPECT_EQ(would.at(key), used.at(key)) << key;
+  }
+}
+
 TEST(LayerProbe, ChangesNothingThatIsComputed) {
   const TestNet test = MakeTestNet("nvfp4_forward_all");
   const at::Tensor unwatched = test.net->forward(Images()).dense;
-  LayerProbe probe(*test.net, *test.context);
+  LayerProbe probe(*test.net, *test.context, {});
   probe.Begin(1);
   EXPECT_TRUE(at::equal(test.net->forward(Images()).dense, unwatched));
 }
@@ -278,7 +382,7 @@ TEST(LayerProbe, FollowsThePolicyOfEachLayer) {
 
 TEST(LayerProbe, AnOverflowedGradientIsCountedAndNoError) {
   const TestNet test = MakeTestNet("nvfp4_forward_all");
-  LayerProbe probe(*test.net, *test.context);
+  LayerProbe probe(*test.net, *test.context, {});
   probe.Begin(1);
   test.net->forward(at::randn({1, 3, 16, 16})).dense.square().mean().backward();
   nn::QuantLayers(*test.net)[2].layer->kernel().mutable_grad().flatten()[4] =

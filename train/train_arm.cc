@@ -58,7 +58,7 @@ class ArmTrainer {
         options_(options),
         total_steps_(TotalSteps(options, *datasets.train)),
         run_(run),
-        probe_(net, context),
+        probe_(net, context, options.what_if),
         scaler_(ScalerOptions(options.train, options.loss_scaling)),
         adam_(MakeAdam(net, options.train)) {
     state_.scaler = scaler_.state();
@@ -79,7 +79,7 @@ class ArmTrainer {
   absl::StatusOr<StepResult> Step(const data::Batch& batch);
   // Forward and backward; returns the loss.
   absl::StatusOr<double> Differentiate(const data::Batch& batch);
-  absl::Status LogLayers();
+  void LogLayers(std::vector<telemetry::Payload> layers);
   absl::Status NotFinite(absl::string_view what,
                          const std::string& where) const;
   absl::Status Validate(base::Progress& progress);
@@ -176,14 +176,11 @@ absl::StatusOr<double> ArmTrainer::Differentiate(const data::Batch& batch) {
   }
 }
 
-absl::Status ArmTrainer::LogLayers() {
-  absl::StatusOr<std::vector<telemetry::Payload>> layers = probe_.End();
-  if (!layers.ok()) return layers.status();
-  state_.layer_means = MeansOverLayers(*layers);
-  for (telemetry::Payload& measured : *layers) {
+void ArmTrainer::LogLayers(std::vector<telemetry::Payload> layers) {
+  state_.layer_means = MeansOverLayers(layers);
+  for (telemetry::Payload& measured : layers) {
     run_.Log({std::move(measured), options_.arm});
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
@@ -214,11 +211,19 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   }
   // Before the optimiser changes the weights that made these gradients.
   const double before_probe = stopwatch.Seconds();
+  std::vector<telemetry::Payload> layers;
   if (measured) {
-    if (absl::Status status = LogLayers(); !status.ok()) return status;
+    absl::StatusOr<std::vector<telemetry::Payload>> probed = probe_.End();
+    if (!probed.ok()) return probed.status();
+    layers = *std::move(probed);
   }
   const double probe_seconds = stopwatch.Seconds() - before_probe;
   if (!result.skipped) adam_->step();
+  const double step_seconds = stopwatch.Seconds() - probe_seconds;
+  if (measured) {
+    if (!result.skipped) probe_.AddUpdates(layers);
+    LogLayers(std::move(layers));
+  }
 
   state_.scaler = scaler_.state();
   ++state_.steps_done;
@@ -226,7 +231,7 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
   if (state_.losses.size() > ArmState::kLossWindow) {
     state_.losses.erase(state_.losses.begin());
   }
-  state_.step_times.Add(stopwatch.Seconds() - probe_seconds, measured);
+  state_.step_times.Add(step_seconds, measured);
   run_.Log({telemetry::Scalars{step,
                                {{"train/loss", result.loss},
                                 {"train/gradient_norm", result.gradient_norm},

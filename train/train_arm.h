@@ -20,6 +20,7 @@
 #include "data/batch_spec.h"
 #include "data/dataset.h"
 #include "nn/precision/policy.h"
+#include "quant/recipe.h"
 #include "telemetry/run.h"
 #include "train/layer_means.h"
 #include "train/metric.h"
@@ -46,6 +47,9 @@ struct ArmOptions {
 
   // Steps between measurements of every layer; 0: the first and the last only.
   int64_t logf = 50;
+  // Recipes that are not in use: what they would do to the same tensors is
+  // measured, too.
+  std::vector<quant::Recipe> what_if;
   // Steps between checkpoints; 0: at the end or when stopped only.
   int64_t checkpoint_every = 0;
   // How many numbered checkpoints are kept, beside the best.

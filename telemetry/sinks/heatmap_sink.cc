@@ -37,7 +37,7 @@ std::unique_ptr<HeatmapSink> HeatmapSink::Create(HeatmapSinkOptions options) {
 void HeatmapSink::Fold(const std::string& arm_name, const LayerStats& stats) {
   Arm& arm = arms_[arm_name];
   arm.drawn = false;
-  Tensor& tensor = arm.tensors[stats.tensor];
+  Tensor& tensor = arm.tensors[{stats.recipe, stats.tensor}];
   const auto found =
       std::find(tensor.layers.begin(), tensor.layers.end(), stats.layer);
   const size_t row = found - tensor.layers.begin();
@@ -49,11 +49,16 @@ void HeatmapSink::Fold(const std::string& arm_name, const LayerStats& stats) {
   }
 }
 
-viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm, TensorKind kind,
+viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm,
+                                        const std::string& recipe,
+                                        TensorKind kind,
                                         const Tensor& tensor) const {
   viz::HeatmapSet set;
   set.model = arm;
   set.tensor = std::string(Info(kind).title);
+  if (!recipe.empty()) {
+    absl::StrAppend(&set.tensor, ", if they were in ", recipe);
+  }
   set.task = options_.task;
   set.experiment = options_.experiment;
   for (const auto& [id, table] : tensor.tables) {
@@ -79,14 +84,16 @@ viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm, TensorKind kind,
 
 absl::Status HeatmapSink::Draw(const std::string& name, Arm& arm) const {
   if (arm.drawn) return absl::OkStatus();
-  for (const auto& [kind, tensor] : arm.tensors) {
+  for (const auto& [key, tensor] : arm.tensors) {
+    const auto& [recipe, kind] = key;
     // Records without a number have layers and nothing to draw.
     if (tensor.tables.empty()) continue;
     const TensorKindInfo& info = Info(kind);
     const absl::Status status = viz::WriteHeatmapSet(
-        HeatmapSet(name, kind, tensor),
-        absl::StrCat(options_.directory, "/", name, "/", info.directory, "/",
-                     options_.task, "_", info.file));
+        HeatmapSet(name, recipe, kind, tensor),
+        absl::StrCat(options_.directory, "/", name,
+                     recipe.empty() ? "" : "/what_if/", recipe, "/",
+                     info.directory, "/", options_.task, "_", info.file));
     if (!status.ok()) return status;
   }
   arm.drawn = true;

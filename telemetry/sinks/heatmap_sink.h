@@ -7,6 +7,10 @@
 //   <directory>/<arm>/<tensor kind>/<task>_<file>.{png,html,json}
 //   plots/heatmaps/nvfp4/weights/prequantize/semantic_weights.png
 //
+// and, for what recipes would do that are not in use,
+//
+//   <directory>/<arm>/what_if/<recipe>/<tensor kind>/<task>_<file>.{...}
+//
 // The sink folds LayerStats records and draws an arm when it measures nothing
 // more and, if there is more to show by then, when the run ends. A resumed run
 // replays what was measured before the interruption (replay.h); whether those
@@ -26,6 +30,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -60,7 +65,8 @@ class HeatmapSink : public Sink {
   };
 
   struct Arm {
-    std::map<TensorKind, Tensor> tensors;
+    // By the recipe that is not in use; "": what is.
+    std::map<std::pair<std::string, TensorKind>, Tensor> tensors;
     bool drawn = true;  // Nothing was folded since the last drawing.
   };
 
@@ -68,8 +74,8 @@ class HeatmapSink : public Sink {
 
   void Fold(const std::string& arm, const LayerStats& stats);
   absl::Status Draw(const std::string& name, Arm& arm) const;
-  viz::HeatmapSet HeatmapSet(const std::string& arm, TensorKind kind,
-                             const Tensor& tensor) const;
+  viz::HeatmapSet HeatmapSet(const std::string& arm, const std::string& recipe,
+                             TensorKind kind, const Tensor& tensor) const;
 
   const HeatmapSinkOptions options_;
   std::map<std::string, Arm> arms_;

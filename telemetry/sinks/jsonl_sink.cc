@@ -75,7 +75,11 @@ struct LineWriter {
     std::string out =
         absl::StrCat(Head("layer_stats", record), ",\"step\":", stats.step,
                      ",\"tensor\":", Quoted(Info(stats.tensor).directory),
-                     ",\"layer\":", Quoted(stats.layer), ",\"values\":{");
+                     ",\"layer\":", Quoted(stats.layer));
+    if (!stats.recipe.empty()) {
+      absl::StrAppend(&out, ",\"recipe\":", Quoted(stats.recipe));
+    }
+    absl::StrAppend(&out, ",\"values\":{");
     const char* comma = "";
     for (const auto& [id, value] : stats.values) {
       absl::StrAppend(&out, comma, Quoted(Info(id).key), ":",
@@ -107,8 +111,9 @@ struct LineWriter {
     if (json.is_discarded()) {
       return absl::InvalidArgumentError("config record: not a JSON document");
     }
-    return absl::StrCat(Head("config", record), ",\"config\":", json.dump(),
-                        "}");
+    return absl::StrCat(Head("config", record),
+                        ",\"schema_version\":", kMetricsSchemaVersion,
+                        ",\"config\":", json.dump(), "}");
   }
 
   absl::StatusOr<std::string> operator()(const TableRecord& named) const {

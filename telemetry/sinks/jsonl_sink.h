@@ -9,11 +9,14 @@
 //   {"type":"layer_stats","time":...,"model":"nvfp4","step":50,
 //    "tensor":"weights/prequantize","layer":"enc1.conv1",
 //    "values":{"mean":-0.001,"std":0.12,"kurtosis":2.9}}
+//   {"type":"layer_stats","time":...,"model":"nvfp4","step":50,
+//    "tensor":"activations","layer":"enc1.conv1","recipe":"mxfp4",
+//    "values":{"sqnr_db":17.5,"underflow_pct":4.25}}
 //   {"type":"histogram","time":...,"model":"nvfp4","step":50,
 //    "tensor":"activations","layer":"enc1.conv1","of":"exponents","first":-24,
 //    "counts":[0,2,...],"zeros":7,"nonfinite":0}
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
-//   {"type":"config","time":...,"config":{...}}
+//   {"type":"config","time":...,"schema_version":1,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
 //   {"type":"image","time":...,"model":"nvfp4","step":160,
 //    "key":"heatmaps/gradients","file":"plots/...png","caption":"..."}
@@ -26,10 +29,14 @@
 //   {"type":"gap","time":...,"records":12}
 //   {"type":"exit","time":...,"code":0}
 //
-// (each on one line). `time` is seconds since 1970 with milliseconds; `model`
-// is left out when empty. Numbers have the fewest digits that read back as the
-// same float or double; NaN and infinities, which JSON lacks, are the strings
-// "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become U+FFFD.
+// (each on one line). The schema has a version, which the configuration's line,
+// the first of each process, says: a type or a key that is added leaves it, so
+// that a reader passes over what it does not know; one that comes to mean
+// something else raises it. `time` is seconds since 1970 with milliseconds;
+// `model` is left out when empty. Numbers have the fewest digits that read back
+// as the same float or double; NaN and infinities, which JSON lacks, are the
+// strings "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become
+// U+FFFD. "recipe" is there for one that is not in use: what it would do.
 // "tensor" and the keys of a layer's values are those of
 // telemetry/statistics.h; "file" is below the run's directory, in which
 // metrics.jsonl lies; "of", "first" and "counts" are those of
@@ -97,6 +104,9 @@ class JsonlSink : public Sink {
   std::vector<std::string> missing_;
   bool torn_ = false;  // Beyond these is a part of a line.
 };
+
+// Of the lines' format.
+inline constexpr int kMetricsSchemaVersion = 1;
 
 // One line of metrics.jsonl, without '\n'. InvalidArgument for a Config that is
 // no JSON.

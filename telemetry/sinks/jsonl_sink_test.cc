@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "telemetry/sinks/metrics_reader.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -77,6 +78,12 @@ TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
                   "enc1.conv1",
                   {{StatId::kMean, -0.0}, {StatId::kSqnrDb, 20.1}}},
        "nvfp4", kTime},
+      {LayerStats{50,
+                  TensorKind::kActivations,
+                  "enc1.conv1",
+                  {{StatId::kSqnrDb, 20.1}},
+                  "mxfp4"},
+       "nvfp4", kTime},
       {LayerHistogram{50,
                       TensorKind::kActivations,
                       "a",
@@ -97,9 +104,10 @@ TEST(ToJsonLineTest, EveryKindIsOneLineOfJson) {
   };
   const char* const expected[] = {
       R"({"type":"text","time":1724277733.125,"tag":"validation","text":"line one\nline two ��"})",
-      R"({"type":"config","time":1724277733.125,"config":{"b":1,"a":[2.5]}})",
+      R"({"type":"config","time":1724277733.125,"schema_version":1,"config":{"b":1,"a":[2.5]}})",
       R"({"type":"table","time":1724277733.125,"name":"result","columns":["arm","loss"],"rows":[["fp\"16\n",0.25]]})",
       R"({"type":"layer_stats","time":1724277733.125,"model":"nvfp4","step":50,"tensor":"weights/prequantize","layer":"enc1.conv1","values":{"mean":-0.0,"sqnr_db":20.1}})",
+      R"({"type":"layer_stats","time":1724277733.125,"model":"nvfp4","step":50,"tensor":"activations","layer":"enc1.conv1","recipe":"mxfp4","values":{"sqnr_db":20.1}})",
       R"({"type":"histogram","time":1724277733.125,"model":"nvfp4","step":50,"tensor":"activations","layer":"a","of":"codes","first":0,"counts":[1,0,2],"zeros":3,"nonfinite":4})",
       R"({"type":"image","time":1724277733.125,"model":"a","step":7,"key":"heatmaps/gradients","file":"plots/a.png","caption":"So \"it\" is."})",
       R"({"type":"html","time":1724277733.125,"model":"a","step":7,"key":"heatmaps/gradients","file":"plots/a.html"})",
@@ -133,6 +141,36 @@ TEST(JsonlSinkTest, EveryRecordIsInTheFileWhenWriteReturns) {
     EXPECT_EQ(contents.back(), '\n');
   }
   EXPECT_TRUE((*sink)->Finish().ok());
+}
+
+// kill -9 at any moment: what a reader sees are whole records, all but the one
+// that was being written, and a resumed run goes on after them.
+TEST(JsonlSinkTest, AFileThatIsCutOffAnywhereLosesItsLastRecordAtMost) {
+  const std::string path = Path();
+  auto sink = JsonlSink::Create(path);
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  for (int64_t step = 1; step <= 3; ++step) {
+    ASSERT_TRUE((*sink)->Write(Step("fp16", step)).ok());
+  }
+  const std::string bytes = Read(path);
+  for (size_t size = 0; size <= bytes.size(); ++size) {
+    std::ofstream(path, std::ios::binary) << bytes.substr(0, size);
+    const auto whole = std::count(bytes.begin(), bytes.begin() + size, '\n');
+    int64_t seen = 0;
+    ASSERT_TRUE(ReadMetrics(path,
+                            [&](const MetricsLine& line) {
+                              EXPECT_EQ(line.step, ++seen);
+                              return absl::OkStatus();
+                            })
+                    .ok())
+        << size;
+    EXPECT_EQ(seen, whole) << size;
+    auto resumed = JsonlSink::Resume(path, {{"fp16", 3}});
+    ASSERT_TRUE(resumed.ok()) << size << ": " << resumed.status();
+    ASSERT_TRUE((*resumed)->Write(Step("fp16", 4)).ok());
+    const std::string contents = Read(path);
+    EXPECT_EQ(std::count(contents.begin(), contents.end(), '\n'), whole + 1);
+  }
 }
 
 TEST(JsonlSinkTest, CreateDoesNotOverwrite) {

@@ -7,6 +7,9 @@
 //
 //   LayerKey("sqnr_db", TensorKind::kActivations, "enc1.conv1")
 //     -> "sqnr_db_activations/enc1_conv1"
+//
+// What a recipe would do that is not in use has its name behind "if":
+// "sqnr_db_activations_if_mxfp4/enc1_conv1".
 
 #include <string>
 
@@ -18,10 +21,12 @@
 namespace cnn_fp4::telemetry {
 
 inline std::string LayerKey(absl::string_view what, TensorKind tensor,
-                            absl::string_view layer) {
+                            absl::string_view layer,
+                            absl::string_view recipe = {}) {
   return absl::StrCat(what, "_",
                       absl::StrReplaceAll(Info(tensor).directory, {{"/", "_"}}),
-                      "/", absl::StrReplaceAll(layer, {{".", "_"}}));
+                      recipe.empty() ? "" : "_if_", recipe, "/",
+                      absl::StrReplaceAll(layer, {{".", "_"}}));
 }
 
 }  // namespace cnn_fp4::telemetry

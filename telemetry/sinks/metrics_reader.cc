@@ -130,6 +130,7 @@ absl::StatusOr<LayerStats> ParseLayerStats(const json& object) try {
   if (!kind.ok()) return kind.status();
   stats.tensor = *kind;
   stats.layer = object.at("layer");
+  stats.recipe = object.value("recipe", "");
   for (const auto& [key, value] : object.at("values").items()) {
     const std::optional<StatId> id = FindStatistic(key);
     if (!id.has_value()) {

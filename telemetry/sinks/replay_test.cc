@@ -52,6 +52,12 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsTablesAndPictures) {
       {LayerStats{
            3, TensorKind::kActivations, "enc1", {{StatId::kMean, 1.0 / 3}}},
        "fp16", kTime + absl::Seconds(1)},
+      {LayerStats{3,
+                  TensorKind::kActivations,
+                  "enc1",
+                  {{StatId::kSqnrDb, 20}},
+                  "mxfp4"},
+       "fp16", kTime},
       {LayerHistogram{3,
                       TensorKind::kGradients,
                       "enc1",

@@ -154,8 +154,8 @@ struct ToEvent {
   std::optional<event::Event> operator()(const LayerStats& stats) const {
     event::Event result = Event(time, stats.step);
     for (const auto& [id, number] : stats.values) {
-      AddScalar(LayerKey(Info(id).key, stats.tensor, stats.layer), number,
-                result.mutable_summary());
+      AddScalar(LayerKey(Info(id).key, stats.tensor, stats.layer, stats.recipe),
+                number, result.mutable_summary());
     }
     return result;
   }

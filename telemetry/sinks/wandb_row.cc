@@ -30,6 +30,18 @@ WandbValue Histogram(const std::string& key, const HistogramBins& bins) {
            {"bins", absl::StrCat("[", absl::StrJoin(edges, ","), "]")}}};
 }
 
+bool IsMoment(StatId id) {
+  return id == StatId::kMean || id == StatId::kStd || id == StatId::kKurtosis ||
+         id == StatId::kAmax;
+}
+
+bool IsLeftOut(TensorKind tensor, StatId id) {
+  if (id == StatId::kP25 || id == StatId::kP75) return true;
+  if (tensor == TensorKind::kWeightsQuantized) return IsMoment(id);
+  return tensor == TensorKind::kGradients && !IsMoment(id) &&
+         id != StatId::kNorm && id != StatId::kNonfinite;
+}
+
 struct ToAddition {
   std::optional<WandbAddition> operator()(const Scalars& scalars) const {
     WandbAddition addition{scalars.step, {}};
@@ -39,14 +51,23 @@ struct ToAddition {
     return addition;
   }
   std::optional<WandbAddition> operator()(const LayerStats& stats) const {
+    if (stats.tensor == TensorKind::kWeightsDequantized) return std::nullopt;
+    const bool all = !stats.recipe.empty();  // Asked for by name.
     WandbAddition addition{stats.step, {}};
     for (const auto& [id, number] : stats.values) {
-      addition.values.push_back(
-          Number(LayerKey(Info(id).key, stats.tensor, stats.layer), number));
+      if (!all && IsLeftOut(stats.tensor, id)) continue;
+      addition.values.push_back(Number(
+          LayerKey(Info(id).key, stats.tensor, stats.layer, stats.recipe),
+          number));
     }
     return addition;
   }
   std::optional<WandbAddition> operator()(const LayerHistogram& h) const {
+    if (h.tensor == TensorKind::kWeightsDequantized ||
+        h.of == HistogramOf::kE4m3Scales || h.of == HistogramOf::kE8m0Scales ||
+        (h.tensor == TensorKind::kGradients && h.of == HistogramOf::kCodes)) {
+      return std::nullopt;
+    }
     return WandbAddition{
         h.step,
         {Histogram(LayerKey(HistogramKey(h.of), h.tensor, h.layer),

@@ -50,6 +50,9 @@ namespace fs = std::filesystem;
 
 // W&B's pages grow slow beyond a few thousand; metrics.jsonl has all.
 constexpr size_t kMaxKeys = 2000;
+// Of these, for pictures, pages and tables, which an arm's end brings.
+constexpr size_t kKeysForMedia = 100;
+
 void AddItem(const std::string& key, std::string json,
              google::protobuf::RepeatedPtrField<wandb::Item>* items) {
   wandb::Item* const item = items->Add();
@@ -236,8 +239,8 @@ absl::Status WandbSink::End(Arm& arm, int code, absl::Time time) {
   return status;
 }
 
-absl::Status WandbSink::Add(const WandbAddition& addition, absl::Time time,
-                            Arm& arm) {
+absl::Status WandbSink::Add(const WandbAddition& addition, size_t max_keys,
+                            absl::Time time, Arm& arm) {
   if (arm.step.has_value() && *arm.step != addition.step) {
     if (addition.step < *arm.step) {
       return absl::FailedPreconditionError(
@@ -249,7 +252,7 @@ absl::Status WandbSink::Add(const WandbAddition& addition, absl::Time time,
   arm.time = time;
   for (const WandbValue& value : addition.values) {
     if (arm.latest.count(value.key) == 0) {
-      if (arm.keys + value.fields.size() > kMaxKeys) {
+      if (arm.keys + value.fields.size() > max_keys) {
         arm.refused.insert(value.key);
         continue;
       }
@@ -272,12 +275,12 @@ absl::Status WandbSink::AddMedia(const absl::StatusOr<WandbMedia>& media,
   file->set_type(wandb::FilesRecord::MEDIA);
   absl::Status status = arm.Append(record);
   if (!status.ok()) return status;
-  return Add({step, {media->value}}, time, arm);
+  return Add({step, {media->value}}, kMaxKeys, time, arm);
 }
 
 absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
   if (const auto addition = ToWandbAddition(record.payload)) {
-    return Add(*addition, record.time, arm);
+    return Add(*addition, kMaxKeys - kKeysForMedia, record.time, arm);
   }
   if (const auto* image = std::get_if<Image>(&record.payload)) {
     const auto png = ReadMediaFile(options_.run_directory, image->file);

@@ -19,6 +19,7 @@
 // resumed training writes its runs anew from what it replays (replay.h): to
 // W&B, a resumed arm is one run. Wants W&B 0.21 or later.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -78,7 +79,9 @@ class WandbSink : public Sink {
   absl::StatusOr<Arm*> ArmOf(const std::string& name, absl::Time time);
   // What a record of the arm adds to its run.
   absl::Status WriteFor(const Record& record, Arm& arm);
-  absl::Status Add(const WandbAddition& addition, absl::Time time, Arm& arm);
+  // Values beyond so many keys of the run are left out and counted.
+  absl::Status Add(const WandbAddition& addition, size_t max_keys,
+                   absl::Time time, Arm& arm);
   absl::Status AddMedia(const absl::StatusOr<WandbMedia>& media, int64_t step,
                         absl::Time time, Arm& arm);
   absl::Status DefineMetrics(Arm& arm);

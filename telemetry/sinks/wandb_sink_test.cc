@@ -313,6 +313,43 @@ TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
   }
 }
 
+TEST_F(WandbSinkTest, WhatFollowsFromOtherNumbersIsLeftOut) {
+  const auto sink = WandbSink::Create(Options());
+  const LayerStats activations{
+      1,
+      TensorKind::kActivations,
+      "a",
+      {{StatId::kP25, -1}, {StatId::kP50, 0}, {StatId::kP75, 1}}};
+  WriteAll(
+      {{activations, "nvfp4", kTime},
+       {LayerStats{
+            1, TensorKind::kWeightsDequantized, "a", {{StatId::kMean, 2}}},
+        "nvfp4", kTime},
+       {LayerStats{1,
+                   TensorKind::kGradients,
+                   "a",
+                   {{StatId::kNorm, 3}, {StatId::kSqnrDb, 4}}},
+        "nvfp4", kTime},
+       {LayerStats{
+            1, TensorKind::kGradients, "a", {{StatId::kSqnrDb, 5}}, "mxfp4"},
+        "nvfp4", kTime},
+       {LayerHistogram{1,
+                       TensorKind::kActivations,
+                       "a",
+                       HistogramOf::kE4m3Scales,
+                       0,
+                       {4, 1}},
+        "nvfp4", kTime},
+       {ArmEnd{}, "nvfp4", kTime}},
+      *sink);
+  const auto records = Parse(Runs().begin()->second);
+  const auto row = ByKey(records[records.size() - 3].history().item());
+  EXPECT_EQ(row.size(), 3u + 3);
+  EXPECT_EQ(row.at("p50_activations/a"), "0");
+  EXPECT_EQ(row.at("norm_gradients/a"), "3");
+  EXPECT_EQ(row.at("sqnr_db_gradients_if_mxfp4/a"), "5");
+}
+
 TEST_F(WandbSinkTest, APictureThatIsMissingIsNamed) {
   const auto sink = WandbSink::Create(Options());
   const absl::Status status =
@@ -385,12 +422,20 @@ TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
   Scalars many{1, {}};
   for (int i = 0; i < 2005; ++i)
     many.values.push_back({absl::StrCat("k", i), i});
+  base::Table table({"layer"});
+  table.AddRow({"enc1"});
   CaptureStderr();
-  WriteAll({{many, "a", kTime}, {ArmEnd{}, "a", kTime}}, *sink);
+  WriteAll({{many, "a", kTime},
+            {TableRecord{"layers", table}, "a", kTime},
+            {ArmEnd{}, "a", kTime}},
+           *sink);
   EXPECT_THAT(GetCapturedStderr(),
-              HasSubstr(" 5 keys are in metrics.jsonl but not in W&B"));
+              HasSubstr(" 105 keys are in metrics.jsonl but not in W&B"));
+  // The table, which has six fields, has a place that numbers do not take.
   const auto records = Parse(Runs().begin()->second);
-  EXPECT_EQ(records[2003].history().item_size(), 2000 + 3);
+  const auto row = ByKey(records[records.size() - 3].history().item());
+  EXPECT_EQ(row.size(), 1900u + 6 + 3);
+  EXPECT_EQ(row.count("layers.path"), 1u);
 }
 
 // Sizes around the ends of a block of 32 KiB, where a record is cut in pieces
