@@ -5,8 +5,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
+#include "base/read_file.h"
 #include "experiments/run_json.h"
 #include "nlohmann/json.hpp"
 
@@ -168,15 +167,19 @@ absl::StatusOr<RunDirectory> RunDirectory::Resume(const std::string& output_dir,
                             : fs::path(resume);
   std::error_code error;
   RunDirectory directory(fs::canonical(path, error).string());
-  std::ifstream file(directory.RunJson());
-  if (error || !file) {
+  const absl::StatusOr<std::string> text =
+      base::ReadSmallFile(directory.RunJson());
+  if (error || absl::IsNotFound(text.status())) {
     return absl::NotFoundError(absl::StrCat(
         "--resume: ", path.string(),
         " is no run (it has no run.json); give the directory of a run, or "
         "leave --resume out to start anew"));
   }
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const absl::StatusOr<RunJsonContents> run = ParseRunJson(text);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(),
+                        absl::StrCat("--resume: ", text.status().message()));
+  }
+  const absl::StatusOr<RunJsonContents> run = ParseRunJson(*text);
   if (absl::IsFailedPrecondition(run.status())) {
     return absl::InvalidArgumentError(
         absl::StrCat("--resume: ", directory.path_, " ", run.status().message(),

@@ -200,6 +200,14 @@ TEST_F(RunDirectoryTest, RefusesValuesOfAnotherType) {
   EXPECT_THAT(ResumeError(), HasSubstr("more than 64 deep"));
 }
 
+TEST_F(RunDirectoryTest, RefusesARunJsonThatIsNoFile) {
+  Create();
+  const std::string path = RunDirectory(root_ + "/test/latest").RunJson();
+  fs::remove(path);
+  fs::create_symlink("/dev/zero", path);
+  EXPECT_THAT(ResumeError(), HasSubstr("run.json: not a regular file"));
+}
+
 TEST_F(RunDirectoryTest, RefusesOtherData) {
   facts_.data_digest = "0123456789abcdef";
   Create();

@@ -3,10 +3,10 @@
 #include <torch/torch.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/read_file.h"
 #include "experiments/run_directory.h"
 #include "experiments/run_json.h"
 #include "nn/net.h"
@@ -25,14 +25,14 @@ absl::StatusOr<SavedArm> FindSavedArm(const std::string& checkpoint) {
   }
   const fs::path arm_directory = path.parent_path();
   const RunDirectory run(arm_directory.parent_path().parent_path().string());
-  std::ifstream file(run.RunJson());
-  if (!file) {
+  const absl::StatusOr<std::string> text = base::ReadSmallFile(run.RunJson());
+  if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(
         absl::StrCat(checkpoint, ": is not in a run: ", run.RunJson(),
                      " should say what it is a checkpoint of"));
   }
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  absl::StatusOr<RunJsonContents> json = ParseRunJson(text);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<RunJsonContents> json = ParseRunJson(*text);
   if (!json.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(run.RunJson(), ": ", json.status().message()));

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -17,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/read_file.h"
 #include "base/spec.h"
 #include "base/spec_check.h"
 #include "experiments/study_statistics.h"
@@ -166,10 +165,12 @@ absl::Status CheckConditions(const StudySpec& study,
 }
 
 void AddRecord(const fs::path& path, FoundRecords& found) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  absl::StatusOr<ArmRecord> record = ParseArmRecord(text.str());
+  const absl::StatusOr<std::string> text = base::ReadSmallFile(path.string());
+  if (!text.ok()) {
+    found.unreadable.push_back(std::string(text.status().message()));
+    return;
+  }
+  absl::StatusOr<ArmRecord> record = ParseArmRecord(*text);
   if (!record.ok()) {
     found.unreadable.push_back(
         absl::StrCat(path.string(), ": ", record.status().message()));

@@ -11,10 +11,12 @@
 #include <set>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "base/read_file.h"
 #include "io/safetensors/reader.h"
 #include "io/safetensors/writer.h"
 
@@ -184,6 +186,11 @@ absl::Status SaveWeightsFile(const std::string& path,
 }
 
 absl::StatusOr<std::string> FileChecksum(const std::string& path) {
+  // A device or a pipe may have no end.
+  if (absl::Status status = base::CheckRegularFile(path);
+      absl::IsInvalidArgument(status)) {
+    return status;
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open"));
