@@ -14,7 +14,8 @@
 namespace cnn_fp4::experiments {
 
 struct RunOutcome {
-  // The process's exit status: 0, or 130 and 143 after SIGINT and SIGTERM.
+  // The process's exit status: 0, or 129, 130 and 143 after SIGHUP, SIGINT and
+  // SIGTERM.
   int exit_code = 0;
   std::string directory;
 };

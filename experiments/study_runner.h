@@ -29,9 +29,9 @@ struct StudyOptions {
   RunOptions run;                 // Its output_dir and resume mean nothing.
 };
 
-// The process's exit status: 0, or 130 and 143 when SIGINT and SIGTERM left
-// cells to do. The tables go to stdout, everything else to stderr. Errors: what
-// the user can mend, one line each; one in a cell ends the study.
+// The process's exit status: 0, or 129, 130 and 143 when SIGHUP, SIGINT and
+// SIGTERM left cells to do. The tables go to stdout, everything else to stderr.
+// Errors: what the user can mend, one line each; one in a cell ends the study.
 absl::StatusOr<int> RunStudy(const std::string& name, const StudySpec& study,
                              const StudyOptions& options);
 

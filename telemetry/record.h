@@ -134,7 +134,8 @@ struct Gap {
 
 // The last record of a run. Written by Run::Finish.
 struct Exit {
-  // The process's exit status: 0 done, 1 error, 130 SIGINT, 143 SIGTERM.
+  // The process's exit status: 0 done, 1 error, 129 SIGHUP, 130 SIGINT, 143
+  // SIGTERM.
   int code = 0;
 };
 

@@ -118,7 +118,7 @@ class DamagedDataset : public data::Dataset {
 
 TEST_F(TrainArmTest, AValidationThatFailsLosesNothing) {
   Recorder::Numbers expected;
-  ASSERT_TRUE(Train(MakeNet("nvfp4"), Options(""), &expected).ok());
+  ASSERT_TRUE(Train(MakeNet("fp32"), Options(""), &expected).ok());
   const auto val = std::make_shared<DamagedDataset>(datasets_.val);
   datasets_.val = val;
   // At a validation in the middle and at the last one, with and without a
@@ -133,11 +133,11 @@ TEST_F(TrainArmTest, AValidationThatFailsLosesNothing) {
       val->damaged = false;
       int steps = 0;
       options.should_stop = [&steps] { return steps++ == kSteps - 1; };
-      ASSERT_TRUE(Train(MakeNet("nvfp4"), options, &actual).ok());
+      ASSERT_TRUE(Train(MakeNet("fp32"), options, &actual).ok());
       options.should_stop = nullptr;
     }
     val->damaged = true;
-    const auto failed = Train(MakeNet("nvfp4"), options, &actual);
+    const auto failed = Train(MakeNet("fp32"), options, &actual);
     ASSERT_TRUE(failed.ok()) << failed.status();
     EXPECT_EQ(failed->validation.message(),
               absl::StrCat("arm: validation after step ", step,
@@ -151,7 +151,7 @@ TEST_F(TrainArmTest, AValidationThatFailsLosesNothing) {
     EXPECT_FALSE(resume->validated);
 
     val->damaged = false;
-    const auto resumed = Train(MakeNet("nvfp4"), options, &actual);
+    const auto resumed = Train(MakeNet("fp32"), options, &actual);
     ASSERT_TRUE(resumed.ok()) << resumed.status();
     EXPECT_TRUE(resumed->finished);
     EXPECT_TRUE(FindResumeStep(options.checkpoint_directory)->validated);
