@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -11,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/atomic_file.h"
@@ -21,10 +19,12 @@
 #include "experiments/arm_net.h"
 #include "experiments/arm_pictures.h"
 #include "experiments/arm_record.h"
+#include "experiments/console_recorder.h"
 #include "experiments/init_weights.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
 #include "experiments/run_report.h"
+#include "experiments/wandb_options.h"
 #include "nn/runtime.h"
 #include "quant/recipe.h"
 #include "telemetry/run.h"
@@ -137,27 +137,6 @@ absl::Status ExperimentRun::Open() {
   return OpenTelemetry();
 }
 
-// `given`, or else the environment variable.
-std::string OrVariable(const std::string& given, const char* variable) {
-  const char* const value = std::getenv(variable);
-  return given.empty() && value != nullptr ? value : given;
-}
-
-telemetry::WandbSinkOptions Wandb(const std::string& experiment,
-                                  const WandbLabels& labels) {
-  telemetry::WandbSinkOptions options;
-  options.labels.project = OrVariable(labels.wandb_project, "WANDB_PROJECT");
-  if (options.labels.project.empty()) options.labels.project = experiment;
-  options.labels.entity = OrVariable(labels.wandb_entity, "WANDB_ENTITY");
-  options.labels.notes = OrVariable(labels.wandb_notes, "WANDB_NOTES");
-  options.labels.tags = labels.wandb_tags;
-  if (options.labels.tags.empty()) {
-    options.labels.tags =
-        absl::StrSplit(OrVariable("", "WANDB_TAGS"), ',', absl::SkipEmpty());
-  }
-  return options;
-}
-
 absl::StatusOr<std::vector<telemetry::ResumePoint>>
 ExperimentRun::ResumePoints() {
   std::vector<telemetry::ResumePoint> points;
@@ -191,7 +170,7 @@ absl::Status ExperimentRun::OpenTelemetry() {
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
   context.tensorboard_directory = directory_.TensorBoard();
-  context.wandb = Wandb(name_, options_.wandb);
+  context.wandb = WandbOptionsFor(name_, options_.wandb);
   context.run_directory = directory_.path();
   context.wandb.directory = directory_.Wandb();
   context.wandb.group = absl::StrCat(
@@ -223,17 +202,6 @@ int ExitCode(const absl::StatusOr<train::ArmResult>& result) {
   if (!result.ok() || !result->validation.ok()) return 1;
   return result->finished ? 0 : 128 + train::StopSignal();
 }
-
-// Records what a person who watches the arm sees.
-class ConsoleRecorder {
- public:
-  ConsoleRecorder(const std::string& arm, telemetry::Run& run) {
-    base::Console::Stderr().SetListener([arm, &run](absl::string_view line) {
-      run.Log({telemetry::Text{"console", std::string(line)}, arm});
-    });
-  }
-  ~ConsoleRecorder() { base::Console::Stderr().SetListener({}); }
-};
 
 absl::Status ExperimentRun::TrainArm(size_t index) {
   const std::string& key = arms_[index];

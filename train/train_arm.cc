@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -26,6 +25,7 @@
 #include "train/nonfinite.h"
 #include "train/optimizer_step.h"
 #include "train/out_of_memory.h"
+#include "train/stopwatch.h"
 #include "train/task.h"
 
 namespace cnn_fp4::train {
@@ -34,17 +34,6 @@ namespace {
 // So many steps in a row without finite gradients are a failure, not a search
 // for the right loss scale: 2^16 has become 2^-14 by then.
 constexpr int kMaxSkippedInARow = 30;
-
-class Stopwatch {
- public:
-  double Seconds() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 class ArmTrainer {
  public:

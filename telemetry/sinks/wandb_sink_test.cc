@@ -1,7 +1,5 @@
 #include "telemetry/sinks/wandb_sink.h"
 
-#include <zlib.h>
-
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -10,172 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "telemetry/sinks/wandb.pb.h"
+#include "telemetry/sinks/wandb_sink_fixture.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
 
-namespace fs = std::filesystem;
-using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::internal::CaptureStderr;
 using ::testing::internal::GetCapturedStderr;
-
-const absl::Time kTime = absl::FromUnixMillis(1724277733125);
-
-uint32_t LittleEndian(absl::string_view bytes) {
-  uint32_t value = 0;
-  for (size_t i = bytes.size(); i-- > 0;) {
-    value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  }
-  return value;
-}
-
-// As W&B reads: stops at the first chunk that is cut short or damaged.
-std::vector<std::string> ReadRecords(absl::string_view bytes) {
-  std::vector<std::string> records;
-  if (bytes.substr(0, 7) != absl::string_view(":W&B\xe1\xbe\0", 7)) return {};
-  std::string record;
-  for (size_t at = 7; at < bytes.size();) {
-    const size_t room = 32768 - at % 32768;
-    if (room < 7) {
-      at += room;
-      continue;
-    }
-    if (bytes.size() - at < 7) break;
-    const size_t size = LittleEndian(bytes.substr(at + 4, 2));
-    if (size > room - 7 || bytes.size() - at < 7 + size) break;
-    const absl::string_view checked = bytes.substr(at + 6, 1 + size);
-    const uint32_t crc = crc32(
-        0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
-    if (crc != LittleEndian(bytes.substr(at, 4))) break;
-    absl::StrAppend(&record, checked.substr(1));
-    if (checked[0] == 1 || checked[0] == 4) {
-      records.push_back(record);
-      record.clear();
-    }
-    at += 7 + size;
-  }
-  return records;
-}
-
-class WandbSinkTest : public ::testing::Test {
- protected:
-  WandbSinkTest()
-      : directory_(absl::StrCat(
-            ::testing::TempDir(), "/",
-            ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-
-  WandbSinkOptions Options() const {
-    WandbSinkOptions options;
-    options.directory = directory_;
-    options.group = "test/1";
-    options.started = kTime;
-    options.labels = {"my project", "", {"fp4"}, "a note \xff"};
-    options.environment = {"Linux", "abc123", 2};
-    return options;
-  }
-
-  static std::string Read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    EXPECT_TRUE(in.is_open()) << path;
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-
-  // The bytes of the run files by the runs' ids.
-  std::map<std::string, std::string> Runs() const {
-    std::map<std::string, std::string> runs;
-    for (const auto& entry : fs::directory_iterator(directory_)) {
-      const std::string name = entry.path().filename().string();
-      const std::string prefix = absl::StrCat(
-          "offline-run-",
-          absl::FormatTime("%Y%m%d_%H%M%S", kTime, absl::LocalTimeZone()), "-");
-      EXPECT_EQ(name.substr(0, prefix.size()), prefix);
-      const std::string id = name.substr(prefix.size());
-      EXPECT_EQ(id.size(), 8u);
-      EXPECT_TRUE(fs::is_directory(entry.path() / "files"));
-      runs[id] = Read(entry.path() / absl::StrCat("run-", id, ".wandb"));
-    }
-    return runs;
-  }
-
-  static std::vector<wandb::Record> Parse(const std::string& bytes) {
-    std::vector<wandb::Record> records;
-    for (const std::string& record : ReadRecords(bytes)) {
-      records.emplace_back();
-      EXPECT_TRUE(records.back().ParseFromString(record));
-      EXPECT_EQ(records.back().num(), static_cast<int64_t>(records.size()));
-    }
-    return records;
-  }
-
-  static void WriteAll(const std::vector<Record>& records, Sink& sink) {
-    for (const Record& record : records) {
-      const absl::Status status = sink.Write(record);
-      ASSERT_TRUE(status.ok()) << status;
-    }
-  }
-
-  const std::string directory_;
-};
-
-// The field of a value is behind a ".".
-template <typename Items>
-std::map<std::string, std::string> ByKey(const Items& items) {
-  std::map<std::string, std::string> by_key;
-  for (const wandb::Item& item : items) {
-    EXPECT_GE(item.nested_key_size(), 1);
-    EXPECT_LE(item.nested_key_size(), 2);
-    const std::string key = absl::StrJoin(item.nested_key(), ".");
-    EXPECT_TRUE(by_key.emplace(key, item.value_json()).second) << key;
-  }
-  return by_key;
-}
-
-// The value with these fields.
-nlohmann::json Nested(const std::map<std::string, std::string>& row,
-                      const std::string& key) {
-  nlohmann::json value = nlohmann::json::object();
-  for (const auto& [name, json] : row) {
-    if (absl::StartsWith(name, key + ".")) {
-      value[name.substr(key.size() + 1)] = nlohmann::json::parse(json);
-    }
-  }
-  return value;
-}
-
-const std::vector<Record>& Records() {
-  static const auto* const records = new std::vector<Record>{
-      {Config{R"({"train":{"steps":2}})"}, "", kTime},
-      {Scalars{1, {{"loss", 0.1}, {"norm", std::nan("")}}}, "nvfp4", kTime},
-      {LayerStats{
-           1, TensorKind::kActivations, "enc1.conv1", {{StatId::kSqnrDb, 20}}},
-       "nvfp4", kTime},
-      {LayerHistogram{1,
-                      TensorKind::kWeightsQuantized,
-                      "a",
-                      HistogramOf::kCodes,
-                      0,
-                      {4, 1}},
-       "nvfp4", kTime},
-      {Scalars{2, {{"loss", 0.05}}}, "nvfp4", kTime + absl::Seconds(3)},
-      {Scalars{2, {{"val/iou", 0.5}}}, "nvfp4", kTime + absl::Seconds(4)},
-      {ArmEnd{0}, "nvfp4", kTime + absl::Seconds(5)},
-      {Exit{0}, "", kTime},
-  };
-  return *records;
-}
 
 TEST_F(WandbSinkTest, AnArmIsARunAndAStepIsARow) {
   const auto sink = WandbSink::Create(Options());
@@ -380,17 +226,6 @@ TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
   EXPECT_EQ(stats.at("proc.cpu.threads"), "9");
 }
 
-TEST_F(WandbSinkTest, ARunThatWasCutOffHasNoExitRecord) {
-  const auto sink = WandbSink::Create(Options());
-  std::vector<Record> records = Records();
-  records.resize(6);
-  WriteAll(records, *sink);
-  ASSERT_TRUE(sink->Finish().ok());
-  const auto read = Parse(Runs().begin()->second);
-  ASSERT_EQ(read.size(), 9u);
-  EXPECT_EQ(ByKey(read.back().history().item()).at("_step"), "2");
-}
-
 TEST_F(WandbSinkTest, AResumedTrainingWritesTheSameRunAnew) {
   for (int process = 0; process < 2; ++process) {
     const auto sink = WandbSink::Create(Options());
@@ -399,22 +234,6 @@ TEST_F(WandbSinkTest, AResumedTrainingWritesTheSameRunAnew) {
   }
   EXPECT_EQ(Runs().size(), 1u);
   EXPECT_EQ(Parse(Runs().begin()->second).size(), 11u);
-}
-
-TEST_F(WandbSinkTest, AFileThatIsCutOffAnywhereLosesItsLastRecord) {
-  const auto sink = WandbSink::Create(Options());
-  WriteAll(Records(), *sink);
-  const std::string bytes = Runs().begin()->second;
-  const auto all = ReadRecords(bytes);
-  size_t found = 0;
-  for (size_t size = 0; size <= bytes.size(); ++size) {
-    const auto some = ReadRecords(bytes.substr(0, size));
-    ASSERT_LE(found, some.size());
-    ASSERT_LE(some.size(), found + 1);  // One after the other comes back.
-    found = some.size();
-    for (size_t i = 0; i < found; ++i) EXPECT_EQ(some[i], all[i]);
-  }
-  EXPECT_EQ(found, 11u);
 }
 
 TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
@@ -436,40 +255,6 @@ TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
   const auto row = ByKey(records[records.size() - 3].history().item());
   EXPECT_EQ(row.size(), 1900u + 6 + 3);
   EXPECT_EQ(row.count("layers.path"), 1u);
-}
-
-// Sizes around the ends of a block of 32 KiB, where a record is cut in pieces
-// and the room for a chunk's header may run out.
-TEST(WandbFileTest, RecordsOfAllSizesComeBack) {
-  const std::string path = ::testing::TempDir() + "/sizes.wandb";
-  for (size_t size = 32768 - 7 - 30; size < 32768 - 7 + 10; ++size) {
-    fs::remove(path);
-    auto file = WandbFile::Create(path);
-    ASSERT_TRUE(file.ok()) << file.status();
-    const std::vector<std::string> records = {std::string(size, 'a'), "", "b",
-                                              std::string(100000, 'c'), "d"};
-    for (const std::string& record : records) {
-      ASSERT_TRUE((*file)->Append(record).ok());
-    }
-    ASSERT_TRUE((*file)->Close().ok());
-    std::ifstream in(path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-    EXPECT_THAT(ReadRecords(bytes), ElementsAreArray(records)) << size;
-  }
-}
-
-// The first record of a file that W&B's own library wrote.
-TEST(WandbFileTest, TheFramingIsWandbs) {
-  const std::string path = ::testing::TempDir() + "/vector.wandb";
-  fs::remove(path);
-  auto file = WandbFile::Create(path);
-  ASSERT_TRUE(file.ok()) << file.status();
-  ASSERT_TRUE((*file)->Append(absl::string_view("\xaa\x01\x00", 3)).ok());
-  ASSERT_TRUE((*file)->Close().ok());
-  std::ifstream in(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_EQ(bytes.substr(7),
-            std::string("\x8e\x51\x0c\x54\x03\x00\x01\xaa\x01\x00", 10));
 }
 
 }  // namespace
