@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
@@ -50,6 +52,14 @@ TEST_P(TrainArmTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_TRUE(resumed->finished);
 
+  // A resumed arm does not know the codes of its last record.
+  for (auto number = expected.begin(); number != expected.end();) {
+    const bool flips =
+        absl::StartsWith(number->first.second, "codes_flipped_pct/") &&
+        number->first.first == 8;
+    EXPECT_EQ(actual.count(number->first), flips ? 0u : 1u);
+    number = flips ? expected.erase(number) : std::next(number);
+  }
   ASSERT_EQ(actual.size(), expected.size());
   for (const auto& [key, value] : expected) {
     const double other = actual.at(key);
