@@ -74,7 +74,7 @@ expect 2 "has the checksum ${checksum}" experiments/train \
   --output_dir="${work}/out"
 expect 1 "cannot open" experiments/train --init="${work}/none.safetensors" \
   --output_dir="${work}/out"
-expect 1 "not a regular file" experiments/train --init=/dev/null \
+expect 2 "not a regular file" experiments/train --init=/dev/null \
   --output_dir="${work}/out"
 expect 2 "are drawn from its seed" experiments/fp16_vs_nvfp4_s025 \
   --init="${work}/weights.safetensors" --output_dir="${work}/out"
