@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "quant/testing/nearest_by_search.h"
 #include "train/layer_probe_fixture.h"
 
 namespace cnn_fp4::train {
@@ -23,29 +24,6 @@ struct Expected {
   double codes_used = 0;
   double amax = 0;
 };
-
-double NearestE4m3(double value) {
-  double best = 0;
-  for (int bits = 0; bits < 0x7f; ++bits) {
-    const int exponent = bits >> 3, mantissa = bits & 7;
-    const double candidate = exponent == 0
-                                 ? std::ldexp(mantissa, -9)
-                                 : std::ldexp(8 + mantissa, exponent - 10);
-    if (std::abs(candidate - value) < std::abs(best - value)) best = candidate;
-  }
-  return best;
-}
-
-double NearestE2m1(double value) {
-  double best = 0;
-  for (const double magnitude : {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0}) {
-    if (std::abs(magnitude - std::abs(value)) <
-        std::abs(best - std::abs(value))) {
-      best = magnitude;
-    }
-  }
-  return std::copysign(best, value);
-}
 
 Expected Nvfp4AlongDimension1(const at::Tensor& tensor) {
   const at::Tensor x = tensor.detach().to(at::kDouble);
@@ -66,9 +44,11 @@ Expected Nvfp4AlongDimension1(const at::Tensor& tensor) {
         block_amax = std::max(block_amax, std::abs(begin[i]));
       }
       const double scale =
-          NearestE4m3(block_amax / 6 * (2688 / amax)) * amax / 2688;
+          quant::NearestE4m3BySearch(block_amax / 6 * (2688 / amax)) * amax /
+          2688;
       for (int64_t i = block; i < end; ++i) {
-        const double q = scale == 0 ? 0 : NearestE2m1(begin[i] / scale);
+        const double q =
+            scale == 0 ? 0 : quant::NearestE2m1BySearch(begin[i] / scale);
         values.insert(q == 0 ? 0 : q);
         signal += begin[i] * begin[i];
         noise += (begin[i] - q * scale) * (begin[i] - q * scale);

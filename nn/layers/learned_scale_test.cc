@@ -13,6 +13,7 @@
 #include "nn/layers/quant_conv.h"
 #include "nn/layers/quantize.h"
 #include "nn/precision/policy.h"
+#include "quant/testing/nearest_by_search.h"
 
 namespace cnn_fp4::nn {
 namespace {
@@ -20,30 +21,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
-
-// In FP64 and by search: what the formats' definitions say.
-double NearestE2m1(double value) {
-  double best = 0;
-  for (const double candidate : {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0}) {
-    if (std::abs(candidate - std::abs(value)) <
-        std::abs(best - std::abs(value))) {
-      best = candidate;
-    }
-  }
-  return std::copysign(best, value);
-}
-
-double NearestE4m3(double value) {
-  double best = 0;
-  for (int bits = 0; bits < 0x7f; ++bits) {
-    const int exponent = bits >> 3, mantissa = bits & 7;
-    const double candidate = exponent == 0
-                                 ? std::ldexp(mantissa, -9)
-                                 : std::ldexp(8 + mantissa, exponent - 10);
-    if (std::abs(candidate - value) < std::abs(best - value)) best = candidate;
-  }
-  return best;
-}
 
 at::Tensor Map(const at::Tensor& tensor, double (*function)(double)) {
   at::Tensor mapped = tensor.detach().clone().contiguous();
@@ -144,12 +121,13 @@ TEST_P(LearnedScaleTest, GradientsAreThoseOfTheSurrogate) {
     s = learnt;
     if (c.w == "nvfp4+lsq") {
       const double unit = learnt.max().item<double>() / 448;
-      s = Map(learnt / unit, NearestE4m3) * unit;
+      s = Map(learnt / unit, quant::NearestE4m3BySearch) * unit;
     }
     s = s.clone().requires_grad_();
     const at::Tensor per_element = Expanded(s, w, c);
     const at::Tensor clipped = (w / per_element).clamp(-6, 6);
-    const at::Tensor r = Map((w / per_element), NearestE2m1) - clipped.detach();
+    const at::Tensor r =
+        Map((w / per_element), quant::NearestE2m1BySearch) - clipped.detach();
     EXPECT_GT(r.abs().max().item<double>(), 0.1);
     EXPECT_GT((w / per_element).abs().gt(6).sum().item<int64_t>(), 5);
     w_hat = per_element * (clipped + r);
