@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "nn/gemm/tensor_span.h"
 #include "nn/layers/quant_conv.h"
 #include "nn/net.h"
 #include "quant/block_stats.h"
@@ -27,10 +28,7 @@ using telemetry::LayerStats;
 using telemetry::StatId;
 using telemetry::TensorKind;
 
-absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
-  return absl::MakeConstSpan(cpu_contiguous.const_data_ptr<float>(),
-                             cpu_contiguous.numel());
-}
+using nn::Values;
 
 // `raw`: not yet quantised, so that quantiles say something.
 void AddValues(absl::Span<const float> values, bool raw, LayerStats* out) {

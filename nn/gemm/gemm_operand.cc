@@ -6,22 +6,13 @@
 #include <vector>
 
 #include "glog/logging.h"
+#include "nn/gemm/tensor_span.h"
 #include "quant/device_quantizer.h"
 #include "quant/float16.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::nn {
 namespace {
-
-absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
-  return absl::MakeConstSpan(cpu_contiguous.const_data_ptr<float>(),
-                             cpu_contiguous.numel());
-}
-
-absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
-  return absl::MakeSpan(cpu_contiguous.mutable_data_ptr<float>(),
-                        cpu_contiguous.numel());
-}
 
 at::Tensor DenseOnCpu(const at::Tensor& tensor) {
   return tensor.detach().cpu().contiguous();

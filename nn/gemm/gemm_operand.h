@@ -74,8 +74,7 @@ at::Tensor PowerOfTwoScale(const at::Tensor& tensor);
 // made by. With `taken_apart` the quantised operand is returned there, too,
 // from the same one quantisation: the multiplied one, where the format is
 // scaled. A CUDA tensor is quantised where it lies, without a copy to the host,
-// where
-// //quant/cuda is linked and nothing is taken apart, else on the CPU.
+// where //quant/cuda is linked and nothing is taken apart, else on the CPU.
 // Errors: the quantiser's. On a device a NaN or an infinity is none: it
 // propagates.
 absl::StatusOr<GemmOperand> QuantizeOnGrid(

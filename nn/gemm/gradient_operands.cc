@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "nn/gemm/tensor_span.h"
 #include "quant/both_ways.h"
 
 namespace cnn_fp4::nn {
@@ -13,8 +14,7 @@ quant::OperandOf OperandFor(const GradientFormat& of,
   operand.recipe = *of.format.recipe();
   operand.grid = grid;
   operand.options = of.options;
-  operand.values =
-      absl::MakeSpan(values.mutable_data_ptr<float>(), values.numel());
+  operand.values = MutableValues(values);
   return operand;
 }
 
@@ -41,9 +41,7 @@ absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
   quant::BothWays both;
   both.rows = OperandFor(wgrad, **wgrad_grid, made.wgrad.values);
   both.columns = OperandFor(dgrad, *dgrad_grid, made.dgrad.values);
-  const absl::Status status = quant::QuantizeBothWays(
-      absl::MakeConstSpan(source.const_data_ptr<float>(), source.numel()),
-      both);
+  const absl::Status status = quant::QuantizeBothWays(Values(source), both);
   if (!status.ok()) return status;
   made.wgrad.scale = at::scalar_tensor(both.rows.tensor_scale);
   made.dgrad.scale = at::scalar_tensor(both.columns.tensor_scale);

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "nn/gemm/tensor_span.h"
 #include "quant/block_grid.h"
 #include "quant/formats/e4m3.h"
 #include "quant/scale_gradient.h"
@@ -16,16 +17,6 @@ namespace cnn_fp4::nn {
 namespace {
 
 constexpr double kE2m1Max = 6;
-
-absl::Span<const float> Values(const at::Tensor& cpu_contiguous) {
-  return absl::MakeConstSpan(cpu_contiguous.const_data_ptr<float>(),
-                             cpu_contiguous.numel());
-}
-
-absl::Span<float> MutableValues(at::Tensor& cpu_contiguous) {
-  return absl::MakeSpan(cpu_contiguous.mutable_data_ptr<float>(),
-                        cpu_contiguous.numel());
-}
 
 bool OfTensor(const OperandFormat& format) {
   return format.blocking == Blocking::kFlattened;
@@ -192,6 +183,11 @@ WeightGradients BackwardWithScale(const at::Tensor& weight,
           of_scale.view(scale.sizes()).to(scale.device())};
 }
 
+at::Tensor Clip(const at::Tensor& x, const at::Tensor& clip) {
+  const auto alpha = clip.item<float>();
+  return x.detach().clamp(-alpha, alpha);
+}
+
 absl::StatusOr<GemmOperand> QuantizeClipped(
     const at::Tensor& x, const at::Tensor& clip, const ConvGeometry& geometry,
     const OperandFormat& format, std::optional<QuantizedOperand>* taken_apart) {
@@ -207,8 +203,8 @@ absl::StatusOr<GemmOperand> QuantizeClipped(
   } else if (OfTensor(format)) {
     options.block_scales = absl::MakeConstSpan(&scale, 1);
   }
-  return MakeGemmOperand(x.detach().clamp(-alpha, alpha), Operand::kFpropX,
-                         geometry, format, options, taken_apart);
+  return MakeGemmOperand(Clip(x, clip), Operand::kFpropX, geometry, format,
+                         options, taken_apart);
 }
 
 ClipGradients BackwardClipped(const at::Tensor& x, const at::Tensor& clip,

@@ -67,7 +67,10 @@ WeightGradients BackwardWithScale(const at::Tensor& weight,
                                   const OperandFormat& format,
                                   const at::Tensor& gradient);
 
-// x between -clip and clip as the operand of fprop, `clip` being [1], a
+// x between -clip and clip, without a gradient.
+at::Tensor Clip(const at::Tensor& x, const at::Tensor& clip);
+
+// Clip as the operand of fprop, `clip` being [1], a
 // positive number; InvalidArgument for others, and the quantiser's errors.
 absl::StatusOr<GemmOperand> QuantizeClipped(
     const at::Tensor& x, const at::Tensor& clip, const ConvGeometry& geometry,

@@ -214,8 +214,10 @@ class ConvolutionFunction
                                                precision.wgrad_dy, {&*plan});
       const GemmOperand b =
           precision.wgrad_x
-              ? MakeOperand(spec, Operand::kWgradX, Clipped(x.values, x_clip),
-                            *precision.wgrad_x, {&*plan})
+              ? MakeOperand(
+                    spec, Operand::kWgradX,
+                    x_clip.defined() ? Clip(x.values, x_clip) : x.values,
+                    *precision.wgrad_x, {&*plan})
               : x;
       dw =
           RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);
@@ -232,14 +234,6 @@ class ConvolutionFunction
       db = dy.sum(at::IntArrayRef({0, 2, 3}));
     }
     return {dx, dw, db, at::Tensor(), dscale, dclip};
-  }
-
- private:
-  // What wgrad sees of x where the forward pass clipped it.
-  static at::Tensor Clipped(const at::Tensor& x, const at::Tensor& x_clip) {
-    if (!x_clip.defined()) return x;
-    const auto alpha = x_clip.item<float>();
-    return x.clamp(-alpha, alpha);
   }
 };
 
