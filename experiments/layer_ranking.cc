@@ -9,23 +9,9 @@
 #include "telemetry/statistics.h"
 
 namespace cnn_fp4::experiments {
-namespace {
 
 using telemetry::StatId;
 using telemetry::TensorKind;
-
-std::optional<double> Find(const ReportLayer& layer, TensorKind kind,
-                           StatId id) {
-  const auto values = layer.last.find(kind);
-  if (values == layer.last.end()) return std::nullopt;
-  const auto value = values->second.find(id);
-  if (value == values->second.end() || !std::isfinite(value->second)) {
-    return std::nullopt;
-  }
-  return value->second;
-}
-
-}  // namespace
 
 std::optional<LayerRanking> RankLayers(const ReportArm& arm) {
   struct Row {
@@ -36,10 +22,10 @@ std::optional<LayerRanking> RankLayers(const ReportArm& arm) {
   std::vector<Row> rows;
   for (const std::string& layer : arm.order) {
     const ReportLayer& numbers = arm.layers.at(layer);
-    const auto x =
-        Find(numbers, TensorKind::kActivations, StatId::kSqnrCenteredDb);
-    const auto w =
-        Find(numbers, TensorKind::kWeightsQuantized, StatId::kSqnrCenteredDb);
+    const auto x = FindFinite(numbers.last, TensorKind::kActivations,
+                              StatId::kSqnrCenteredDb);
+    const auto w = FindFinite(numbers.last, TensorKind::kWeightsQuantized,
+                              StatId::kSqnrCenteredDb);
     if (!x.has_value() && !w.has_value()) continue;
     rows.push_back({std::min(x.value_or(INFINITY), w.value_or(INFINITY)), layer,
                     &numbers});
@@ -62,7 +48,7 @@ std::optional<LayerRanking> RankLayers(const ReportArm& arm) {
   for (const Row& row : rows) {
     std::vector<base::Cell> cells = {row.layer};
     for (const auto& [kind, id] : columns) {
-      const auto value = Find(*row.numbers, kind, id);
+      const auto value = FindFinite(row.numbers->last, kind, id);
       cells.push_back(value.has_value() ? base::Cell(*value, 1)
                                         : base::Cell(""));
     }

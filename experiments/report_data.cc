@@ -1,5 +1,7 @@
 #include "experiments/report_data.h"
 
+#include <cmath>
+
 #include "absl/status/status.h"
 #include "telemetry/histogram.h"
 #include "telemetry/record.h"
@@ -42,6 +44,17 @@ absl::Status Add(const telemetry::MetricsLine& line, ReportArms& arms) {
 }
 
 }  // namespace
+
+std::optional<double> FindFinite(const LayerNumbers& numbers, TensorKind kind,
+                                 telemetry::StatId id) {
+  const auto values = numbers.find(kind);
+  if (values == numbers.end()) return std::nullopt;
+  const auto value = values->second.find(id);
+  if (value == values->second.end() || !std::isfinite(value->second)) {
+    return std::nullopt;
+  }
+  return value->second;
+}
 
 ReportLayer& ReportArm::At(const std::string& layer) {
   if (layers.count(layer) == 0) order.push_back(layer);

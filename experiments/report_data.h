@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,12 +20,18 @@ namespace cnn_fp4::experiments {
 // 16 counts, one for each code, by step.
 using CodesByStep = std::map<int64_t, std::vector<int64_t>>;
 
+using LayerNumbers =
+    std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>>;
+
+// nullopt for a number that is not there or not finite.
+std::optional<double> FindFinite(const LayerNumbers& numbers,
+                                 telemetry::TensorKind kind,
+                                 telemetry::StatId id);
+
 struct ReportLayer {
-  std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>> last;
+  LayerNumbers last;
   // What recipes would do that are not in use, by their names.
-  std::map<std::string,
-           std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>>>
-      what_if;
+  std::map<std::string, LayerNumbers> what_if;
   std::map<telemetry::TensorKind, CodesByStep> codes;
 };
 

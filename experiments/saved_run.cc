@@ -1,8 +1,6 @@
 #include "experiments/saved_run.h"
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +9,8 @@
 #include "absl/time/time.h"
 #include "base/file_lock.h"
 #include "base/json_number.h"
+#include "base/json_text.h"
+#include "base/read_file.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::experiments {
@@ -19,13 +19,16 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+absl::StatusOr<json> ReadJson(const std::string& path) {
+  const absl::StatusOr<std::string> text = base::ReadSmallFile(path);
+  if (!text.ok()) return text.status();
+  return base::ParseJson(*text);
 }
 
 absl::Status ReadRunJson(const std::string& path, SavedRun* run) try {
-  const json object = json::parse(ReadText(path));
+  const absl::StatusOr<json> read = ReadJson(path);
+  if (!read.ok()) return read.status();
+  const json& object = *read;
   absl::StatusOr<ExperimentSpec> spec =
       ParseExperimentSpec(object.at("config").dump());
   if (!spec.ok()) return spec.status();
@@ -60,7 +63,9 @@ absl::Status ReadArms(SavedRun* run) {
   for (const std::string& arm : ArmKeys(run->result.spec)) {
     const std::string path = run->directory.ArmJson(arm);
     if (!fs::exists(path, error)) continue;
-    absl::StatusOr<ArmRecord> record = ParseArmRecord(ReadText(path));
+    const absl::StatusOr<std::string> text = base::ReadSmallFile(path);
+    if (!text.ok()) return text.status();
+    absl::StatusOr<ArmRecord> record = ParseArmRecord(*text);
     if (!record.ok()) {
       return absl::Status(record.status().code(),
                           absl::StrCat(path, ": ", record.status().message()));
@@ -71,13 +76,12 @@ absl::Status ReadArms(SavedRun* run) {
 }
 
 void ReadCosts(SavedRun* run) {
-  const json summary =
-      json::parse(ReadText(run->directory.Summary()), nullptr, false);
-  if (!summary.is_object()) return;
+  const absl::StatusOr<json> summary = ReadJson(run->directory.Summary());
+  if (!summary.ok() || !summary->is_object()) return;
   run->result.wall_seconds =
-      base::NumberFromJson(summary.value("wall_seconds", json())).value_or(0);
+      base::NumberFromJson(summary->value("wall_seconds", json())).value_or(0);
   run->result.peak_memory_bytes = static_cast<int64_t>(
-      base::NumberFromJson(summary.value("peak_memory_bytes", json()))
+      base::NumberFromJson(summary->value("peak_memory_bytes", json()))
           .value_or(0));
 }
 

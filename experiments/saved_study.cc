@@ -49,6 +49,7 @@ absl::StatusOr<StudyResult> Parse(const Json& object,
         {path.lexically_normal().string(), *std::move(record)});
   }
   if (absl::Status status = Check(study.spec); !status.ok()) return status;
+  study.cells = ChooseRecords(Cells(study.spec), study.cells);
   return study;
 } catch (const Json::exception& error) {
   return absl::InvalidArgumentError(error.what());

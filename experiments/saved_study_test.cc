@@ -45,7 +45,8 @@ StudyResult Toy(const fs::path& directory) {
     record.cpu = "CPU";
     record.device = "cpu";
     study.cells.push_back(
-        {(directory / "cells" / cell.name() / "arm.json").string(), record});
+        {(directory / "cells" / cell.name() / "arm.json").string(), record,
+         cell.condition});
   }
   return study;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -261,12 +260,8 @@ std::vector<StudySection> Sections(const StudyResult& result) {
   const std::vector<Condition>& conditions = result.spec.conditions;
   std::vector<std::vector<ArmRecord>> records(
       std::max<size_t>(1, conditions.size()));
-  std::map<std::string, size_t> condition_of;  // By digest.
-  for (const Cell& cell : Cells(result.spec)) {
-    condition_of[cell.digest] = cell.condition;
-  }
   for (const FoundRecord& cell : result.cells) {
-    records[condition_of.at(cell.record.digest)].push_back(cell.record);
+    records[cell.condition].push_back(cell.record);
   }
   std::vector<StudySection> sections;
   for (size_t i = 0; i < records.size(); ++i) {

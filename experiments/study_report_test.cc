@@ -26,7 +26,7 @@ FoundRecord Found(const Cell& cell, double iou) {
   record.device = "cpu";
   record.threads = 2;
   record.git_revision = "abc";
-  return {"/out/cells/" + cell.arm + "/arm.json", record};
+  return {"/out/cells/" + cell.arm + "/arm.json", record, cell.condition};
 }
 
 // Differences of -0.01, -0.02 and -0.06: mean -0.03, deviation 0.0264575, and

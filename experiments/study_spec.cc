@@ -335,6 +335,7 @@ std::vector<FoundRecord> ChooseRecords(absl::Span<const Cell> cells,
                            return share.at(a.first) < share.at(b.first);
                          });
     chosen.push_back(*best->second);
+    chosen.back().condition = cells[i].condition;
   }
   return chosen;
 }

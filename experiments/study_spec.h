@@ -92,6 +92,8 @@ std::vector<Cell> Cells(const StudySpec& study);
 struct FoundRecord {
   std::string path;
   ArmRecord record;
+  // That of the cell that it was chosen for (ChooseRecords).
+  size_t condition = 0;
 };
 
 // What lies below some directories.

@@ -1,7 +1,6 @@
 #include "experiments/what_if_section.h"
 
-#include <cmath>
-#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -16,7 +15,6 @@ namespace {
 
 using telemetry::StatId;
 using telemetry::TensorKind;
-using Numbers = std::map<TensorKind, std::map<StatId, double>>;
 
 constexpr std::pair<TensorKind, StatId> kColumns[] = {
     {TensorKind::kActivations, StatId::kSqnrDb},
@@ -29,24 +27,21 @@ constexpr std::pair<TensorKind, StatId> kColumns[] = {
 
 // The mean over the layers that have the number; what is not finite is left
 // out, and a cell stays empty where nothing is left.
-base::Cell Mean(const std::vector<const Numbers*>& layers, TensorKind kind,
+base::Cell Mean(const std::vector<const LayerNumbers*>& layers, TensorKind kind,
                 StatId id) {
   double sum = 0;
   int count = 0;
-  for (const Numbers* const layer : layers) {
-    const auto values = layer->find(kind);
-    if (values == layer->end()) continue;
-    const auto value = values->second.find(id);
-    if (value == values->second.end() || !std::isfinite(value->second)) {
-      continue;
-    }
-    sum += value->second;
+  for (const LayerNumbers* const layer : layers) {
+    const std::optional<double> value = FindFinite(*layer, kind, id);
+    if (!value.has_value()) continue;
+    sum += *value;
     ++count;
   }
   return count == 0 ? base::Cell("") : base::Cell(sum / count, 1);
 }
 
-void AddRow(const std::string& name, const std::vector<const Numbers*>& layers,
+void AddRow(const std::string& name,
+            const std::vector<const LayerNumbers*>& layers,
             base::Table* table) {
   std::vector<base::Cell> row = {name};
   for (const auto& [kind, id] : kColumns) row.push_back(Mean(layers, kind, id));
@@ -55,7 +50,7 @@ void AddRow(const std::string& name, const std::vector<const Numbers*>& layers,
 
 std::string ArmTable(const ReportArm& arm) {
   std::set<std::string> recipes;
-  std::vector<const Numbers*> in_use;
+  std::vector<const LayerNumbers*> in_use;
   bool quantizes = false;
   for (const auto& [name, layer] : arm.layers) {
     in_use.push_back(&layer.last);
@@ -70,7 +65,7 @@ std::string ArmTable(const ReportArm& arm) {
                      "gradients, SQNR in dB", "underflow in %"});
   if (quantizes) AddRow("what is in use", in_use, &table);
   for (const std::string& recipe : recipes) {
-    std::vector<const Numbers*> layers;
+    std::vector<const LayerNumbers*> layers;
     for (const auto& [name, layer] : arm.layers) {
       const auto found = layer.what_if.find(recipe);
       if (found != layer.what_if.end()) layers.push_back(&found->second);
