@@ -124,7 +124,7 @@ struct Collector {
   std::vector<SpecField>* fields;
 
   template <typename T>
-  void operator()(const char* name, T& field, const char* help) const {
+  void operator()(const char* name, T& field, const std::string& help) const {
     if constexpr (kIsLeaf<T>) {
       fields->push_back({absl::StrCat(prefix, name), help, part, &field, {}});
     } else {
@@ -134,7 +134,7 @@ struct Collector {
   }
 
   template <typename T, typename Neutral>
-  void operator()(const char* name, T& field, const char* help,
+  void operator()(const char* name, T& field, const std::string& help,
                   const Neutral& neutral) const {
     static_assert(kIsLeaf<T>, "give the fields of the nested one neutral ones");
     fields->push_back(

@@ -97,12 +97,7 @@ struct RunOptions {
           "How progress is shown on stderr: bar, lines, json (lines for "
           "programs), off, or auto, which is bar on a terminal and lines "
           "elsewhere.");
-    visit("sinks", self.sinks,
-          "Where measurements go beside metrics.jsonl, which every run has: "
-          "heatmaps draws layers over steps below plots/heatmaps, "
-          "wandb writes offline runs of Weights & Biases, tensorboard writes "
-          "event files for TensorBoard. --sinks= "
-          "stands for none.");
+    visit("sinks", self.sinks, telemetry::SinksHelp());
     visit("wandb", self.wandb, "Weights & Biases");
     visit("read", self.read, "The data set on this machine");
     visit("loader", self.loader, "Preparing batches");

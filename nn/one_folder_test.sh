@@ -1,7 +1,10 @@
 #!/bin/bash
 # Adding a net touches nn/models and adding a policy nn/precision, because no
 # other folder knows a particular one. Tests and pinned experiments may name
-# them: to those they are data.
+# them: to those they are data. Adding a statistic touches telemetry, which
+# names it, and train/layer_probe.cc, which measures it: others may show some
+# that they chose, but none distinguishes all. (Tasks, data sets and sinks:
+# train/own_task_test trains with ones of which no registry knows.)
 #
 # Reads the source tree itself: a file is seen that no target declares.
 set -euo pipefail
@@ -26,9 +29,28 @@ code() {
   }')
 }
 
+# Files of the tree $1 that would want a line for each new statistic: they tell
+# statistics apart by cases, or name most of them.
+statistics_lists() {
+  local all
+  all="$(grep -oE 'StatId::k[A-Za-z0-9]+' "$1/telemetry/statistics.cc" |
+    sort -u | wc -l)"
+  (cd -- "$1" && grep -rlE 'StatId::k' experiments nn quant telemetry tools \
+    train viz --include='*.h' --include='*.cc' 2>/dev/null) |
+    grep -vE '^telemetry/|^train/layer_probe\.|_test\.cc$' | sort |
+    while read -r file; do
+      named="$(grep -oE 'StatId::k[A-Za-z0-9]+' "$1/${file}" | sort -u | wc -l)"
+      if grep -qE 'case (telemetry::)?StatId::' "$1/${file}" ||
+        ((2 * named > all)); then
+        echo "${file}: lists the statistics"
+      fi
+    done
+}
+
 # What is wrong in the tree $1, one line each.
 violations() {
   local nets policies recipes
+  statistics_lists "$1"
   nets="$(sed -nE 's/^    \{"([a-z0-9_]+)", [A-Za-z]+\},$/\1/p' \
     "$1/nn/models/net_spec.cc" | paste -sd '|')"
   # Names of plain formats and of recipes, too, are data everywhere.
@@ -49,11 +71,17 @@ violations() {
 # elsewhere is found.
 toy="$(mktemp -d)"
 trap 'rm -rf -- "${toy}"' EXIT
-mkdir -p "${toy}"/{nn/models,nn/precision,train}
+mkdir -p "${toy}"/{nn/models,nn/precision,telemetry,train}
 echo '    {"toynet", ToyNetLayers},' >"${toy}/nn/models/net_spec.cc"
 echo 'class ToyNet : public Net {};' >"${toy}/nn/models/toynet.h"
 echo '  Fp4Policy("toy_policy", "A toy.", {}),' \
   >"${toy}/nn/precision/policy_registry.cc"
+# A toy statistic beside four others: named, measured, and not known elsewhere.
+printf '    {StatId::k%s, "%s"},\n' Toy toy A a B b C c D d \
+  >"${toy}/telemetry/statistics.cc"
+echo 'Put(StatId::kToy, StatId::kA, StatId::kB, StatId::kC, StatId::kD);' \
+  >"${toy}/train/layer_probe.cc"
+echo 'Show({StatId::kA, StatId::kB});' >"${toy}/train/layer_means.cc"
 clean='#include "nn/models/models.h"
 Train(net);  // A ToyNet, as net.architecture = "toynet" says.'
 echo "${clean}" >"${toy}/train/trainer.cc"
@@ -64,6 +92,14 @@ for line in '#include "nn/models/toynet.h"' 'void Train(ToyNet& net);' \
   printf '%s\n%s\n' "${clean}" "${line}" >"${toy}/train/trainer.cc"
   found="$(violations "${toy}")"
   [[ "${found}" == "train/trainer.cc:3:${line}" ]] ||
+    { echo "not found: ${line}; but: ${found}" >&2; exit 1; }
+done
+echo "${clean}" >"${toy}/train/trainer.cc"
+for line in 'Show({StatId::kA, StatId::kB, StatId::kC});' \
+  '    case StatId::kToy:'; do
+  echo "${line}" >"${toy}/train/layer_means.cc"
+  found="$(violations "${toy}")"
+  [[ "${found}" == "train/layer_means.cc: lists the statistics" ]] ||
     { echo "not found: ${line}; but: ${found}" >&2; exit 1; }
 done
 

@@ -19,6 +19,7 @@ using OpenedSink = absl::StatusOr<std::unique_ptr<Sink>>;
 
 struct Entry {
   absl::string_view name;
+  absl::string_view does;  // Follows the name in a sentence of --help.
   OpenedSink (*open)(const SinkContext& context);
 };
 
@@ -39,9 +40,9 @@ OpenedSink OpenWandb(const SinkContext& context) {
 }
 
 constexpr Entry kSinks[] = {
-    {"heatmaps", OpenHeatmaps},
-    {"wandb", OpenWandb},
-    {"tensorboard", OpenTensorBoard},
+    {"heatmaps", "draws layers over steps below plots/heatmaps", OpenHeatmaps},
+    {"wandb", "writes offline runs of Weights & Biases", OpenWandb},
+    {"tensorboard", "writes event files for TensorBoard", OpenTensorBoard},
 };
 
 OpenedSink Open(const Entry& entry, const SinkContext& context) {
@@ -58,6 +59,15 @@ std::vector<std::string> SinkNames() {
   std::vector<std::string> names;
   for (const Entry& entry : kSinks) names.emplace_back(entry.name);
   return names;
+}
+
+std::string SinksHelp() {
+  const auto sentence = [](std::string* out, const Entry& entry) {
+    absl::StrAppend(out, entry.name, " ", entry.does);
+  };
+  return absl::StrCat(
+      "Where measurements go beside metrics.jsonl, which every run has: ",
+      absl::StrJoin(kSinks, ", ", sentence), ". --sinks= stands for none.");
 }
 
 absl::Status CheckSinkNames(absl::Span<const std::string> names) {

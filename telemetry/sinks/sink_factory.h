@@ -37,6 +37,9 @@ struct SinkContext {
 // In the order in which they are given records.
 std::vector<std::string> SinkNames();
 
+// For --help: what each of them does, in whole sentences.
+std::string SinksHelp();
+
 // InvalidArgument, listing the known ones, for a name that is no sink's, and
 // for one that comes twice.
 absl::Status CheckSinkNames(absl::Span<const std::string> names);

@@ -44,6 +44,12 @@ TEST(SinkFactoryTest, NamesAreChecked) {
               HasSubstr("twice"));
 }
 
+TEST(SinkFactoryTest, HelpNamesEach) {
+  for (const std::string& name : SinkNames()) {
+    EXPECT_THAT(SinksHelp(), HasSubstr(absl::StrCat(name, " ")));
+  }
+}
+
 TEST(SinkFactoryTest, OpensWhatIsNamed) {
   EXPECT_THAT(OpenSinks({}, Context()), IsEmpty());
   EXPECT_THAT(OpenSinks({"heatmaps"}, Context()), SizeIs(1));
