@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -35,6 +36,19 @@ struct Classes {
 
 bool SameSize(ImageSize a, ImageSize b) {
   return a.width == b.width && a.height == b.height;
+}
+
+// Whether an image that is stored with this orientation is to be turned for its
+// annotations, whose width and height decide. InvalidArgument if neither way
+// has their size.
+absl::StatusOr<bool> IsTurned(const std::string& path, ImageSize stored,
+                              int orientation, ImageSize annotated) {
+  if (SameSize(Turned(stored, orientation), annotated)) return orientation > 1;
+  if (SameSize(stored, annotated)) return false;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": is ", stored.width, "x", stored.height,
+                   " but its annotations say ", annotated.width, "x",
+                   annotated.height, "; use the original image"));
 }
 
 std::string Annotations(int64_t count) {
@@ -71,16 +85,10 @@ class CocoDataset : public Dataset {
     const std::string path = JoinPath(image_dir_, entry.file_name);
     absl::StatusOr<Image> image = ReadStoredImage(path, max_pixels_);
     if (!image.ok()) return image.status();
-    const ImageSize stored = {image->width, image->height};
-    const ImageSize turned = Turned(stored, image->orientation);
-    if (SameSize(turned, entry.size)) {
-      Turn(&*image);
-    } else if (!SameSize(stored, entry.size)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": is ", image->width, "x", image->height,
-                       " but its annotations say ", entry.size.width, "x",
-                       entry.size.height, "; use the original image"));
-    }
+    const absl::StatusOr<bool> is_turned = IsTurned(
+        path, {image->width, image->height}, image->orientation, entry.size);
+    if (!is_turned.ok()) return is_turned.status();
+    if (*is_turned) Turn(&*image);
     Sample sample;
     sample.name = entry.file_name;
     sample.image = *std::move(image);
@@ -105,6 +113,11 @@ class CocoDataset : public Dataset {
     if (counts.ignored > 0) {
       absl::StrAppend(&text, ", ", Annotations(counts.ignored),
                       " of crowds ignored");
+    }
+    if (counts.images_turned > 0) {
+      absl::StrAppend(&text, ", ", counts.images_turned,
+                      counts.images_turned == 1 ? " image" : " images",
+                      " turned by EXIF orientation to the annotated size");
     }
     return text;
   }
@@ -215,6 +228,24 @@ absl::StatusOr<CocoInstances> ReadSplit(const ReadOptions& options,
   return instances;
 }
 
+// How many images EXIF turns, from the headers of all of them, which have to
+// agree with the annotations.
+absl::StatusOr<int64_t> CountTurned(const CocoInstances& instances,
+                                    const std::string& image_dir,
+                                    int64_t max_pixels) {
+  int64_t count = 0;
+  for (const CocoImage& image : instances.images) {
+    const std::string path = JoinPath(image_dir, image.file_name);
+    const absl::StatusOr<ImageSize> size = ReadImageSize(path, max_pixels);
+    if (!size.ok()) return size.status();
+    const absl::StatusOr<bool> is_turned = IsTurned(
+        path, Turned(*size, size->orientation), size->orientation, image.size);
+    if (!is_turned.ok()) return is_turned.status();
+    if (*is_turned) ++count;
+  }
+  return count;
+}
+
 // The annotations of each class; `ignored` has those of crowds.
 SplitContents ContentsOf(const std::string& title, const Classes& classes,
                          const CocoInstances& instances) {
@@ -312,10 +343,15 @@ absl::StatusOr<DatasetPair> OpenCoco(const DatasetSpec& spec,
   status = CheckContents(contents[0], contents[1], classes->names,
                          /*one_class_will_do=*/false, &pair.warnings);
   if (!status.ok()) return status;
-  for (const auto& [split, instances] : {std::make_pair(&train_split, &*train),
-                                         std::make_pair(&val_split, &*val)}) {
-    status = WarnOfUnlisted(*instances, JoinPath(options.data_root, *split),
-                            &pair.warnings);
+  for (const auto& [split, instances, counts] :
+       {std::make_tuple(&train_split, &*train, &contents[0].counts),
+        std::make_tuple(&val_split, &*val, &contents[1].counts)}) {
+    const std::string image_dir = JoinPath(options.data_root, *split);
+    const absl::StatusOr<int64_t> turned =
+        CountTurned(*instances, image_dir, options.max_pixels);
+    if (!turned.ok()) return turned.status();
+    counts->images_turned = *turned;
+    status = WarnOfUnlisted(*instances, image_dir, &pair.warnings);
     if (!status.ok()) return status;
   }
   DataDigest digest;

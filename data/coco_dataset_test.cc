@@ -204,10 +204,17 @@ TEST_F(CocoTest, BadFilesAreNamed) {
 
 TEST_F(CocoTest, ImagesMustBeThereAndOfTheirSize) {
   WriteTestFile(root_ + "/train2017/5.png", GreyPng(4, 6, 1));
-  EXPECT_EQ(Open()->train->Get(0).status().message(),
-            root_ +
-                "/train2017/5.png: is 4x6 but its annotations say 6x4; use "
-                "the original image");
+  const std::string wrong_size = root_ +
+                                 "/train2017/5.png: is 4x6 but its annotations "
+                                 "say 6x4; use the original image";
+  EXPECT_EQ(Open().status().message(), wrong_size);
+  // An image that is replaced later.
+  WriteTestFile(root_ + "/train2017/5.png", GreyPng(6, 4, 1));
+  absl::StatusOr<DatasetPair> pair = Open();
+  ASSERT_TRUE(pair.ok()) << pair.status();
+  WriteTestFile(root_ + "/train2017/5.png", GreyPng(4, 6, 1));
+  EXPECT_EQ(pair->train->Get(0).status().message(), wrong_size);
+  WriteTestFile(root_ + "/train2017/5.png", GreyPng(6, 4, 1));
   std::filesystem::remove(root_ + "/val2017/6.png");
   EXPECT_EQ(Open().status().message(),
             root_ + "/val2017/6.png: no such file, though " + Json("val2017") +

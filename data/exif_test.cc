@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "data/dataset_registry.h"
@@ -191,11 +192,15 @@ TEST_F(ExifFilesTest, TheSizeInCocoJsonDecides) {
           PngWithExif(GreyPng(3, 2, Letters()), Tiff(orientation, true)));
     }
     absl::StatusOr<DatasetPair> pair = OpenDataset(spec, options_);
-    EXPECT_TRUE(pair.ok()) << pair.status();
+    if (!pair.ok()) return std::string(pair.status().message());
     const absl::StatusOr<Sample> sample = pair->train->Get(0);
     if (!sample.ok()) return std::string(sample.status().message());
     std::string shown;
     for (int i = 0; i < 6; ++i) shown += sample->image.pixels[3 * i];
+    const std::string said =
+        ", 1 image turned by EXIF orientation to the annotated size";
+    EXPECT_EQ(absl::EndsWith(pair->val->Describe(), said), shown != kShown[0])
+        << pair->val->Describe();
     return shown;
   };
   EXPECT_EQ(open(2, 3, 6), kShown[5]);
