@@ -1,5 +1,6 @@
 #include "nn/runtime.h"
 
+#include <dlfcn.h>
 #include <torch/torch.h>
 
 #include <cstdlib>
@@ -8,6 +9,19 @@
 #include "absl/strings/str_cat.h"
 
 namespace cnn_fp4::nn {
+namespace {
+
+// The CUDA part of LibTorch, with all of NVIDIA's libraries behind it. It is
+// not linked, because loading it costs every process a third of its start; the
+// binary's run path finds it. LibTorch remembers for good what it answered when
+// it was first asked for a GPU, so this comes before.
+bool LoadLibTorchCuda() {
+  static const bool is_loaded =
+      dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+  return is_loaded;
+}
+
+}  // namespace
 
 void InitRuntime(int threads) {
   // LibTorch's MKL has no symbol for this; it reads the variable when first
@@ -22,7 +36,9 @@ absl::StatusOr<std::string> ResolveDevice(const std::string& name) {
         absl::StrCat("unknown device '", name, "'; known: cpu, cuda, auto"));
   }
   if (name == "cpu") return name;
-  if (torch::cuda::is_available()) return std::string("cuda");
+  if (LoadLibTorchCuda() && torch::cuda::is_available()) {
+    return std::string("cuda");
+  }
   if (name == "auto") return std::string("cpu");
   return absl::FailedPreconditionError(
       "device cuda: this machine has no usable CUDA device; take cpu");

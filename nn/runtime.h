@@ -23,7 +23,9 @@ namespace cnn_fp4::nn {
 void InitRuntime(int threads);
 
 // "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another
-// name, FailedPrecondition for "cuda" without a usable device.
+// name, FailedPrecondition for "cuda" without a usable device. But for "cpu" it
+// loads LibTorch's CUDA libraries, which nothing else does, so call it before
+// the first tensor operation.
 absl::StatusOr<std::string> ResolveDevice(const std::string& name);
 
 // CPU threads of all operations: what InitRuntime came to.

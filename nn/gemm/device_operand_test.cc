@@ -10,10 +10,14 @@
 #include "gtest/gtest.h"
 #include "nn/gemm/gemm_operand.h"
 #include "nn/gemm/wgrad_operand.h"
+#include "nn/runtime.h"
 #include "quant/device_quantizer.h"
 
 namespace cnn_fp4::nn {
 namespace {
+
+// Before the first tensor, as ResolveDevice wishes.
+const bool kHasGpu = *ResolveDevice("auto") == "cuda";
 
 // Calls of torch that move a tensor or wait for one.
 std::vector<std::string>& Copies() {
@@ -70,7 +74,7 @@ TEST(DeviceOperand, NoCopyOnTheCpu) {
 }
 
 TEST(DeviceOperand, OnAGpuTheSameBitsWithoutACopy) {
-  if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU";
+  if (!kHasGpu) GTEST_SKIP() << "no GPU";
   if (quant::FindDeviceQuantizer(quant::Device::kCuda) == nullptr) {
     GTEST_SKIP() << "built without --config=cuda";
   }
