@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/spec.h"
 #include "base/spec_check.h"
@@ -75,6 +76,35 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
                     "is for the sink wandb, which is not among the sinks"));
   }
   return status;
+}
+
+absl::Status CheckFlagsApply(const std::set<std::string>& given,
+                             const StudySpec& study,
+                             const RunOptions& options) {
+  const absl::StatusOr<std::vector<ExperimentSpec>> experiments =
+      Experiments(study);
+  if (!experiments.ok()) return experiments.status();
+  std::vector<absl::Status> statuses;
+  for (const ExperimentSpec& experiment : *experiments) {
+    statuses.push_back(CheckFlagsApply(given, experiment, options));
+  }
+  if (absl::c_none_of(statuses, [](const absl::Status& s) { return s.ok(); })) {
+    return statuses.front();
+  }
+  for (size_t i = 0; i < study.conditions.size(); ++i) {
+    const Condition& condition = study.conditions[i];
+    std::set<std::string> paths;
+    for (const absl::string_view setting : condition.settings) {
+      paths.emplace(setting.substr(0, setting.find('=')));
+    }
+    const absl::Status status =
+        CheckFlagsApply(paths, (*experiments)[i], options);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("conditions: ", condition.name, ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckFlagsOfSmoke(const std::set<std::string>& given) {

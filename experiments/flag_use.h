@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "experiments/experiment_spec.h"
 #include "experiments/run_options.h"
+#include "experiments/study_spec.h"
 
 namespace cnn_fp4::experiments {
 
@@ -33,6 +34,12 @@ namespace cnn_fp4::experiments {
 absl::Status CheckFlagsApply(const std::set<std::string>& given,
                              const ExperimentSpec& spec,
                              const RunOptions& options);
+
+// The same for a study that passes its Check: a flag is refused if no condition
+// reads it, and a condition's setting if that condition does not; this begins
+// with "conditions".
+absl::Status CheckFlagsApply(const std::set<std::string>& given,
+                             const StudySpec& study, const RunOptions& options);
 
 // The same for --smoke, which chooses its own data and directory.
 absl::Status CheckFlagsOfSmoke(const std::set<std::string>& given);

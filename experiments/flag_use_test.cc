@@ -50,6 +50,25 @@ TEST(FlagUse, RefusesWhatNothingWouldRead) {
             "mean is for --normalization=constants, and it is image");
 }
 
+TEST(FlagUse, AStudysConditionsReadWhatTheyAndTheFlagsSet) {
+  StudySpec study;
+  const auto message = [&](const std::set<std::string>& given,
+                           const std::vector<std::string>& conditions) {
+    study.conditions = *ParseConditions(conditions);
+    return Message(CheckFlagsApply(given, study, RunOptions()));
+  };
+  const std::string off = "off:batch.augment=false";
+  const std::string on = "on:batch.augment=true";
+  EXPECT_EQ(message({"batch.min_scale"}, {off, on}), "");
+  EXPECT_EQ(message({"batch.min_scale"}, {off}),
+            "min_scale is a part of augmentation, which is off");
+  EXPECT_EQ(message({}, {on, off + ";batch.min_scale=0.5"}),
+            "conditions: off: min_scale is a part of augmentation, which is "
+            "off");
+  EXPECT_EQ(message({}, {off, on + ";batch.min_scale=0.5"}), "");
+  EXPECT_EQ(message({"train.steps"}, {}), "");
+}
+
 TEST(FlagUse, SmokeChoosesItsOwnDataAndDirectory) {
   EXPECT_EQ(Message(CheckFlagsOfSmoke({"threads", "device", "train.steps"})),
             "");

@@ -129,7 +129,8 @@ absl::StatusOr<ExperimentSpec> Under(const Condition& condition,
   return spec;
 }
 
-// The experiments whose arms are compared with each other, one a condition.
+}  // namespace
+
 absl::StatusOr<std::vector<ExperimentSpec>> Experiments(
     const StudySpec& study) {
   if (study.conditions.empty()) return std::vector{study.experiment};
@@ -141,6 +142,8 @@ absl::StatusOr<std::vector<ExperimentSpec>> Experiments(
   }
   return experiments;
 }
+
+namespace {
 
 absl::Status CheckConditions(const StudySpec& study,
                              absl::Span<const ExperimentSpec> experiments) {

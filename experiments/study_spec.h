@@ -70,6 +70,11 @@ absl::Status Check(const StudySpec& study);
 // there are any, without their data_root, which is this machine's.
 std::string ToJson(const StudySpec& study);
 
+// The experiments whose arms are compared with each other: one for each
+// condition, or the study's own. InvalidArgument that begins with "conditions"
+// for a setting that is no field, or has a value that it cannot have.
+absl::StatusOr<std::vector<ExperimentSpec>> Experiments(const StudySpec& study);
+
 struct Cell {
   std::string arm;      // The policy's key.
   std::string policy;   // Its line of text.
