@@ -44,6 +44,7 @@ struct SeedsAndConditions {
 struct Where {
   std::string output_dir;
   std::vector<std::string> done;
+  bool report_only = false;
 
   template <typename Self, typename Visitor>
   static void VisitFields(Self& self, Visitor&& visit) {
@@ -56,6 +57,8 @@ struct Where {
     visit("done", self.done,
           "Directories with results of earlier runs. A cell whose finished "
           "arm.json lies anywhere below one of them is not trained again.");
+    visit("report_only", self.report_only,
+          "Trains nothing and writes the report of the cells that are done.");
   }
 };
 
@@ -156,7 +159,7 @@ class Main {
     status = Check(study_);
     status.Update(Check(options_.run));
     if (status.ok()) {
-      status = CheckFlagsApply(parsed->given, study_.experiment, options_.run);
+      status = CheckFlagsApply(parsed->given, study_, options_.run);
     }
     if (actions_.smoke) status.Update(CheckFlagsOfSmoke(parsed->given));
     if (!status.ok()) return Refuse(status, kExitUsage);
@@ -185,6 +188,7 @@ class Main {
     options_.directory = where_.output_dir.empty()
                              ? DefaultOutputDir() + "/" + program_.name
                              : base::UserPath(where_.output_dir);
+    options_.report_only = where_.report_only;
     for (const std::string& directory : where_.done) {
       options_.done.push_back(base::UserPath(directory));
     }

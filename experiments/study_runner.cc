@@ -166,7 +166,7 @@ absl::StatusOr<int> StudyRun::Finish() const {
     absl::PrintF("\nreport: %s/study.html\n", options_.directory);
     std::fflush(stdout);
   }
-  if (result_.cells.size() == cells_.size()) return 0;
+  if (options_.report_only || result_.cells.size() == cells_.size()) return 0;
   Say(absl::StrCat("stopped by signal ", signal, "; ", result_.cells.size(),
                    " of ", cells_.size(),
                    " cells are done; continue with the same command"));
@@ -180,6 +180,10 @@ absl::StatusOr<int> StudyRun::Run() {
   if (absl::Status status = Find(directories); !status.ok()) return status;
   Say(absl::StrFormat("study  %s: %d cells, %d of them done",
                       options_.directory, cells_.size(), result_.cells.size()));
+  if (options_.report_only && result_.cells.empty()) {
+    return absl::NotFoundError(
+        "report_only: none of the cells is done here or below --done");
+  }
   if (!result_.cells.empty()) {
     if (absl::Status status = WriteStudy(result_, options_.directory);
         !status.ok()) {
@@ -187,7 +191,7 @@ absl::StatusOr<int> StudyRun::Run() {
     }
   }
   for (const Cell& cell : cells_) {
-    if (train::StopSignal() != 0) break;
+    if (options_.report_only || train::StopSignal() != 0) break;
     if (IsDone(cell)) continue;
     absl::Status status = RunCell(cell);
     if (status.ok() && IsDone(cell)) {

@@ -26,12 +26,16 @@ namespace cnn_fp4::experiments {
 struct StudyOptions {
   std::string directory;
   std::vector<std::string> done;  // Directories with cells of earlier studies.
-  RunOptions run;                 // Its output_dir and resume mean nothing.
+  // Nothing is trained: the report is of the cells that are done, of which
+  // there has to be one.
+  bool report_only = false;
+  RunOptions run;  // Its output_dir and resume mean nothing.
 };
 
 // The process's exit status: 0, or 129, 130 and 143 when SIGHUP, SIGINT and
-// SIGTERM left cells to do. The tables go to stdout, everything else to stderr.
-// Errors: what the user can mend, one line each; one in a cell ends the study.
+// SIGTERM left cells to do that were to be trained. The tables go to stdout,
+// everything else to stderr. Errors: what the user can mend, one line each; one
+// in a cell ends the study.
 absl::StatusOr<int> RunStudy(const std::string& name, const StudySpec& study,
                              const StudyOptions& options);
 

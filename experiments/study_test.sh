@@ -68,6 +68,17 @@ grep -q '^## short' "${work}/conditions/study.md" || fail "no section"
 [[ "$(find "${work}/conditions" -name arm.json | wc -l)" == 4 ]] ||
   fail "--conditions: trained others than the four new cells"
 
+# A report of what is done trains nothing, whatever is missing.
+run "${work}/report" --done="${work}/whole" --report_only \
+  --conditions='same:train.steps=8,other:train.steps=3' || fail "--report_only"
+grep -q '^4 of 8 cells are done' "${work}/report/study.md" ||
+  fail "--report_only: study.md"
+[[ -z "$(find "${work}/report" -name arm.json)" ]] ||
+  fail "--report_only trained"
+run "${work}/nothing" --report_only && fail "--report_only without a cell"
+grep -qF -- "--report_only: none of the cells is done" "${work}/log" ||
+  fail "--report_only without a cell: $(cat "${work}/log")"
+
 # A range names one seed, which a number alone cannot.
 "${study}" --arms=fp32 --seeds=7..7 --print_config |
   tr -d ' \n' | grep -qF '"seeds":[7]' || fail "--seeds=7..7"
@@ -79,6 +90,8 @@ expect_refused "--conditions: 'x' is not NAME:PATH=VALUE" \
   "${study}" --conditions=x
 expect_refused "--conditions: a: there is no field 'train.stops'" \
   "${study}" --conditions=a:train.stops=3
+expect_refused "--conditions: a: min_scale is a part of augmentation" \
+  "${study}" --conditions='a:batch.augment=false;batch.min_scale=0.5'
 expect_refused "unknown policy 'fp3'" "${study}" --arms=fp16,fp3
 expect_refused "a study has --arms" "${study}" --models=fp16
 expect_refused "are pinned" "${pinned}" --arms=fp16

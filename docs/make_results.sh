@@ -1,0 +1,78 @@
+#!/bin/bash
+# Writes docs/results.md from the records of trainings below docs/results.
+#
+#   bazel run //docs:make_results
+#
+# usage: make_results.sh [OUTPUT]      (default: docs/results.md in the workspace)
+#
+# Each section is what a pinned study writes of the records that are there
+# (--report_only); nothing is trained. docs/make_results_test.sh holds the
+# committed file to it.
+set -euo pipefail
+
+readonly programs="${PWD}/experiments"
+root="${BUILD_WORKSPACE_DIRECTORY:-${PWD}}"
+readonly root output="${1:-${root}/docs/results.md}"
+work="$(mktemp -d)"
+trap 'rm -rf -- "${work}"' EXIT
+
+# section STUDY TITLE: what is read of the study is said on stdin.
+section() {
+  local study="$1" title="$2"
+  "${programs}/${study}" --report_only --done="${root}/docs/results" \
+    --output_dir="${work}/${study}" >/dev/null 2>"${work}/log" || {
+    echo "make_results: ${study}: $(tail -n 1 "${work}/log")" >&2
+    exit 1
+  }
+  printf '\n## %s\n\n' "${title}"
+  cat
+  printf '\n    ./bazelw run //experiments:%s -- --done=docs/results\n' "${study}"
+  # Without the study's own title; its conditions are one level deeper here.
+  tail -n +2 "${work}/${study}/study.md" | sed -E 's/^##/###/'
+}
+
+{
+  cat <<'END'
+# Results
+
+What FP4 costs: the same net, the same initial weights, the same batches, and
+another number format. Short trainings on a CPU: they compare formats with each
+other, not with the literature. [findings.md](findings.md) says what they teach.
+
+This file is made by `./bazelw run //docs:make_results` from the records of
+trainings (`arm.json`) below [results/](results); each section is the report of a
+study. The command that it begins with takes the records that are there and trains
+only what is missing, which this file counts.
+
+A run repeats bit for bit on its machine. Another CPU adds in another order, and a
+training amplifies that, so a pair is formed on one model of CPU only. Seconds of
+training are of machines that did other things as well.
+END
+  section first_convolution_s025 "The input image in FP4" <<'END'
+Cell nuclei, the U-Net at a width of 0.25, 120 steps. What of the loss comes from
+quantising the input image, the operand x of the first convolution? The heatmaps
+betray it, if one looks at the right statistic: the lowest SQNR about the mean of an
+image. Here are the activations of `nvfp4_forward_all`, layers from top to bottom and
+steps from left to right; the first row is the first convolution.
+
+![Lowest SQNR about the mean, by layer and step](results/first_convolution.png)
+END
+  section recipe_ablation_s025 "Every policy" <<'END'
+What does each part of a recipe for training fully in FP4 cost or gain? All policies
+that have a name, on the nuclei.
+END
+  section code_usage_s025 "One scale for 16 elements, or one for a tensor" <<'END'
+Which uses the codes of FP4, and what is that worth?
+END
+  section groupnorm_s025 "GroupNorm" <<'END'
+Does it matter that GroupNorm stays in full precision? Its input is rounded to FP16,
+NVFP4 and MXFP4.
+END
+  section grad_scaling_s025 "Which gradients need scaling" <<'END'
+`nvfp4_1level` has E4M3 block scales without a tensor scale, and so no gradient below
+2^-10. A loss scale, or a power of two for each layer (`+scaled`), brings them back; to
+formats that have a tensor scale, or block scales that are powers of two, they do
+nothing.
+END
+} >"${work}/results.md"
+mv -- "${work}/results.md" "${output}"
