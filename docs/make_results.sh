@@ -51,11 +51,16 @@ END
   section first_convolution_s025 "The input image in FP4" <<'END'
 Cell nuclei, the U-Net at a width of 0.25, 120 steps. What of the loss comes from
 quantising the input image, the operand x of the first convolution? The heatmaps
-betray it, if one looks at the right statistic: the lowest SQNR about the mean of an
-image. Here are the activations of `nvfp4_forward_all`, layers from top to bottom and
-steps from left to right; the first row is the first convolution.
+betray it, if one looks at the right statistic. Below are activations of
+`nvfp4_forward_all`, layers from top to bottom, steps from left to right. The first
+convolution (`enc1.conv1`) has the highest SQNR of all. Its lowest SQNR about the mean
+of an image is the lowest of all: the pixels of a dark image are near one value, and FP4
+cannot tell them apart.
 
-![Lowest SQNR about the mean, by layer and step](results/first_convolution.png)
+![SQNR and lowest SQNR about the mean of the activations, by layer and step](results/first_convolution.png)
+
+(A row of `plots/heatmaps/nvfp4_forward_all/activations/semantic_activations.png` of
+`./bazelw run //experiments:train -- --models=nvfp4_forward_all --steps=60 --logf=5`.)
 END
   section recipe_ablation_s025 "Every policy" <<'END'
 What does each part of a recipe for training fully in FP4 cost or gain? All policies

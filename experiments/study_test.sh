@@ -71,7 +71,7 @@ grep -q '^## short' "${work}/conditions/study.md" || fail "no section"
 # A report of what is done trains nothing, whatever is missing.
 run "${work}/report" --done="${work}/whole" --report_only \
   --conditions='same:train.steps=8,other:train.steps=3' || fail "--report_only"
-grep -q '^4 of 8 cells are done' "${work}/report/study.md" ||
+grep -q '^Incomplete: 4 of 8 cells are done' "${work}/report/study.md" ||
   fail "--report_only: study.md"
 [[ -z "$(find "${work}/report" -name arm.json)" ]] ||
   fail "--report_only trained"
