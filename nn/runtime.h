@@ -20,6 +20,9 @@ namespace cnn_fp4::nn {
 // "conditional numerical reproducibility" (MKL_CBWR=AUTO, set here unless the
 // environment has another value); without, the order of its sums depends on
 // how busy the machine is.
+//
+// From then on the process keeps memory that it frees, up to its own peak,
+// because asking the kernel for it at every step takes up to a quarter of it.
 void InitRuntime(int threads);
 
 // "cpu" or "cuda" for "cpu", "cuda" or "auto". InvalidArgument for another

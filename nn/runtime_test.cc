@@ -1,7 +1,11 @@
 #include "nn/runtime.h"
 
 #include <dlfcn.h>
+#include <sys/resource.h>
 #include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -10,6 +14,32 @@ namespace {
 
 bool CudaIsLoaded() {
   return dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_NOLOAD) != nullptr;
+}
+
+// Pages that the kernel has given to this process since it began.
+int64_t PageFaults() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+TEST(RuntimeTest, AStepsMemoryIsKeptForTheNext) {
+  InitRuntime(1);
+  // Larger than what glibc would keep of itself.
+  constexpr int64_t kTensors = 4, kElements = 10 << 20;
+  const auto step = [] {
+    const int64_t before = PageFaults();
+    std::vector<at::Tensor> tensors;
+    for (int64_t i = 0; i < kTensors; ++i) {
+      tensors.push_back(at::ones({kElements}));
+    }
+    return PageFaults() - before;
+  };
+  const int64_t first = step();
+  EXPECT_GT(first, 1000);
+  // glibc asks for a little more than it finds free until blocks have merged.
+  for (int i = 0; i < 5; ++i) step();
+  EXPECT_LT(step(), first / 100);
 }
 
 // One test, because what is loaded stays loaded.

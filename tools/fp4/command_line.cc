@@ -98,7 +98,8 @@ void AddQuantize(CLI::App& fp4, CommandLine& line, Texts& texts) {
   AddGlobs(command, "--exclude", line.quantize.exclude,
            "Copy the tensors whose name matches one.");
   AddProgress(command, texts);
-  command.footer(R"(Usually quantised are tensors of at least two dimensions whose name does not
+  command.footer(
+      R"(Usually quantised are tensors of at least two dimensions whose name does not
 contain 'norm' or end with 'bias'; others are copied, and the command says
 which. Scalars and tensors of other types are copied always. Shape, axis, recipe
 and layout go into the metadata, so that dequantize needs no flags.
@@ -117,7 +118,8 @@ void AddDequantize(CLI::App& fp4, CommandLine& line, Texts& texts) {
   AddFiles(command, line, "A file of `fp4 quantize`, or of another program.");
   AddLayout(command, texts);
   AddProgress(command, texts);
-  command.footer(R"(Names and shapes are the original ones; tensors that are not quantised are
+  command.footer(
+      R"(Names and shapes are the original ones; tensors that are not quantised are
 copied.
 
 Examples:
@@ -131,7 +133,8 @@ void AddInspect(CLI::App& fp4, CommandLine& line, Texts& texts) {
       "inspect", "Prints tensors, scales and use of codes of a file");
   command.add_option("FILE", line.input, "A safetensors file.")->required();
   AddLayout(command, texts);
-  command.footer(R"(Prints tensors, shapes, types and metadata, and for quantised tensors: tensor
+  command.footer(
+      R"(Prints tensors, shapes, types and metadata, and for quantised tensors: tensor
 scale, range of the stored block scales and how many are zero, how many of the
 15 values of FP4 occur (+0 and -0 are one), the entropy of the values, the
 shares of zeros and of +-6. Which of the +-6 are clipped shows in fp4 compare.
@@ -158,7 +161,8 @@ void AddCompare(CLI::App& fp4, CommandLine& line, Texts& texts) {
                   "Exit with 1 if a tensor's cosine similarity is lower.")
       ->type_name("X");
   AddLayout(command, texts);
-  command.footer(R"(Quantised tensors are compared by their values. Where B is quantised, underflow
+  command.footer(
+      R"(Quantised tensors are compared by their values. Where B is quantised, underflow
 is the share of A's non-zero values that became zero, and saturation the share
 that was clipped to the largest value of its block. The cosine of zeros is nan;
 equal tensors keep every limit. Exit status 1 also if a tensor is in one file
