@@ -185,7 +185,21 @@ void DrawColorBar(const Heatmap& heatmap, const ColorScale& scale, double x,
   canvas->Text(x, y + height + 10.5, note, style);
 }
 
-// At most two lines; the second is shortened when the text is longer.
+// `text`, or as many of its first words as fit with an ellipsis behind them.
+std::string FirstWords(const std::string& text, double width) {
+  std::string words = text;
+  for (size_t end = text.size();
+       Canvas::TextWidth(words, kPanelText) > width;) {
+    end = text.rfind(' ', end - 1);
+    if (end == std::string::npos || end == 0) {
+      return Canvas::FitText(text, width, kPanelText);
+    }
+    words = absl::StrCat(text.substr(0, end), " …");
+  }
+  return words;
+}
+
+// At most two lines; the second ends with an ellipsis when the text is longer.
 std::vector<std::string> WrapText(const std::string& text, double width) {
   if (text.empty()) return {};
   if (Canvas::TextWidth(text, kPanelText) <= width) return {text};
@@ -197,8 +211,7 @@ std::vector<std::string> WrapText(const std::string& text, double width) {
   }
   // A first word that fills more than a line.
   if (cut == 0) return {Canvas::FitText(text, width, kPanelText)};
-  return {text.substr(0, cut),
-          Canvas::FitText(text.substr(cut + 1), width, kPanelText)};
+  return {text.substr(0, cut), FirstWords(text.substr(cut + 1), width)};
 }
 
 void DrawPanel(const Heatmap& heatmap, double x, double y,
