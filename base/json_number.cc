@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace cnn_fp4::base {
@@ -24,6 +25,12 @@ std::optional<double> NumberFromJson(const nlohmann::json& json) {
   if (text == "Infinity") return infinity;
   if (text == "-Infinity") return -infinity;
   return json.get<double>();  // Throws.
+}
+
+int64_t IntegerFromJson(const nlohmann::json& json) {
+  if (IsInteger(json)) return json.get<int64_t>();
+  throw nlohmann::json::type_error::create(
+      302, BriefJson(json) + " is no integer of 64 bits", &json);
 }
 
 }  // namespace cnn_fp4::base

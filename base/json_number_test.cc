@@ -1,6 +1,7 @@
 #include "base/json_number.h"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 
@@ -25,6 +26,18 @@ TEST(JsonNumber, RefusesWhatIsNoNumber) {
   EXPECT_THROW(NumberFromJson("many"), nlohmann::json::exception);
   EXPECT_THROW(NumberFromJson(nlohmann::json::array()),
                nlohmann::json::exception);
+}
+
+TEST(JsonNumber, IntegersAreWhole) {
+  const auto read = [](const char* text) {
+    return IntegerFromJson(nlohmann::json::parse(text));
+  };
+  EXPECT_EQ(read("-9223372036854775808"), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(read("9223372036854775807"), std::numeric_limits<int64_t>::max());
+  for (const char* text :
+       {"9223372036854775808", "2e46", "1.5", "1.0", "\"1\"", "true", "null"}) {
+    EXPECT_THROW(read(text), nlohmann::json::exception) << text;
+  }
 }
 
 }  // namespace

@@ -26,6 +26,10 @@ double NumberFrom(const Json& value) {
   return *number;
 }
 
+int64_t IntegerFrom(const Json& value) {
+  return base::IntegerFromJson(nlohmann::json::parse(value.dump()));
+}
+
 Json MetricsToJson(const std::vector<train::Metric>& metrics) {
   Json object = Json::object();
   for (const train::Metric& metric : metrics) {
@@ -107,7 +111,7 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
         absl::StrCat("it is no arm.json: ", checked.status().message()));
   }
   const Json object = Json::parse(text.begin(), text.end());
-  if (const int version = object.at("schema_version");
+  if (const int64_t version = IntegerFrom(object.at("schema_version"));
       version != kSchemaVersion) {
     return absl::InvalidArgumentError(
         absl::StrCat("its schema_version is ", version, "; this program reads ",
@@ -118,10 +122,10 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.policy = object.at("policy");
   record.experiment = object.at("experiment");
   record.digest = object.at("digest");
-  record.seed = object.at("seed");
-  record.num_parameters = object.at("num_parameters");
-  record.steps = object.at("steps");
-  record.skipped_steps = object.at("skipped_steps");
+  record.seed = IntegerFrom(object.at("seed"));
+  record.num_parameters = IntegerFrom(object.at("num_parameters"));
+  record.steps = IntegerFrom(object.at("steps"));
+  record.skipped_steps = IntegerFrom(object.at("skipped_steps"));
   record.finished = object.at("finished");
   record.train_loss = IfThere("train_loss", object);
   record.metrics = MetricsFrom(object.at("metrics"));
@@ -136,7 +140,7 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.cpu = object.at("cpu");
   record.device = object.at("device");
   if (const auto threads = object.find("threads"); threads != object.end()) {
-    record.threads = threads->get<int64_t>();
+    record.threads = IntegerFrom(*threads);
   }
   record.git_revision = object.at("git_revision");
   record.libtorch_version = object.at("libtorch");

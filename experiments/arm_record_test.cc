@@ -107,6 +107,11 @@ TEST(ArmRecord, RefusesWhatItDidNotWrite) {
         << "without " << key;
     bad[key] = json::array({1});
     EXPECT_FALSE(ParseArmRecord(bad.dump()).ok()) << key;
+    if (!value.is_number_integer()) continue;
+    for (const double number : {2e46, 1.5}) {
+      bad[key] = number;
+      EXPECT_FALSE(ParseArmRecord(bad.dump()).ok()) << bad.dump();
+    }
   }
   json newer = good;
   newer["schema_version"] = 2;

@@ -46,7 +46,8 @@ absl::Status ReadRunJson(const std::string& path, SavedRun* run) try {
   run->facts.git_revision = object.at("git_revision");
   const json& machine = object.at("machine");
   run->facts.cpu = machine.at("cpu");
-  run->facts.cores = machine.at("cores");
+  run->facts.cores =
+      static_cast<unsigned>(base::IntegerFromJson(machine.at("cores")));
   run->facts.system = machine.at("system");
   // Older runs do not say it.
   if (const auto names = object.find("class_names"); names != object.end()) {
@@ -75,14 +76,16 @@ absl::Status ReadArms(SavedRun* run) {
   return absl::OkStatus();
 }
 
-void ReadCosts(SavedRun* run) {
+// Zero where the summary does not say them.
+void ReadCosts(SavedRun* run) try {
   const absl::StatusOr<json> summary = ReadJson(run->directory.Summary());
   if (!summary.ok() || !summary->is_object()) return;
   run->result.wall_seconds =
       base::NumberFromJson(summary->value("wall_seconds", json())).value_or(0);
-  run->result.peak_memory_bytes = static_cast<int64_t>(
-      base::NumberFromJson(summary->value("peak_memory_bytes", json()))
-          .value_or(0));
+  run->result.peak_memory_bytes =
+      base::IntegerFromJson(summary->value("peak_memory_bytes", json(0)));
+} catch (const json::exception&) {
+  return;
 }
 
 RunState StateOf(const RunDirectory& directory) {

@@ -52,6 +52,14 @@ TEST(ReadRun, FollowsARunFromItsStartToItsEnd) {
 
   const RunDirectory directory(path);
   EndArm(directory, "fp16", 0.75);
+  for (const char* costs :
+       {R"({"wall_seconds": "long", "peak_memory_bytes": 1})",
+        R"({"peak_memory_bytes": 1e300})", "[]", "{"}) {
+    std::ofstream(directory.Summary()) << costs;
+    const auto odd = ReadRun(path);
+    ASSERT_TRUE(odd.ok()) << odd.status();
+    EXPECT_EQ(odd->result.peak_memory_bytes, 0) << costs;
+  }
   ASSERT_TRUE(base::WriteFileAtomically(
                   directory.Summary(),
                   R"({"wall_seconds": 57.5, "peak_memory_bytes": 830000000})")

@@ -103,10 +103,10 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   }
   const json& j = *parsed;
   ArmState s;
-  s.steps_done = j.at("steps_done");
+  s.steps_done = base::IntegerFromJson(j.at("steps_done"));
   s.scaler.scale = Number(j.at("scale"));
-  s.scaler.good_steps = j.at("good_steps");
-  s.scaler.skipped_steps = j.at("skipped_steps");
+  s.scaler.good_steps = base::IntegerFromJson(j.at("good_steps"));
+  s.scaler.skipped_steps = base::IntegerFromJson(j.at("skipped_steps"));
   s.losses = NumbersFrom(j.at("losses"));
   s.step_times.plain = NumbersFrom(j.at("step_seconds"));
   s.step_times.measured = NumbersFrom(j.at("measured_step_seconds"));
@@ -117,7 +117,10 @@ absl::Status ArmStateFromJson(const std::string& text, ArmState* state) try {
   }
   // A checkpoint of an older version has none of what follows; it was written
   // after the validation.
-  s.validated_at = j.value("validated_at", s.steps_done);
+  const auto validated_at = j.find("validated_at");
+  s.validated_at = validated_at == j.end()
+                       ? s.steps_done
+                       : base::IntegerFromJson(*validated_at);
   if (const auto means = j.find("layer_means"); means != j.end()) {
     for (const auto& [key, value] : means->get_ref<const json::object_t&>()) {
       s.layer_means[key] = Number(value);
