@@ -1,12 +1,14 @@
 #include "experiments/saved_study.h"
 
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/json_number.h"
+#include "base/json_text.h"
+#include "base/read_file.h"
 #include "experiments/arm_record.h"
 #include "experiments/experiment_spec.h"
 #include "nlohmann/json.hpp"
@@ -22,12 +24,21 @@ fs::path StudyJsonOf(const fs::path& directory) {
   return directory / "study.json";
 }
 
-absl::StatusOr<StudyResult> Parse(const Json& object,
+absl::StatusOr<StudyResult> Parse(const std::string& text,
                                   const fs::path& directory) try {
+  // What follows may rely on the depth.
+  if (const auto checked = base::ParseJson(text); !checked.ok()) {
+    return checked.status();
+  }
+  const Json object = Json::parse(text);
   StudyResult study;
   study.name = object.at("study");
   Json config = object.at("config");
-  study.spec.seeds = config.at("seeds").get<std::vector<int64_t>>();
+  study.spec.seeds.clear();
+  for (const Json& seed : config.at("seeds")) {
+    study.spec.seeds.push_back(
+        base::IntegerFromJson(nlohmann::json::parse(seed.dump())));
+  }
   // A study's experiment has no seed of its own.
   Json& experiment = config.at("experiment");
   experiment.at("train")["seed"] = StudySpec().experiment.train.seed;
@@ -69,9 +80,10 @@ absl::StatusOr<StudyResult> ReadStudy(const std::string& directory) {
   }
   std::error_code error;
   const fs::path path = fs::canonical(directory, error);
-  std::ifstream file(StudyJsonOf(path));
-  absl::StatusOr<StudyResult> study =
-      Parse(Json::parse(file, nullptr, /*allow_exceptions=*/false), path);
+  const absl::StatusOr<std::string> text =
+      base::ReadSmallFile(StudyJsonOf(path).string());
+  if (!text.ok()) return text.status();
+  absl::StatusOr<StudyResult> study = Parse(*text, path);
   if (study.ok()) return study;
   return absl::InvalidArgumentError(absl::StrCat(
       StudyJsonOf(path).string(),

@@ -73,10 +73,18 @@ TEST(ReadStudy, RefusesWhatItCannotReadAndNamesIt) {
   const fs::path directory = NewDirectory("broken");
   EXPECT_EQ(ReadStudy(directory.string()).status().code(),
             absl::StatusCode::kNotFound);
-  std::ofstream(directory / "study.json") << "{\"study\": \"half";
-  const absl::Status status = ReadStudy(directory.string()).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("broken/study.json"));
+  ASSERT_TRUE(WriteStudy(Toy(directory), directory.string()).ok());
+  std::string whole = Read(directory / "study.json");
+  const size_t seeds = whole.find("\"seeds\": [");
+  ASSERT_NE(seeds, std::string::npos);
+  const std::string texts[] = {"{\"study\": \"half", std::string(1 << 20, '['),
+                               whole.insert(seeds + 10, "2e46,")};
+  for (const std::string& text : texts) {
+    std::ofstream(directory / "study.json") << text;
+    const absl::Status status = ReadStudy(directory.string()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("broken/study.json"));
+  }
 }
 
 }  // namespace
