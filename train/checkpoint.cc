@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/atomic_file.h"
+#include "base/json_number.h"
 #include "base/json_text.h"
 #include "nlohmann/json.hpp"
 
@@ -91,7 +92,7 @@ absl::StatusOr<Parts> TakeApart(const std::string& path,
   Parts parts;
   try {
     parts.checkpoint.arm = header->at("arm");
-    parts.checkpoint.step = header->at("step");
+    parts.checkpoint.step = base::IntegerFromJson(header->at("step"));
     // A checkpoint of an older version was written after the validation.
     parts.checkpoint.validated = header->value("validated", true);
   } catch (const json::exception&) {

@@ -158,6 +158,7 @@ TEST_F(SavedTest, AHeaderOfAnotherProgramIsNamed) {
   for (const std::string header :
        {"", "no JSON\n", "{}\n", "[]\n", "{\"arm\": 3, \"step\": 4}\n",
         "{\"arm\": \"nvfp4\", \"step\": \"4\"}\n",
+        "{\"arm\": \"nvfp4\", \"step\": 4e46}\n",
         "{\"arm\": \"nvfp4\", \"step\": 1, \"validated\": 7}\n",
         "{\"arm\": \"nvfp4\", \"step\": 1}",
         "{\"arm\": \"nvfp4\", "
