@@ -116,6 +116,25 @@ _OWN_DATA = {
 
 EXPERIMENTS = dict(_NUCLEI, **_OWN_DATA)
 
+# Every policy for training, the first of them what the others are compared with.
+_RECIPES = [
+    "fp16",
+    "nvfp4",
+    "nvfp4_all",
+    "nvfp4_no_rht",
+    "nvfp4_no_sr",
+    "nvfp4_1d_weights",
+    "nvfp4_four_over_six",
+    "nvfp4_forward",
+    "nvfp4_forward_all",
+    "nvfp4_seed",
+    "mxfp4",
+    "mxfp4_sr",
+    "mxfp4_forward_all",
+    "pow2_full",
+    "bf16",
+]
+
 # Name -> arguments of study().
 STUDIES = {
     # What of the loss comes from quantising the input image?
@@ -209,23 +228,26 @@ STUDIES = {
     },
     # What does each part of a recipe for training fully in FP4 cost or gain?
     "recipe_ablation_s025": {
-        "arms": [
-            "fp16",
-            "nvfp4",
-            "nvfp4_all",
-            "nvfp4_no_rht",
-            "nvfp4_no_sr",
-            "nvfp4_1d_weights",
-            "nvfp4_four_over_six",
-            "nvfp4_forward",
-            "nvfp4_forward_all",
-            "nvfp4_seed",
-            "mxfp4",
-            "mxfp4_sr",
-            "mxfp4_forward_all",
-            "pow2_full",
-            "bf16",
-        ],
+        "arms": _RECIPES,
+        "seeds": [1, 2, 3, 4, 5],
+    },
+    # The same on more and other images of nuclei, grey and coloured:
+    # --data_root is a folder of the 2018 Data Science Bowl's.
+    "dsb2018_recipes_s025": {
+        "arms": _RECIPES,
+        "overrides": {"data.dataset": "folder"},
+        "seeds": [1, 2, 3, 4, 5],
+    },
+    # What FP4 costs where defects are small and faint, on data that the user
+    # has.
+    "magnetic_tile_s025": {
+        "arms": ["fp16", "nvfp4", "nvfp4_all"],
+        "overrides": _OWN_DATA["magnetic_tile_fp16_vs_nvfp4_s025"],
+        "seeds": [1, 2, 3],
+    },
+    "mvtec_screw_s025": {
+        "arms": ["fp16", "nvfp4", "nvfp4_all"],
+        "overrides": _OWN_DATA["mvtec_screw_fp16_vs_nvfp4_s025"],
         "seeds": [1, 2, 3, 4, 5],
     },
 }
