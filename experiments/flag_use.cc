@@ -26,10 +26,11 @@ absl::Status RefuseGiven(const std::set<std::string>& given,
   return status;
 }
 
-bool AnyScalesTheLoss(const ExperimentSpec& spec) {
-  return absl::c_any_of(spec.arms, [](const std::string& arm) {
+// Whether an arm scales the loss, and so at least that much.
+bool AnyScalesTheLoss(const ExperimentSpec& spec, nn::LossScaling how) {
+  return absl::c_any_of(spec.arms, [how](const std::string& arm) {
     const absl::StatusOr<nn::Policy> policy = nn::Policy::Parse(arm);
-    return policy.ok() && policy->loss_scaling() != nn::LossScaling::kOff;
+    return policy.ok() && policy->loss_scaling() >= how;
   });
 }
 
@@ -40,10 +41,11 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
                              const RunOptions& options) {
   absl::Status status;
   if (!spec.batch.augment) {
-    status.Update(RefuseGiven(given,
-                              {"batch.horizontal_flip", "batch.vertical_flip",
-                               "batch.min_scale", "batch.max_scale"},
-                              "is a part of augmentation, which is off"));
+    status.Update(RefuseGiven(
+        given,
+        {"batch.horizontal_flip", "batch.vertical_flip", "batch.min_scale",
+         "batch.max_scale", "batch.foreground_probability"},
+        "is a part of augmentation, which is off"));
   }
   if (spec.batch.normalization == "image") {
     status.Update(
@@ -57,12 +59,23 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
         absl::StrCat("is ", train.warmup_steps, ", but there are ", train.steps,
                      " steps: the learning rate would not reach its peak")));
   }
-  if (!AnyScalesTheLoss(spec)) {
+  if (!AnyScalesTheLoss(spec, nn::LossScaling::kStatic)) {
+    status.Update(RefuseGiven(
+        given, {"train.initial_loss_scale"},
+        "is for arms that scale the loss, such as fp16; none of these does"));
+  }
+  if (!AnyScalesTheLoss(spec, nn::LossScaling::kDynamic)) {
     status.Update(RefuseGiven(
         given,
-        {"train.initial_loss_scale", "train.loss_scale_growth_factor",
-         "train.loss_scale_backoff_factor", "train.loss_scale_growth_interval"},
-        "is for arms that scale the loss, such as fp16; none of these does"));
+        {"train.loss_scale_growth_factor", "train.loss_scale_backoff_factor",
+         "train.loss_scale_growth_interval"},
+        "is for arms whose loss scale grows and falls, such as fp16; none of "
+        "these has one"));
+  }
+  if (spec.data.dataset == "synthetic") {
+    status.Update(RefuseGiven(given, {"read.max_pixels"},
+                              "is for images that are read from files, and "
+                              "--dataset=synthetic draws its own"));
   }
   if (options.loader.workers == 0) {
     status.Update(RefuseGiven(given, {"loader.prefetch"},

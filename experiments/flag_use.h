@@ -7,10 +7,13 @@
 //   Flag                                     Refused with
 //   --------------------------------------- -----------------------------------
 //   --horizontal_flip, --vertical_flip,      --noaugment
-//   --min_scale, --max_scale
+//   --min_scale, --max_scale,
+//   --foreground_probability
 //   --warmup_steps                           fewer --steps than that
-//   --initial_loss_scale, --loss_scale_...   arms that all leave the loss as it
-//   is
+//   --initial_loss_scale                     arms that all leave the loss as it
+//                                            is
+//   --loss_scale_...                         arms without dynamic loss scaling
+//   --max_pixels                             --dataset=synthetic
 //   --prefetch                               --workers=0
 //   --wandb_...                              --sinks without wandb
 //   all flags of a run but --device and      --smoke

@@ -18,8 +18,9 @@ TEST(FlagUse, RefusesWhatNothingWouldRead) {
     return Message(CheckFlagsApply({path}, spec, options));
   };
   for (const char* path :
-       {"batch.min_scale", "train.warmup_steps", "train.initial_loss_scale",
-        "loader.prefetch", "wandb.wandb_tags"}) {
+       {"batch.min_scale", "batch.foreground_probability", "train.warmup_steps",
+        "train.initial_loss_scale", "train.loss_scale_growth_factor",
+        "loader.prefetch", "read.max_pixels", "wandb.wandb_tags"}) {
     EXPECT_EQ(message(path), "") << path;
   }
   spec.batch.augment = false;
@@ -35,15 +36,28 @@ TEST(FlagUse, RefusesWhatNothingWouldRead) {
   EXPECT_EQ(message("train.warmup_steps"),
             "warmup_steps is 6, but there are 5 steps: the learning rate would "
             "not reach its peak");
-  EXPECT_EQ(message("train.loss_scale_growth_factor"),
-            "loss_scale_growth_factor is for arms that scale the loss, such as "
-            "fp16; none of these does");
+  EXPECT_EQ(message("batch.foreground_probability"),
+            "foreground_probability is a part of augmentation, which is off");
+  EXPECT_EQ(message("train.initial_loss_scale"),
+            "initial_loss_scale is for arms that scale the loss, such as fp16; "
+            "none of these does");
+  const std::string not_dynamic =
+      "loss_scale_growth_factor is for arms whose loss scale grows and falls, "
+      "such as fp16; none of these has one";
+  EXPECT_EQ(message("train.loss_scale_growth_factor"), not_dynamic);
   EXPECT_EQ(message("loader.prefetch"),
             "prefetch is for workers, of which there are none");
   EXPECT_EQ(message("wandb.wandb_tags"),
             "wandb_tags is for the sink wandb, which is not among the sinks");
   spec.arms.push_back("nvfp4:loss_scaling=static");
+  EXPECT_EQ(message("train.initial_loss_scale"), "");
+  EXPECT_EQ(message("train.loss_scale_growth_factor"), not_dynamic);
+  spec.arms.push_back("nvfp4:loss_scaling=dynamic");
   EXPECT_EQ(message("train.loss_scale_growth_factor"), "");
+  spec.data.dataset = "synthetic";
+  EXPECT_EQ(message("read.max_pixels"),
+            "max_pixels is for images that are read from files, and "
+            "--dataset=synthetic draws its own");
   EXPECT_EQ(message("batch.mean"), "");
   spec.batch.normalization = "image";
   EXPECT_EQ(message("batch.mean"),
