@@ -1,6 +1,8 @@
 #include "experiments/run_options.h"
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/progress.h"
 #include "base/spec_check.h"
 #include "base/user_path.h"
@@ -50,6 +52,23 @@ absl::Status Check(const RunOptions& options) {
   }
   status.Update(Check(options.loader));
   return status;
+}
+
+absl::Status CheckWeightMap(const std::string& layer, const nn::NetSpec& net) {
+  if (layer.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<nn::LayerInfo>> layers = nn::Layers(net);
+  if (!layers.ok()) return layers.status();
+  std::vector<std::string> names;
+  for (const nn::LayerInfo& info : *layers) {
+    if (info.role == nn::LayerRole::kOutput ||
+        info.role == nn::LayerRole::kNorm)
+      continue;
+    if (info.name == layer) return absl::OkStatus();
+    names.push_back(info.name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("weight_map: the net has no layer '", layer, "'; it has ",
+                   absl::StrJoin(names, ", ")));
 }
 
 std::string DefaultOutputDir() {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "data/batch_spec.h"
 #include "data/dataset_spec.h"
+#include "nn/models/net_spec.h"
 #include "telemetry/sinks/sink_factory.h"
 
 namespace cnn_fp4::experiments {
@@ -47,6 +48,7 @@ struct RunOptions {
   int64_t threads = 0;
   int64_t logf = 10;
   std::vector<std::string> what_if;
+  std::string weight_map;
   int64_t checkpoint_every = 40;
   int64_t keep_checkpoints = 2;
   int64_t overlay_images = 4;
@@ -84,6 +86,10 @@ struct RunOptions {
           "measurements of every layer also say what SQNR and underflow each "
           "would have on the same tensors, with the blocks of the forward "
           "pass. `bazel run //tools:fp4 -- recipes` lists them.");
+    visit("weight_map", self.weight_map,
+          "The layer whose weight is drawn element by element, with the scales "
+          "of its blocks and the errors, as in --weight_map=enc1.conv2. "
+          "Without it, of each arm the layer whose weight FP4 costs most.");
     visit("checkpoint_every", self.checkpoint_every,
           "Number of steps between checkpoints; 0 means at the end, or when "
           "the run is stopped.");
@@ -106,6 +112,10 @@ struct RunOptions {
 
 // InvalidArgument that begins with the name of the field.
 absl::Status Check(const RunOptions& options);
+
+// InvalidArgument that begins with the name of the field and lists the layers
+// with weights for a text that is none of them; empty is any.
+absl::Status CheckWeightMap(const std::string& layer, const nn::NetSpec& net);
 
 // "runs" in the workspace, or in the current directory outside of `bazel run`.
 std::string DefaultOutputDir();

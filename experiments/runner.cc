@@ -170,6 +170,7 @@ absl::Status ExperimentRun::OpenTelemetry() {
   // After JsonlSink::Resume, which removes what will be measured again.
   if (directory_.resumed()) context.replay = path;
   context.heatmaps_directory = directory_.Heatmaps();
+  context.weight_map = options_.weight_map;
   context.tensorboard_directory = directory_.TensorBoard();
   context.wandb = WandbOptionsFor(name_, options_.wandb);
   context.run_directory = directory_.path();
@@ -387,6 +388,7 @@ absl::StatusOr<RunOutcome> RunExperiment(const std::string& name,
   absl::Status status = Check(spec);
   status.Update(Check(options));
   if (status.ok()) status = CheckInit(options.init, spec.train);
+  if (status.ok()) status = CheckWeightMap(options.weight_map, spec.net);
   if (!status.ok()) return status;
   return ExperimentRun(name, spec, options).Run();
 }

@@ -130,4 +130,28 @@ absl::StatusOr<BlockStats> ComputeBlockStats(absl::Span<const float> x,
   return stats;
 }
 
+absl::Status ElementScales(const PackedTensor& packed,
+                           absl::Span<float> scales) {
+  if (absl::Status status = ValidatePackedTensor(packed); !status.ok()) {
+    return status;
+  }
+  const BlockGrid& grid = packed.grid;
+  if (static_cast<int64_t>(scales.size()) != grid.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("scales of ", scales.size(),
+                     " elements, the packed tensor has ", grid.size()));
+  }
+  for (int64_t index = 0; index < grid.num_blocks(); ++index) {
+    const auto scale = static_cast<float>(Scale(packed, index));
+    const BlockGrid::Block block = grid.block(index);
+    for (int64_t row = 0; row < block.rows; ++row) {
+      for (int64_t col = 0; col < block.cols; ++col) {
+        scales[block.offset + row * grid.row_stride() +
+               col * grid.col_stride()] = scale;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace cnn_fp4::quant

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "quant/packed_tensor.h"
@@ -36,6 +37,12 @@ struct BlockStats {
 // number of elements.
 absl::StatusOr<BlockStats> ComputeBlockStats(absl::Span<const float> x,
                                              const PackedTensor& packed);
+
+// What an FP4 value of 1 stands for at each element, in the order of the packed
+// elements: the scale of its block times that of the tensor. InvalidArgument
+// as above.
+absl::Status ElementScales(const PackedTensor& packed,
+                           absl::Span<float> scales);
 
 }  // namespace cnn_fp4::quant
 

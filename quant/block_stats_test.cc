@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "quant/formats/e2m1.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::quant {
@@ -127,6 +128,42 @@ TEST(BlockStats, AnEmptyTensorHasNone) {
   ASSERT_TRUE(stats.ok()) << stats.status();
   EXPECT_EQ(stats->blocks, 0);
   EXPECT_TRUE(std::isnan(stats->scale_mean));
+}
+
+// A value that was quantised is its code's value times the scale of its
+// element.
+TEST(ElementScales, TimesTheCodesAreTheDequantisedValues) {
+  std::mt19937 engine(7);
+  std::normal_distribution<float> normal;
+  const std::vector<int64_t> shape = {3, 20, 5, 7};
+  std::vector<float> x(3 * 20 * 5 * 7);
+  for (float& v : x) v = normal(engine);
+  const Recipe recipes[] = {FindRecipe("nvfp4").value(),
+                            FindRecipe("nvfp4_2d").value(),
+                            FindRecipe("mxfp4").value(),
+                            FindRecipe("nvfp4_compressed_tensors").value()};
+  for (const Recipe& recipe : recipes) {
+    for (const int axis : {1, 3}) {
+      const BlockGrid grid = BlockGrid::Along(shape, axis, recipe).value();
+      const PackedTensor packed = Quantize(recipe, grid, x).value();
+      std::vector<float> y(x.size()), scales(x.size());
+      ASSERT_TRUE(Dequantize(packed, absl::MakeSpan(y)).ok());
+      ASSERT_TRUE(ElementScales(packed, absl::MakeSpan(scales)).ok());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const float code = DecodeE2m1(CodeAt(packed, static_cast<int64_t>(i)));
+        ASSERT_FLOAT_EQ(scales[i] * code, y[i]) << recipe.name << " at " << i;
+      }
+    }
+  }
+}
+
+TEST(ElementScales, AnotherNumberOfElementsIsRefused) {
+  const std::vector<float> x(32, 1.0f);
+  std::vector<float> scales(31);
+  const absl::Status status =
+      ElementScales(Packed("mxfp4", x), absl::MakeSpan(scales));
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("31 elements"));
 }
 
 }  // namespace

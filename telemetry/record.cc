@@ -19,6 +19,10 @@ struct PayloadBytes {
     return Bytes(histogram.layer) +
            histogram.counts.size() * sizeof(histogram.counts[0]);
   }
+  size_t operator()(const WeightSample& sample) const {
+    return Bytes(sample.layer) +
+           sample.values.size() * (2 * sizeof(float) + sizeof(uint8_t));
+  }
   size_t operator()(const Text& text) const {
     return Bytes(text.tag) + Bytes(text.text);
   }

@@ -24,6 +24,7 @@
 #include "base/table.h"
 #include "telemetry/histogram.h"
 #include "telemetry/statistics.h"
+#include "telemetry/weight_sample.h"
 
 namespace cnn_fp4::telemetry {
 
@@ -139,9 +140,9 @@ struct Exit {
   int code = 0;
 };
 
-using Payload =
-    std::variant<Scalars, LayerStats, LayerHistogram, Text, Config, TableRecord,
-                 Image, Html, SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
+using Payload = std::variant<Scalars, LayerStats, LayerHistogram, WeightSample,
+                             Text, Config, TableRecord, Image, Html,
+                             SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
 
 struct Record {
   Payload payload;

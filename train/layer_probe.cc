@@ -19,6 +19,7 @@
 #include "quant/quantizer.h"
 #include "telemetry/quantiles.h"
 #include "telemetry/tensor_stats.h"
+#include "telemetry/weight_sample.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -134,8 +135,9 @@ LayerProbe::LayerProbe(nn::Net& net, nn::QuantContext& context,
   }
 }
 
-void LayerProbe::Begin(int64_t step) {
+void LayerProbe::Begin(int64_t step, bool sample_weights) {
   step_ = step;
+  sample_weights_ = sample_weights;
   measured_.clear();
   backward_.clear();
   status_ = absl::OkStatus();
@@ -241,6 +243,22 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
                                   pipeline->distortion.SqnrDb());
   measured_.push_back(std::move(dequantized));
   exponents(TensorKind::kWeightsDequantized, pipeline->dequantized);
+  if (!sample_weights_) return absl::OkStatus();
+  return SampleWeight(layer, *quantized, pipeline->codes);
+}
+
+absl::Status LayerProbe::SampleWeight(const std::string& layer,
+                                      const nn::QuantizedOperand& quantized,
+                                      absl::Span<const uint8_t> codes) {
+  std::vector<float> scales(codes.size());
+  if (absl::Status status =
+          quant::ElementScales(quantized.packed, absl::MakeSpan(scales));
+      !status.ok()) {
+    return status;
+  }
+  measured_.push_back(
+      telemetry::SampleWeight(step_, layer, quantized.source.size(0),
+                              {Values(quantized.source), codes, scales}));
   return absl::OkStatus();
 }
 

@@ -35,6 +35,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/layers/quantize.h"
 #include "quant/recipe.h"
@@ -53,8 +54,9 @@ class LayerProbe : private nn::GemmObserver {
   LayerProbe(nn::Net& net, nn::QuantContext& context,
              std::vector<quant::Recipe> what_if);
 
-  // Watches the following calls of net.forward.
-  void Begin(int64_t step);
+  // Watches the following calls of net.forward. `sample_weights`: a
+  // WeightSample of each weight in FP4, too.
+  void Begin(int64_t step, bool sample_weights = false);
 
   // Measures gradients, stops watching, and returns what was measured: a
   // LayerStats for each tensor, followed by its histograms; each kind of tensor
@@ -74,6 +76,9 @@ class LayerProbe : private nn::GemmObserver {
   absl::Status Measure(telemetry::TensorKind kind, const std::string& layer,
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
+  absl::Status SampleWeight(const std::string& layer,
+                            const nn::QuantizedOperand& quantized,
+                            absl::Span<const uint8_t> codes);
   absl::Status MeasureGradient(const nn::NamedLayer& layer);
   absl::Status MeasureWhatIf(telemetry::TensorKind kind,
                              const nn::NamedLayer& layer, nn::Operand operand,
@@ -95,6 +100,7 @@ class LayerProbe : private nn::GemmObserver {
   std::map<std::string, std::vector<uint8_t>> last_codes_;
   std::map<std::string, at::Tensor> before_;
   int64_t step_ = 0;
+  bool sample_weights_ = false;
   std::optional<nn::ObserverScope> watching_;
   absl::Status status_;
   std::vector<telemetry::Payload> measured_;

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "telemetry/fp4_values.h"
 #include "train/layer_probe_fixture.h"
 
 namespace cnn_fp4::train {
@@ -250,6 +251,52 @@ TEST(LayerProbeTest, HistogramsCountEveryValueCodeAndScale) {
 TEST(LayerProbeTest, WithoutQuantisationThereAreHistogramsOfValuesAlone) {
   for (const auto& [key, histogram] : Histograms(MakeTestNet("fp16"))) {
     EXPECT_EQ(histogram.of, telemetry::HistogramOf::kExponents) << key;
+  }
+}
+
+TEST(LayerProbe, SamplesWeightsWhereItIsAskedTo) {
+  const TestNet test = MakeTestNet("nvfp4");
+  const auto samples = [&](bool sample_weights) {
+    LayerProbe probe(*test.net, *test.context, {});
+    probe.Begin(7, sample_weights);
+    test.net->forward(Images());
+    const auto measured = probe.End();
+    EXPECT_TRUE(measured.ok()) << measured.status();
+    std::map<std::string, telemetry::WeightSample> found;
+    for (const telemetry::Payload& payload : *measured) {
+      if (const auto* one = std::get_if<telemetry::WeightSample>(&payload)) {
+        found[one->layer] = *one;
+      }
+    }
+    return found;
+  };
+  EXPECT_TRUE(samples(false).empty());
+  const auto found = samples(true);
+  // The first layer is in BF16.
+  EXPECT_EQ(found.size(), LayerNames(test).size() - 1);
+  for (const nn::NamedLayer& layer : nn::QuantLayers(*test.net)) {
+    const auto sample = found.find(layer.info.name);
+    if (sample == found.end()) continue;
+    const at::Tensor kernel =
+        layer.layer->kernel().detach().flatten(1).contiguous();
+    EXPECT_EQ(sample->second.step, 7);
+    EXPECT_EQ(sample->second.rows, kernel.size(0));
+    EXPECT_EQ(sample->second.columns, kernel.size(1));
+    for (int64_t row = 0; row < sample->second.kept_rows(); ++row) {
+      for (int64_t col = 0; col < sample->second.kept_columns(); ++col) {
+        const size_t i = row * sample->second.kept_columns() + col;
+        const float value = kernel[row * sample->second.row_stride]
+                                  [col * sample->second.column_stride]
+                                      .item<float>();
+        ASSERT_EQ(sample->second.values[i], value) << layer.info.name;
+        // E2M1's values lie 2 apart at most, and 6 is clipped by a third of the
+        // scale at most, which E4M3 rounds by a sixteenth.
+        ASSERT_NEAR(telemetry::Fp4Value(sample->second.codes[i]) *
+                        sample->second.scales[i],
+                    value, 1.01 * sample->second.scales[i])
+            << layer.info.name;
+      }
+    }
   }
 }
 

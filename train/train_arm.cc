@@ -22,6 +22,7 @@
 #include "train/layer_means.h"
 #include "train/layer_probe.h"
 #include "train/learning_rate.h"
+#include "train/measured_steps.h"
 #include "train/nonfinite.h"
 #include "train/optimizer_step.h"
 #include "train/out_of_memory.h"
@@ -46,6 +47,7 @@ class ArmTrainer {
         datasets_(datasets),
         options_(options),
         total_steps_(TotalSteps(options, *datasets.train)),
+        steps_{options.logf, total_steps_},
         run_(run),
         probe_(net, context, options.what_if),
         scaler_(ScalerOptions(options.train, options.loss_scaling)),
@@ -86,10 +88,6 @@ class ArmTrainer {
   bool Due(int64_t every) const {
     return every > 0 && state_.steps_done % every == 0;
   }
-  bool Measured(int64_t step) const {
-    return step == 1 || step == total_steps_ ||
-           (options_.logf > 0 && step % options_.logf == 0);
-  }
   ArmResult Result() const;
 
   const Task& task_;
@@ -98,6 +96,7 @@ class ArmTrainer {
   const data::DatasetPair& datasets_;
   const ArmOptions& options_;
   const int64_t total_steps_;
+  const MeasuredSteps steps_;
   telemetry::Run& run_;
   LayerProbe probe_;
   GradScaler scaler_;
@@ -175,9 +174,8 @@ void ArmTrainer::LogLayers(std::vector<telemetry::Payload> layers) {
 absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
     const data::Batch& batch) {
   const Stopwatch stopwatch;
-  // Steps are counted from 1: the first, every logf-th and the last.
   const int64_t step = state_.steps_done + 1;
-  const bool measured = Measured(step);
+  const bool measured = steps_.Measured(step);
   StepResult result;
   result.learning_rate =
       LearningRate({options_.train.learning_rate, options_.train.warmup_steps,
@@ -185,7 +183,7 @@ absl::StatusOr<ArmTrainer::StepResult> ArmTrainer::Step(
                    state_.steps_done, total_steps_);
   SetLearningRate(result.learning_rate, *adam_);
   context_.step = state_.steps_done;
-  if (measured) probe_.Begin(step);
+  if (measured) probe_.Begin(step, steps_.SamplesWeights(step));
   const absl::StatusOr<double> loss = Differentiate(batch);
   if (!loss.ok()) return loss.status();
   result.loss = *loss;

@@ -37,14 +37,24 @@ Json HeatmapToJson(const Heatmap& heatmap) {
     }
     values.push_back(std::move(cells));
   }
-  return {{"statistic", heatmap.statistic},
-          {"title", heatmap.title},
-          {"unit", heatmap.unit},
-          {"description", heatmap.description},
-          {"scale", ScaleName(heatmap.scale)},
-          {"layers", heatmap.rows},
-          {"steps", heatmap.columns},
-          {"values", std::move(values)}};
+  Json json = {{"statistic", heatmap.statistic},
+               {"title", heatmap.title},
+               {"unit", heatmap.unit},
+               {"description", heatmap.description},
+               {"scale", ScaleName(heatmap.scale)},
+               {"layers", heatmap.rows},
+               {"steps", heatmap.columns},
+               {"values", std::move(values)}};
+  const Heatmap layers_over_steps;
+  if (heatmap.row_title != layers_over_steps.row_title ||
+      heatmap.column_title != layers_over_steps.column_title) {
+    json["row_title"] = heatmap.row_title;
+    json["column_title"] = heatmap.column_title;
+  }
+  if (!heatmap.column_names.empty()) {
+    json["column_names"] = heatmap.column_names;
+  }
+  return json;
 }
 
 }  // namespace

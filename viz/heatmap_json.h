@@ -13,6 +13,10 @@
 //       "steps": [0, 10, ...],                   columns
 //       "values": [[3.02, "NaN", null, ...], ...]}]}   [layers, steps]
 //
+// A map of something else than layers over steps has "row_title" and
+// "column_title", which say what its "layers" and "steps" are, and may have
+// "column_names", a text for each of "steps".
+//
 // A value is a number that reads back as the same double, the string "NaN",
 // "Infinity" or "-Infinity", or null: not measured. schema_version grows when a
 // reader of this would misread the file; new keys do not count.

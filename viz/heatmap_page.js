@@ -81,6 +81,11 @@
     return colorAt(scale.map, scale.position(v));
   }
 
+  // What the axes are, and the names of the columns.
+  const rowTitle = () => current.row_title || 'layer';
+  const columnTitle = () => current.column_title || 'step';
+  const columnNames = () => current.column_names || current.steps;
+
   const label = (v) => String(Number(v.toPrecision(4)));
 
   function ticks(scale) {
@@ -171,15 +176,16 @@
       context.fillText(fit(context, layer, left - 10), left - 7, top + (row + 0.5) * cellHeight);
     });
     context.textAlign = 'center';
-    const widest = Math.max(...current.steps.map((s) => context.measureText(s).width));
+    const names = columnNames();
+    const widest = Math.max(...names.map((s) => context.measureText(s).width));
     const stride = Math.max(1, Math.ceil((widest + 14) / cellWidth));
     for (let col = 0; col < cols; col += stride) {
       const x = left + (col + 0.5) * cellWidth;
-      context.fillText(current.steps[col], x, top + height + 14);
+      context.fillText(names[col], x, top + height + 14);
       context.fillRect(x - 0.5, top + height + 1, 1, 4);
     }
     context.fillStyle = quiet;
-    context.fillText('step', left + width / 2, top + height + 34);
+    context.fillText(columnTitle(), left + width / 2, top + height + 34);
     drawBar(context, scale, left + width + BAR_GAP, ink, quiet);
     if (cell) {
       context.lineWidth = 2;
@@ -222,8 +228,8 @@
 
   function lines() {
     const layer = current.layers[cell.row];
-    const step = current.steps[cell.col];
-    return [layer, `step ${step}`, withUnit(current.values[cell.row][cell.col])];
+    const column = columnNames()[cell.col];
+    return [layer, `${columnTitle()} ${column}`, withUnit(current.values[cell.row][cell.col])];
   }
 
   function element(name, text) {
@@ -300,7 +306,8 @@
     if (!byId('details').open) return;
     const table = document.createElement('table');
     const head = table.createTHead().insertRow();
-    head.append(element('th', 'layer \\ step'), ...current.steps.map((s) => element('th', s)));
+    head.append(element('th', `${rowTitle()} \\ ${columnTitle()}`),
+                ...columnNames().map((s) => element('th', s)));
     const body = table.createTBody();
     current.layers.forEach((layer, row) => {
       body.insertRow().append(element('th', layer), ...current.values[row].map(
@@ -315,7 +322,8 @@
     byId('scale').value = current.scale;
     byId('description').textContent = current.description;
     canvas.setAttribute('aria-label', `Heatmap of ${current.title || current.statistic}: ` +
-        `${current.layers.length} layers by ${current.steps.length} steps. ` +
+        `${current.layers.length} ${rowTitle()}s by ${current.steps.length} ` +
+        `${columnTitle()}s. ` +
         'Arrow keys move between cells.');
     if (cell && (!keepCell || cell.row >= current.layers.length ||
                  cell.col >= current.steps.length)) {

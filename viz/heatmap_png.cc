@@ -130,14 +130,14 @@ void DrawRowLabels(const Heatmap& heatmap, double right, double y,
   }
 }
 
-void DrawStepLabels(const Heatmap& heatmap, double x, double y,
-                    const PanelSize& size, Canvas* canvas) {
+void DrawColumnLabels(const Heatmap& heatmap, double x, double y,
+                      const PanelSize& size, Canvas* canvas) {
   const size_t cols = heatmap.columns.size();
   const double cell = size.plot_width / static_cast<double>(cols);
   double widest = 0.0;
-  for (const int64_t step : heatmap.columns) {
-    widest =
-        std::max(widest, Canvas::TextWidth(absl::StrCat(step), kColumnLabel));
+  for (size_t col = 0; col < cols; ++col) {
+    widest = std::max(widest,
+                      Canvas::TextWidth(heatmap.ColumnName(col), kColumnLabel));
   }
   const auto stride =
       static_cast<size_t>(std::max(1.0, std::ceil((widest + 10.0) / cell)));
@@ -146,13 +146,12 @@ void DrawStepLabels(const Heatmap& heatmap, double x, double y,
     // The last one may not run into the colour bar's unit.
     if (center + widest / 2 > x + size.plot_width + kBarGap / 2) break;
     canvas->Line(center, y, center, y + 3.0, kFrame);
-    canvas->Text(center, y + 10.5, absl::StrCat(heatmap.columns[col]),
-                 kColumnLabel);
+    canvas->Text(center, y + 10.5, heatmap.ColumnName(col), kColumnLabel);
   }
-  std::string title = "step";
+  std::string title = heatmap.column_title;
   if (const size_t group = StepsPerColumn(heatmap, size.plot_width);
       group > 1) {
-    title = absl::StrCat("step (a column shows the largest of ", group, ")");
+    absl::StrAppend(&title, " (a column shows the largest of ", group, ")");
   }
   canvas->Text(x + size.plot_width / 2, y + 25.0, title, kAxisTitle);
 }
@@ -231,7 +230,7 @@ void DrawPanel(const Heatmap& heatmap, double x, double y,
   }
   DrawCells(heatmap, scale, plot_x, plot_y, size, canvas);
   DrawRowLabels(heatmap, plot_x, plot_y, size, canvas);
-  DrawStepLabels(heatmap, plot_x, plot_y + size.plot_height, size, canvas);
+  DrawColumnLabels(heatmap, plot_x, plot_y + size.plot_height, size, canvas);
   DrawColorBar(heatmap, scale, plot_x + size.plot_width + kBarGap, plot_y,
                size.plot_height, canvas);
 }
@@ -266,6 +265,18 @@ std::string JoinNonEmpty(const std::vector<std::string>& parts) {
   return joined;
 }
 
+// "12 layers  ·  steps 1 to 40".
+std::string Extent(const Heatmap& heatmap) {
+  const size_t rows = heatmap.rows.size();
+  const size_t columns = heatmap.columns.size();
+  return JoinNonEmpty(
+      {absl::StrCat(rows, " ", heatmap.row_title, rows == 1 ? "" : "s"),
+       columns == 1
+           ? absl::StrCat(heatmap.column_title, " ", heatmap.ColumnName(0))
+           : absl::StrCat(heatmap.column_title, "s ", heatmap.ColumnName(0),
+                          " to ", heatmap.ColumnName(columns - 1))});
+}
+
 size_t PanelsAcross(size_t panels) {
   if (panels >= 5) return 3;
   return panels >= 2 ? 2 : 1;
@@ -296,14 +307,8 @@ absl::Status WriteHeatmapPng(const HeatmapSet& set, absl::string_view path) {
               Canvas::FitText(JoinNonEmpty({set.model, set.tensor}),
                               width - 2 * kMargin, kTitle),
               kTitle);
-  const std::vector<int64_t>& steps = set.statistics.front().columns;
-  const size_t layers = set.statistics.front().rows.size();
   const std::string subtitle =
-      JoinNonEmpty({set.experiment, set.task,
-                    absl::StrCat(layers, layers == 1 ? " layer" : " layers"),
-                    steps.size() == 1 ? absl::StrCat("step ", steps.front())
-                                      : absl::StrCat("steps ", steps.front(),
-                                                     " to ", steps.back())});
+      JoinNonEmpty({set.experiment, set.task, Extent(set.statistics.front())});
   canvas.Text(kMargin, kMargin + 29.0,
               Canvas::FitText(subtitle, width - 2 * kMargin - 360.0, kSubtitle),
               kSubtitle);

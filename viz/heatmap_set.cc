@@ -9,6 +9,11 @@
 
 namespace cnn_fp4::viz {
 
+std::string Heatmap::ColumnName(size_t column) const {
+  return column_names.empty() ? absl::StrCat(columns[column])
+                              : column_names[column];
+}
+
 absl::Status ValidateHeatmapSet(const HeatmapSet& set) {
   const auto error = [&](const Heatmap& heatmap, const std::string& what) {
     return absl::InvalidArgumentError(
@@ -35,6 +40,12 @@ absl::Status ValidateHeatmapSet(const HeatmapSet& set) {
       return error(heatmap, absl::StrCat(heatmap.values.size(), " values for ",
                                          heatmap.rows.size(), " layers and ",
                                          heatmap.columns.size(), " steps"));
+    }
+    if (!heatmap.column_names.empty() &&
+        heatmap.column_names.size() != heatmap.columns.size()) {
+      return error(heatmap,
+                   absl::StrCat(heatmap.column_names.size(), " names for ",
+                                heatmap.columns.size(), " columns"));
     }
     if (std::adjacent_find(heatmap.columns.begin(), heatmap.columns.end(),
                            std::greater_equal<>()) != heatmap.columns.end()) {

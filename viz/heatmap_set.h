@@ -1,8 +1,10 @@
 #ifndef VIZ_HEATMAP_SET_H_
 #define VIZ_HEATMAP_SET_H_
 
-// Statistics of all layers over the steps of a training, as plain data.
+// Statistics of all layers over the steps of a training, or other maps of that
+// form, as plain data.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +33,14 @@ struct Heatmap {
   std::vector<std::optional<double>> values;
   HeatmapScale scale = HeatmapScale::kLinear;
   std::string description;  // One sentence: what it is and how to read it.
+  // What rows and columns are, for their axes; a map may also be of something
+  // else than layers over steps.
+  std::string row_title = "layer";
+  std::string column_title = "step";
+  // Written in the place of the numbers in `columns`; empty: those.
+  std::vector<std::string> column_names = {};
+
+  std::string ColumnName(size_t column) const;
 };
 
 struct HeatmapSet {
@@ -43,7 +53,7 @@ struct HeatmapSet {
 
 // InvalidArgument naming the statistic whose sizes do not fit together, that
 // has no layers or steps, steps that do not increase, or a repeated or empty
-// `statistic`; and for an empty set.
+// `statistic`, names that are not one a column; and for an empty set.
 absl::Status ValidateHeatmapSet(const HeatmapSet& set);
 
 }  // namespace cnn_fp4::viz

@@ -230,5 +230,28 @@ TEST(WriteHeatmapSetTest, NamesThePathThatCannotBeWritten) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/proc/none"));
 }
 
+TEST(WriteHeatmapSetTest, AMapOfSomethingElseHasItsOwnWords) {
+  HeatmapSet set;
+  Heatmap map;
+  map.statistic = "share";
+  map.rows = {"enc1"};
+  map.columns = {0, 1};
+  map.values = {0.25, 0.75};
+  map.row_title = "layer";
+  map.column_title = "FP4 value";
+  map.column_names = {"-6", "0.5"};
+  set.statistics = {map};
+  const std::string stem = (Directory("words") / "map").string();
+  ASSERT_TRUE(WriteHeatmapSet(set, stem).ok());
+  const auto json = nlohmann::json::parse(Read(stem + ".json"));
+  EXPECT_EQ(json["statistics"][0]["column_title"], "FP4 value");
+  EXPECT_EQ(json["statistics"][0]["column_names"][1], "0.5");
+  set.statistics[0].column_names = {"one"};
+  const absl::Status status = WriteHeatmapSet(set, stem);
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("1 names for 2 columns"));
+}
+
 }  // namespace
 }  // namespace cnn_fp4::viz

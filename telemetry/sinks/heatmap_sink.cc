@@ -1,11 +1,13 @@
 #include "telemetry/sinks/heatmap_sink.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "telemetry/sinks/weight_map.h"
 #include "viz/heatmap.h"
 
 namespace cnn_fp4::telemetry {
@@ -49,18 +51,24 @@ void HeatmapSink::Fold(const std::string& arm_name, const LayerStats& stats) {
   }
 }
 
+viz::HeatmapSet HeatmapSink::EmptySet(const std::string& arm,
+                                      absl::string_view tensor) const {
+  viz::HeatmapSet set;
+  set.model = arm;
+  set.tensor = std::string(tensor);
+  set.task = options_.task;
+  set.experiment = options_.experiment;
+  return set;
+}
+
 viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm,
                                         const std::string& recipe,
                                         TensorKind kind,
                                         const Tensor& tensor) const {
-  viz::HeatmapSet set;
-  set.model = arm;
-  set.tensor = std::string(Info(kind).title);
+  viz::HeatmapSet set = EmptySet(arm, Info(kind).title);
   if (!recipe.empty()) {
     absl::StrAppend(&set.tensor, ", if they were in ", recipe);
   }
-  set.task = options_.task;
-  set.experiment = options_.experiment;
   for (const auto& [id, table] : tensor.tables) {
     const StatInfo& info = Info(id);
     viz::Heatmap heatmap;
@@ -82,6 +90,53 @@ viz::HeatmapSet HeatmapSink::HeatmapSet(const std::string& arm,
   return set;
 }
 
+const WeightSample* HeatmapSink::ChosenWeight(const Arm& arm) const {
+  if (arm.weights.empty()) return nullptr;
+  if (!options_.weight_map.empty()) {
+    const auto found = arm.weights.find(options_.weight_map);
+    return found == arm.weights.end() ? nullptr : &found->second;
+  }
+  const WeightSample* chosen = &arm.weights.begin()->second;
+  const auto quantized = arm.tensors.find({"", TensorKind::kWeightsQuantized});
+  if (quantized == arm.tensors.end()) return chosen;
+  const Tensor& tensor = quantized->second;
+  const auto table = tensor.tables.find(StatId::kSqnrCenteredDb);
+  if (table == tensor.tables.end()) return chosen;
+  double lowest = HUGE_VAL;
+  const auto& last = table->second.rbegin()->second;
+  for (size_t row = 0; row < last.size(); ++row) {
+    const auto sample = arm.weights.find(tensor.layers[row]);
+    // False for NaN, too.
+    if (sample == arm.weights.end() || !last[row].has_value() ||
+        !(*last[row] < lowest)) {
+      continue;
+    }
+    lowest = *last[row];
+    chosen = &sample->second;
+  }
+  return chosen;
+}
+
+absl::Status HeatmapSink::DrawCodesAndWeight(const std::string& name,
+                                             const Arm& arm) const {
+  viz::HeatmapSet codes = EmptySet(name, "FP4 values of all layers");
+  codes.statistics = arm.codes.Heatmaps();
+  if (!codes.statistics.empty()) {
+    const absl::Status status = viz::WriteHeatmapSet(
+        codes, absl::StrCat(options_.directory, "/", name, "/codes/",
+                            options_.task, "_codes"));
+    if (!status.ok()) return status;
+  }
+  const WeightSample* const sample = ChosenWeight(arm);
+  if (sample == nullptr) return absl::OkStatus();
+  viz::HeatmapSet weight =
+      EmptySet(name, absl::StrCat("weight of ", sample->layer));
+  weight.statistics = WeightMaps(*sample);
+  return viz::WriteHeatmapSet(
+      weight, absl::StrCat(options_.directory, "/", name, "/weights/map/",
+                           options_.task, "_weight"));
+}
+
 absl::Status HeatmapSink::Draw(const std::string& name, Arm& arm) const {
   if (arm.drawn) return absl::OkStatus();
   for (const auto& [key, tensor] : arm.tensors) {
@@ -96,6 +151,9 @@ absl::Status HeatmapSink::Draw(const std::string& name, Arm& arm) const {
                      info.directory, "/", options_.task, "_", info.file));
     if (!status.ok()) return status;
   }
+  if (absl::Status status = DrawCodesAndWeight(name, arm); !status.ok()) {
+    return status;
+  }
   arm.drawn = true;
   return absl::OkStatus();
 }
@@ -105,6 +163,15 @@ absl::Status HeatmapSink::Write(const Record& record) {
     CHECK(!record.model.empty())
         << "statistics of layer " << stats->layer << " of no arm";
     Fold(record.model, *stats);
+  } else if (const auto* histogram =
+                 std::get_if<LayerHistogram>(&record.payload)) {
+    Arm& arm = arms_[record.model];
+    arm.drawn = false;
+    arm.codes.Fold(*histogram);
+  } else if (const auto* sample = std::get_if<WeightSample>(&record.payload)) {
+    Arm& arm = arms_[record.model];
+    arm.drawn = false;
+    arm.weights[sample->layer] = *sample;
   } else if (std::holds_alternative<ArmMeasured>(record.payload)) {
     const auto arm = arms_.find(record.model);
     if (arm != arms_.end()) return Draw(arm->first, arm->second);

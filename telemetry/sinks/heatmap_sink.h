@@ -11,10 +11,16 @@
 //
 //   <directory>/<arm>/what_if/<recipe>/<tensor kind>/<task>_<file>.{...}
 //
-// The sink folds LayerStats records and draws an arm when it measures nothing
-// more and, if there is more to show by then, when the run ends. A resumed run
-// replays what was measured before the interruption (replay.h); whether those
-// arms were drawn is not known, so they are drawn once more.
+// Of an arm in FP4 there are two more: which FP4 values its layers use, and one
+// of its weights element by element, with the scales of its blocks and errors:
+//
+//   <directory>/<arm>/codes/<task>_codes.{png,html,json}
+//   <directory>/<arm>/weights/map/<task>_weight.{png,html,json}
+//
+// The sink folds the records of layers and draws an arm when it measures
+// nothing more and, if there is more to show by then, when the run ends. A
+// resumed run replays what was measured before the interruption (replay.h);
+// whether those arms were drawn is not known, so they are drawn once more.
 //
 //   HeatmapSinkOptions options{run + "/plots/heatmaps", "semantic", "my_run"};
 //   sinks.push_back(HeatmapSink::Create(options));
@@ -34,8 +40,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "telemetry/sink.h"
+#include "telemetry/sinks/code_map.h"
 #include "telemetry/statistics.h"
+#include "telemetry/weight_sample.h"
 #include "viz/heatmap_set.h"
 
 namespace cnn_fp4::telemetry {
@@ -44,6 +53,9 @@ struct HeatmapSinkOptions {
   std::string directory;   // Made when there is something to draw.
   std::string task;        // "semantic"
   std::string experiment;  // "fp16_vs_nvfp4_s025"
+  // The layer whose weight is drawn element by element; empty: the one whose
+  // weight FP4 costs most (StatId::kSqnrCenteredDb).
+  std::string weight_map = {};
 };
 
 class HeatmapSink : public Sink {
@@ -67,6 +79,8 @@ class HeatmapSink : public Sink {
   struct Arm {
     // By the recipe that is not in use; "": what is.
     std::map<std::pair<std::string, TensorKind>, Tensor> tensors;
+    CodeMap codes;
+    std::map<std::string, WeightSample> weights;  // The latest, by layer.
     bool drawn = true;  // Nothing was folded since the last drawing.
   };
 
@@ -74,8 +88,14 @@ class HeatmapSink : public Sink {
 
   void Fold(const std::string& arm, const LayerStats& stats);
   absl::Status Draw(const std::string& name, Arm& arm) const;
+  viz::HeatmapSet EmptySet(const std::string& arm,
+                           absl::string_view tensor) const;
   viz::HeatmapSet HeatmapSet(const std::string& arm, const std::string& recipe,
                              TensorKind kind, const Tensor& tensor) const;
+  absl::Status DrawCodesAndWeight(const std::string& name,
+                                  const Arm& arm) const;
+  // Null: none was recorded.
+  const WeightSample* ChosenWeight(const Arm& arm) const;
 
   const HeatmapSinkOptions options_;
   std::map<std::string, Arm> arms_;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "telemetry/sinks/jsonl_sink.h"
 #include "telemetry/sinks/replay.h"
 
@@ -149,6 +150,98 @@ TEST_F(HeatmapSinkTest, EveryKindOfTensorHasItsPlace) {
                           "fp16/weights/dequantized/semantic_weights.png",
                           "fp16/weights/prequantize/semantic_weights.png",
                           "fp16/weights/quantized/semantic_weights.png"));
+}
+
+Record Codes(int64_t step, TensorKind tensor, const std::string& layer,
+             std::vector<int64_t> counts) {
+  LayerHistogram histogram;
+  histogram.step = step;
+  histogram.tensor = tensor;
+  histogram.layer = layer;
+  histogram.of = HistogramOf::kCodes;
+  histogram.counts = std::move(counts);
+  return {std::move(histogram), "nvfp4", absl::UnixEpoch()};
+}
+
+TEST_F(HeatmapSinkTest, TheMapOfCodesIsOfTheLastStep) {
+  const auto sink = HeatmapSink::Create(Options("plots"));
+  const TensorKind kind = TensorKind::kActivations;
+  // +0 and -0 are one value; code 15 is -6.
+  std::vector<int64_t> counts(16, 0);
+  counts[0] = counts[8] = 1, counts[15] = 2;
+  std::vector<int64_t> others(16, 1);
+  WriteAll({Codes(1, kind, "dec1", others),
+            Codes(1, kind, "enc1", others),
+            Codes(9, kind, "dec1", counts),
+            Codes(9, kind, "enc1", others),
+            {ArmMeasured{}, "nvfp4"}},
+           *sink);
+  const auto json =
+      nlohmann::json::parse(Read("plots/nvfp4/codes/semantic_codes.json"));
+  ASSERT_EQ(json["statistics"].size(), 1u);
+  const nlohmann::json& map = json["statistics"][0];
+  EXPECT_EQ(map["statistic"], "activations");
+  EXPECT_EQ(map["layers"], nlohmann::json({"dec1", "enc1"}));
+  EXPECT_EQ(map["column_title"], "FP4 value");
+  EXPECT_EQ(map["column_names"][0], "−6");
+  EXPECT_EQ(map["column_names"][14], "6");
+  EXPECT_EQ(map["values"][0][0], 50.0);
+  EXPECT_EQ(map["values"][0][7], 50.0);
+  EXPECT_EQ(map["values"][0][14], 0.0);
+  EXPECT_EQ(map["values"][1][7], 12.5);
+  EXPECT_THAT(map["description"].get<std::string>(), HasSubstr("at step 9."));
+  EXPECT_TRUE(fs::exists(Path("plots/nvfp4/codes/semantic_codes.png")));
+}
+
+// A weight of two filters with three places; the first one's scale is 0.5.
+Record Weight(int64_t step, const std::string& layer, float first) {
+  return {WeightSample{step,
+                       layer,
+                       2,
+                       3,
+                       1,
+                       1,
+                       {first, 1, 3, -8, 0, 12},
+                       {2, 4, 7, 14, 0, 7},
+                       {0.5f, 0.5f, 0.5f, 2, 2, 2}},
+          "nvfp4", absl::UnixEpoch()};
+}
+
+TEST_F(HeatmapSinkTest, TheWeightThatFp4CostsMostIsDrawnElementByElement) {
+  const std::string path = "nvfp4/weights/map/semantic_weight.json";
+  const TensorKind kind = TensorKind::kWeightsQuantized;
+  // Which one it is changes from step 1 to step 5.
+  const std::vector<Record> records = {
+      Stats("nvfp4", 1, kind, "a", {{StatId::kSqnrCenteredDb, 3}}),
+      Stats("nvfp4", 1, kind, "b", {{StatId::kSqnrCenteredDb, 20}}),
+      Stats("nvfp4", 5, kind, "a", {{StatId::kSqnrCenteredDb, 21}}),
+      Stats("nvfp4", 5, kind, "b", {{StatId::kSqnrCenteredDb, 19}}),
+      Weight(1, "b", 9),
+      Weight(5, "a", 9),
+      Weight(5, "b", 0.75f),
+      {ArmMeasured{}, "nvfp4"}};
+  WriteAll(records, *HeatmapSink::Create(Options("plots")));
+  const auto json = nlohmann::json::parse(Read("plots/" + path));
+  EXPECT_EQ(json["tensor"], "weight of b");
+  const auto values = [&json](const std::string& key) {
+    for (const nlohmann::json& map : json["statistics"]) {
+      if (map["statistic"] == key) return map["values"];
+    }
+    return nlohmann::json();
+  };
+  EXPECT_EQ(values("scale"), nlohmann::json({{.5, .5, .5}, {2.0, 2.0, 2.0}}));
+  EXPECT_EQ(values("fp4"), nlohmann::json({{1., 2., 6.}, {-4., 0., 6.}}));
+  EXPECT_EQ(values("value"), nlohmann::json({{.75, 1., 3.}, {-8., 0., 12.}}));
+  // 0.75 was rounded to 1 x 0.5.
+  EXPECT_EQ(values("abs_error"), nlohmann::json({{.25, 0., 0.}, {0., 0., 0.}}));
+  EXPECT_EQ(json["statistics"][0]["layers"][1], "filter 1");
+  EXPECT_EQ(json["statistics"][0]["row_title"], "filter");
+
+  HeatmapSinkOptions options = Options("chosen");
+  options.weight_map = "a";
+  WriteAll(records, *HeatmapSink::Create(options));
+  EXPECT_EQ(nlohmann::json::parse(Read("chosen/" + path))["tensor"],
+            "weight of a");
 }
 
 TEST_F(HeatmapSinkTest, AnArmIsDrawnWhenItEndsAndAgainOnlyIfThereIsMore) {

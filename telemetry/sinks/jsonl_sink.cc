@@ -48,6 +48,10 @@ std::string NumberText(const Number& number) {
   return text == "-0" ? "-0.0" : text;
 }
 
+void AppendNumber(std::string* out, float value) {
+  absl::StrAppend(out, NumberText(value));
+}
+
 std::string Head(absl::string_view type, const Record& record) {
   std::string out = absl::StrFormat("{\"type\":\"%s\",\"time\":%.3f", type,
                                     absl::ToUnixMillis(record.time) / 1000.0);
@@ -99,6 +103,30 @@ struct LineWriter {
         ",\"first\":", histogram.first, ",\"counts\":[",
         absl::StrJoin(histogram.counts, ","), "],\"zeros\":", histogram.zeros,
         ",\"nonfinite\":", histogram.nonfinite, "}");
+  }
+
+  absl::StatusOr<std::string> operator()(const WeightSample& sample) const {
+    std::string out = absl::StrCat(
+        Head("weight_sample", record), ",\"step\":", sample.step,
+        ",\"layer\":", Quoted(sample.layer), ",\"rows\":", sample.rows,
+        ",\"columns\":", sample.columns, ",\"row_stride\":", sample.row_stride,
+        ",\"column_stride\":", sample.column_stride, ",\"values\":[",
+        absl::StrJoin(sample.values, ",", AppendNumber), "],\"codes\":\"");
+    for (const uint8_t code : sample.codes) {
+      out += "0123456789abcdef"[code & 15];
+    }
+    std::map<float, size_t> places;
+    std::vector<float> scales;
+    std::vector<size_t> scale_of;
+    for (const float scale : sample.scales) {
+      const auto [found, is_new] = places.emplace(scale, scales.size());
+      if (is_new) scales.push_back(scale);
+      scale_of.push_back(found->second);
+    }
+    absl::StrAppend(&out, "\",\"scales\":[",
+                    absl::StrJoin(scales, ",", AppendNumber),
+                    "],\"scale_of\":[", absl::StrJoin(scale_of, ","), "]}");
+    return out;
   }
 
   absl::StatusOr<std::string> operator()(const Text& text) const {

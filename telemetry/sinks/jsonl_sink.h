@@ -15,6 +15,10 @@
 //   {"type":"histogram","time":...,"model":"nvfp4","step":50,
 //    "tensor":"activations","layer":"enc1.conv1","of":"exponents","first":-24,
 //    "counts":[0,2,...],"zeros":7,"nonfinite":0}
+//   {"type":"weight_sample","time":...,"model":"nvfp4","step":50,
+//    "layer":"enc1.conv2","rows":64,"columns":576,"row_stride":2,
+//    "column_stride":12,"values":[0.031,...],"codes":"01f2...",
+//    "scales":[0.0078125,...],"scale_of":[0,0,1,...]}
 //   {"type":"text","time":...,"model":"fp16","tag":"validation","text":"..."}
 //   {"type":"config","time":...,"schema_version":1,"config":{...}}
 //   {"type":"table","time":...,"name":"result","columns":[...],"rows":[[...]]}
@@ -40,7 +44,10 @@
 // "tensor" and the keys of a layer's values are those of
 // telemetry/statistics.h; "file" is below the run's directory, in which
 // metrics.jsonl lies; "of", "first" and "counts" are those of
-// telemetry/histogram.h. telemetry/sinks/metrics_reader.h reads the file.
+// telemetry/histogram.h. A weight sample is a telemetry::WeightSample with a
+// hexadecimal digit for each code, and with each different scale once:
+// "scale_of" has the place in "scales" of each element's.
+// telemetry/sinks/metrics_reader.h reads the file.
 
 #include <sys/types.h>
 

@@ -41,6 +41,7 @@ void ReadAll(const std::string& bytes) {
   ReadMetrics(stream, "input", [](const MetricsLine& line) {
     RoundTrip<LayerStats>(line, ParseLayerStats);
     RoundTrip<LayerHistogram>(line, ParseLayerHistogram);
+    RoundTrip<WeightSample>(line, ParseWeightSample);
     RoundTrip<Scalars>(line, ParseScalars);
     RoundTrip<Text>(line, ParseText);
     RoundTrip<Config>(line, ParseConfig);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/json_number.h"
 #include "base/json_text.h"
@@ -181,6 +182,67 @@ absl::StatusOr<LayerHistogram> ParseLayerHistogram(const json& object) try {
   }
   if (!status.ok()) return status;
   return histogram;
+} catch (const json::exception& error) {
+  return absl::DataLossError(error.what());
+}
+
+absl::StatusOr<WeightSample> ParseWeightSample(const json& object) try {
+  WeightSample sample;
+  const absl::StatusOr<int64_t> step = Step(object);
+  if (!step.ok()) return step.status();
+  sample.step = *step;
+  sample.layer = object.at("layer");
+  const auto size = [&object](const char* key, int64_t* to) {
+    const json& value = object.at(key);
+    // What a weight in memory may have, so that products of two are numbers.
+    if (!base::IsInteger(value) || value < 1 ||
+        value > std::numeric_limits<int32_t>::max()) {
+      return NotA("size", key, value);
+    }
+    *to = value;
+    return absl::OkStatus();
+  };
+  absl::Status status = size("rows", &sample.rows);
+  status.Update(size("columns", &sample.columns));
+  status.Update(size("row_stride", &sample.row_stride));
+  status.Update(size("column_stride", &sample.column_stride));
+  if (!status.ok()) return status;
+  const auto numbers = [&object](const char* key, std::vector<float>* to) {
+    for (const json& value : object.at(key).get_ref<const json::array_t&>()) {
+      const absl::StatusOr<double> number = NumberOf(key, value);
+      if (!number.ok()) return number.status();
+      to->push_back(static_cast<float>(*number));
+    }
+    return absl::OkStatus();
+  };
+  std::vector<float> scales;
+  status.Update(numbers("values", &sample.values));
+  status.Update(numbers("scales", &scales));
+  if (!status.ok()) return status;
+  for (const char digit : object.at("codes").get_ref<const std::string&>()) {
+    if (!absl::ascii_isxdigit(static_cast<unsigned char>(digit))) {
+      return NotA("row of codes", "codes", object.at("codes"));
+    }
+    sample.codes.push_back(static_cast<uint8_t>(
+        digit <= '9' ? digit - '0' : absl::ascii_tolower(digit) - 'a' + 10));
+  }
+  for (const json& value :
+       object.at("scale_of").get_ref<const json::array_t&>()) {
+    if (!base::IsInteger(value) || value < 0 || value >= scales.size()) {
+      return NotA("place in \"scales\"", "scale_of", value);
+    }
+    sample.scales.push_back(scales[value.get<size_t>()]);
+  }
+  const auto kept =
+      static_cast<size_t>(sample.kept_rows() * sample.kept_columns());
+  if (sample.values.size() != kept || sample.codes.size() != kept ||
+      sample.scales.size() != kept) {
+    return absl::DataLossError(
+        absl::StrCat("a sample of ", kept, " elements has ",
+                     sample.values.size(), " values, ", sample.codes.size(),
+                     " codes and ", sample.scales.size(), " scales"));
+  }
+  return sample;
 } catch (const json::exception& error) {
   return absl::DataLossError(error.what());
 }

@@ -53,12 +53,13 @@ absl::Status ReadMetrics(
     std::istream& stream, const std::string& path,
     absl::FunctionRef<absl::Status(const MetricsLine&)> visit);
 
-// The payload of a line of type "layer_stats", "histogram", "scalars",
-// "system", "text", "config".
+// The payload of a line of type "layer_stats", "histogram", "weight_sample",
+// "scalars", "system", "text", "config".
 // DataLoss for a tensor or a statistic that telemetry/statistics.h does not
 // know, and for parts that are missing or of another kind.
 absl::StatusOr<LayerStats> ParseLayerStats(const nlohmann::json& json);
 absl::StatusOr<LayerHistogram> ParseLayerHistogram(const nlohmann::json& json);
+absl::StatusOr<WeightSample> ParseWeightSample(const nlohmann::json& json);
 absl::StatusOr<Scalars> ParseScalars(const nlohmann::json& json);
 absl::StatusOr<SystemStats> ParseSystemStats(const nlohmann::json& json);
 absl::StatusOr<Text> ParseText(const nlohmann::json& json);

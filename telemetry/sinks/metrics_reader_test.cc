@@ -170,5 +170,35 @@ TEST(ParseLayerStatsTest, WhatIsNotInTheVocabularyIsRefused) {
   }
 }
 
+TEST(ParseWeightSampleTest, PartsThatDoNotFitAreRefused) {
+  const nlohmann::json good = nlohmann::json::parse(
+      R"({"step":1,"layer":"a","rows":2,"columns":3,"row_stride":1,)"
+      R"("column_stride":2,"values":[1,2,3,4],"codes":"09f7",)"
+      R"("scales":[0.5,2],"scale_of":[0,1,1,0]})");
+  const auto sample = ParseWeightSample(good);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->codes, (std::vector<uint8_t>{0, 9, 15, 7}));
+  EXPECT_EQ(sample->scales, (std::vector<float>{0.5f, 2, 2, 0.5f}));
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"rows":0})", "\"rows\" is 0, not a size"},
+      {R"({"column_stride":2147483648})", "not a size"},
+      {R"({"columns":5})", "a sample of 6 elements has 4 values"},
+      {R"({"values":[1,2,3]})", "3 values, 4 codes and 4 scales"},
+      {R"({"values":[1,2,3,null]})", "\"values\" is null"},
+      {R"({"codes":"09g7"})", "not a row of codes"},
+      {R"({"codes":7})", "actual type is number"},
+      {R"({"scale_of":[0,1,2,0]})", "not a place in \"scales\""},
+      {R"({"scale_of":[0,1,-1,0]})", "not a place in \"scales\""},
+      {R"({"layer":3})", "type must be"},
+  };
+  for (const auto& [patch, message] : cases) {
+    nlohmann::json bad = good;
+    bad.merge_patch(nlohmann::json::parse(patch));
+    const absl::Status status = ParseWeightSample(bad).status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << patch << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message)) << patch;
+  }
+}
+
 }  // namespace
 }  // namespace cnn_fp4::telemetry

@@ -28,6 +28,10 @@ absl::StatusOr<std::optional<Payload>> Parse(const MetricsLine& line) {
     if (line.model.empty()) return absl::DataLossError("\"model\" is missing");
     return Found(ParseLayerHistogram(line.json));
   }
+  if (line.type == "weight_sample") {
+    if (line.model.empty()) return absl::DataLossError("\"model\" is missing");
+    return Found(ParseWeightSample(line.json));
+  }
   if (line.type == "system") return Found(ParseSystemStats(line.json));
   if (line.type == "text") return Found(ParseText(line.json));
   if (line.type == "config") return Found(ParseConfig(line.json));

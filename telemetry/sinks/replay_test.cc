@@ -65,6 +65,9 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsTablesAndPictures) {
                       56,
                       {1, 0, 2}},
        "fp16", kTime},
+      {WeightSample{
+           3, "enc1", 2, 3, 1, 2, {0.1f, 1, 2, 3}, {0, 9, 15, 7}, {2, 2, 1, 1}},
+       "fp16", kTime},
       {SystemStats{3, 187.5, 1 << 20, int64_t{1} << 40, 9}, "fp16", kTime},
       {Text{"note", "a \"b\"\n"}, "", kTime},
   };

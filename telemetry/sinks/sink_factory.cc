@@ -24,8 +24,8 @@ struct Entry {
 };
 
 OpenedSink OpenHeatmaps(const SinkContext& context) {
-  return HeatmapSink::Create(
-      {context.heatmaps_directory, context.task, context.experiment});
+  return HeatmapSink::Create({context.heatmaps_directory, context.task,
+                              context.experiment, context.weight_map});
 }
 
 OpenedSink OpenTensorBoard(const SinkContext& context) {

@@ -30,6 +30,7 @@ struct SinkContext {
   std::string run_directory;
   // Where the sinks write. Each makes its directory when it has something.
   std::string heatmaps_directory;
+  std::string weight_map;  // HeatmapSinkOptions has its meaning.
   std::string tensorboard_directory;
   WandbSinkOptions wandb;
 };

@@ -1,0 +1,48 @@
+#include "telemetry/fp4_values.h"
+
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace cnn_fp4::telemetry {
+namespace {
+
+constexpr size_t kCodes = 16;
+constexpr double kMagnitudes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+
+// The place of a code's value, from -6 to 6.
+size_t PlaceOf(size_t code) {
+  const size_t magnitude = code % 8;
+  return code < 8 ? 7 + magnitude : 7 - magnitude;
+}
+
+}  // namespace
+
+double Fp4Value(size_t code) {
+  return code < 8 ? kMagnitudes[code % 8] : -kMagnitudes[code % 8];
+}
+
+std::vector<std::string> Fp4ValueNames() {
+  std::vector<std::string> names(kFp4Values);
+  for (size_t code = 0; code < kCodes; ++code) {
+    names[PlaceOf(code)] =
+        absl::StrCat(code > 8 ? "\xe2\x88\x92" : "",
+                     absl::StrFormat("%g", kMagnitudes[code % 8]));
+  }
+  return names;
+}
+
+std::vector<double> Fp4Shares(absl::Span<const int64_t> counts) {
+  const int64_t total =
+      std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  if (counts.size() != kCodes || total == 0) return {};
+  std::vector<double> shares(kFp4Values, 0.0);
+  for (size_t code = 0; code < kCodes; ++code) {
+    shares[PlaceOf(code)] +=
+        static_cast<double>(counts[code]) / static_cast<double>(total);
+  }
+  return shares;
+}
+
+}  // namespace cnn_fp4::telemetry
