@@ -40,6 +40,12 @@ absl::Status Add(const telemetry::MetricsLine& line, ReportArms& arms) {
           .codes[histogram->tensor][histogram->step] = histogram->counts;
     }
   }
+  if (line.type == "weight_sample") {
+    auto sample = telemetry::ParseWeightSample(line.json);
+    if (!sample.ok()) return sample.status();
+    auto& weights = arms[line.model].At(sample->layer).weights;
+    weights.push_back(*std::move(sample));
+  }
   return absl::OkStatus();
 }
 

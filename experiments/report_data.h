@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "telemetry/statistics.h"
+#include "telemetry/weight_sample.h"
 
 namespace cnn_fp4::experiments {
 
@@ -33,6 +34,8 @@ struct ReportLayer {
   // What recipes would do that are not in use, by their names.
   std::map<std::string, LayerNumbers> what_if;
   std::map<telemetry::TensorKind, CodesByStep> codes;
+  // The weight element by element, by increasing steps.
+  std::vector<telemetry::WeightSample> weights;
 };
 
 struct ReportArm {

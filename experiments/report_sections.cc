@@ -123,16 +123,14 @@ std::string Histograms(const ReportArms& arms,
 
 }  // namespace
 
-absl::StatusOr<std::string> ReportSections(
-    const std::string& metrics_path, const std::vector<std::string>& order,
-    const std::vector<train::Metric>& metrics) {
-  const absl::StatusOr<ReportArms> arms = ReadReportData(metrics_path);
-  if (!arms.ok()) return arms.status();
-  std::string html = CurvesSection(*arms, order, metrics);
+std::string ReportSections(const ReportArms& arms,
+                           const std::vector<std::string>& order,
+                           const std::vector<train::Metric>& metrics) {
+  std::string html = CurvesSection(arms, order, metrics);
   std::string rankings;
   for (const std::string& name : order) {
-    const auto arm = arms->find(name);
-    if (arm == arms->end()) continue;
+    const auto arm = arms.find(name);
+    if (arm == arms.end()) continue;
     absl::StrAppend(&rankings, Ranking(name, arm->second));
   }
   if (!rankings.empty()) {
@@ -146,8 +144,8 @@ absl::StatusOr<std::string> ReportSections(
         "badly rendered.</p>\n",
         rankings);
   }
-  return absl::StrCat(html, WhatIfSection(*arms, order),
-                      CodeMapSection(*arms, order), Histograms(*arms, order));
+  return absl::StrCat(html, WhatIfSection(arms, order),
+                      CodeMapSection(arms, order), Histograms(arms, order));
 }
 
 }  // namespace cnn_fp4::experiments

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "experiments/report_data.h"
 #include "train/metric.h"
 
 namespace cnn_fp4::experiments {
@@ -16,11 +16,11 @@ namespace cnn_fp4::experiments {
 // Steps whose histograms are in the page; of more, every n-th and the last.
 inline constexpr size_t kMaxHistogramSteps = 40;
 
-// HTML without links. `arms`: keys, in the order of the run; `metrics`: those
-// of its task, for their titles. Errors: telemetry::ReadMetrics'.
-absl::StatusOr<std::string> ReportSections(
-    const std::string& metrics_path, const std::vector<std::string>& arms,
-    const std::vector<train::Metric>& metrics);
+// HTML without links. `order`: keys of `arms`, in the order of the run;
+// `metrics`: those of its task, for their titles.
+std::string ReportSections(const ReportArms& arms,
+                           const std::vector<std::string>& order,
+                           const std::vector<train::Metric>& metrics);
 
 }  // namespace cnn_fp4::experiments
 

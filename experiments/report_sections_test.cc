@@ -22,9 +22,9 @@ const std::vector<train::Metric>& Metrics() {
 std::string Sections(const std::string& lines) {
   const std::string path = ::testing::TempDir() + "/metrics.jsonl";
   std::ofstream(path) << lines;
-  const auto html = ReportSections(path, {"fp16", "nvfp4"}, Metrics());
-  EXPECT_TRUE(html.ok()) << html.status();
-  return *html;
+  const auto arms = ReadReportData(path);
+  EXPECT_TRUE(arms.ok()) << arms.status();
+  return ReportSections(*arms, {"fp16", "nvfp4"}, Metrics());
 }
 
 std::string Scalars(const std::string& arm, int step, const std::string& key,
@@ -139,7 +139,7 @@ TEST(ReportSections, LongRunsAreThinnedAndSaySo) {
 TEST(ReportSections, WhatIsNoRecordNamesFileAndLine) {
   const std::string path = ::testing::TempDir() + "/broken.jsonl";
   std::ofstream(path) << "{\"type\":\"scalars\"}\n";
-  EXPECT_THAT(ReportSections(path, {}, {}).status().message(),
+  EXPECT_THAT(ReadReportData(path).status().message(),
               HasSubstr("broken.jsonl:1"));
 }
 

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "experiments/result.h"
 #include "experiments/run_directory.h"
@@ -20,11 +20,13 @@ std::string CostLine(const ExperimentResult& result, const std::string& device);
 
 // `started`: the run, when it was begun first. Curves, ranked layers and
 // histograms are those of metrics.jsonl, for all arms of result.spec; the table
-// has those in result.arms. Errors: telemetry::ReadMetrics' and the file
-// system's.
-absl::Status WriteRunReport(const ExperimentResult& result, absl::Time started,
-                            const std::string& device,
-                            const RunDirectory& directory);
+// has those in result.arms. Weights as surfaces have a page of their own beside
+// it. Returns what the report lacks, a sentence for who runs the program, or
+// "". Errors: telemetry::ReadMetrics' and the file system's.
+absl::StatusOr<std::string> WriteRunReport(const ExperimentResult& result,
+                                           absl::Time started,
+                                           const std::string& device,
+                                           const RunDirectory& directory);
 
 }  // namespace cnn_fp4::experiments
 

@@ -22,9 +22,9 @@ using ::testing::Not;
 std::string Report(const RunDirectory& directory) {
   const auto run = ReadRun(directory.path());
   EXPECT_TRUE(run.ok()) << run.status();
-  const absl::Status status = WriteRunReport(run->result, run->facts.started,
-                                             run->facts.device, directory);
-  EXPECT_TRUE(status.ok()) << status;
+  const auto lacking = WriteRunReport(run->result, run->facts.started,
+                                      run->facts.device, directory);
+  EXPECT_TRUE(lacking.ok()) << lacking.status();
   std::ifstream in(directory.Report());
   return {std::istreambuf_iterator<char>(in), {}};
 }

@@ -334,9 +334,10 @@ absl::Status ExperimentRun::WriteReport(bool finished) {
   status.Update(base::WriteFileAtomically(directory_.Summary(),
                                           SummaryJson(result_) + "\n"));
   run_->Flush();
-  const absl::Status page =
+  const absl::StatusOr<std::string> page =
       WriteRunReport(result_, directory_.started(), device_, directory_);
-  status.Update(page);
+  status.Update(page.status());
+  if (page.ok() && !page->empty()) Say(absl::StrCat("report: ", *page));
   absl::PrintF("\n%s\n", table.ToText());
   absl::PrintF("%s\n", CostLine(result_, device_));
   if (page.ok()) absl::PrintF("report: %s\n", directory_.Report());

@@ -4,6 +4,7 @@ load("//third_party/absl:absl.bzl", "debian_absl")
 load("//third_party/cuda:cuda_configure.bzl", "cuda_configure")
 load("//third_party/debian:debian_library.bzl", "debian_library")
 load("//third_party/libtorch:libtorch_configure.bzl", "libtorch_configure")
+load("//third_party/plotly:plotly_configure.bzl", "plotly_configure")
 
 def _bazel4_stand_ins():
     # Debian builds Bazel without a version number.
@@ -21,6 +22,7 @@ def third_party_repositories():
 
     cuda_configure(name = "cuda")
     libtorch_configure(name = "libtorch")
+    plotly_configure(name = "plotly")
 
     debian_absl(name = "com_google_absl")
     debian_library(

@@ -140,11 +140,10 @@ absl::Status Report(const std::vector<std::string>& given) {
     }
     const absl::StatusOr<SavedRun> run = ReadRun(directory);
     if (!run.ok()) return run.status();
-    if (absl::Status status = WriteRunReport(run->result, run->facts.started,
-                                             run->facts.device, run->directory);
-        !status.ok()) {
-      return status;
-    }
+    const absl::StatusOr<std::string> lacking = WriteRunReport(
+        run->result, run->facts.started, run->facts.device, run->directory);
+    if (!lacking.ok()) return lacking.status();
+    if (!lacking->empty()) Print(absl::StrCat(*lacking, "\n"));
     Print(absl::StrCat("report: ", run->directory.Report(), "\n"));
   }
   return absl::OkStatus();
