@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/atomic_file.h"
+#include "experiments/arm_figures.h"
 #include "experiments/layer_ranking.h"
 #include "experiments/report_data.h"
 #include "telemetry/statistics.h"
@@ -53,6 +55,16 @@ absl::StatusOr<std::vector<telemetry::Payload>> ArmPictures(
   if (std::optional<LayerRanking> ranking = RankLayers((*arms)[arm])) {
     records.push_back(
         telemetry::TableRecord{"layers", std::move(ranking->table)});
+  }
+  for (const ArmFigure& figure : ArmFigures(arm, (*arms)[arm])) {
+    const std::string path = directory.Figure(arm, figure.name);
+    if (absl::Status status = base::WriteFileAtomically(path, figure.json);
+        !status.ok()) {
+      return status;
+    }
+    records.push_back(telemetry::Figure{
+        step, absl::StrCat("figures/", figure.name),
+        fs::path(path).lexically_relative(directory.path()).generic_string()});
   }
   return records;
 }

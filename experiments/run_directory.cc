@@ -222,6 +222,11 @@ std::string RunDirectory::ArmJson(absl::string_view arm) const {
   return Path(absl::StrCat("arms/", arm, "/arm.json"));
 }
 
+std::string RunDirectory::Figure(absl::string_view arm,
+                                 absl::string_view name) const {
+  return Path(absl::StrCat("pictures/", arm, "/", name, ".plotly.json"));
+}
+
 std::string RunDirectory::Predictions(absl::string_view arm) const {
   return Path(absl::StrCat("pictures/", arm, "/predictions.png"));
 }

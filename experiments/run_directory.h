@@ -10,7 +10,8 @@
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
 //     plots/heatmaps/<arm>/..., plots/overlays/...
-//     pictures/<arm>/predictions.png   what W&B and TensorBoard show of it
+//     pictures/<arm>/predictions.png, *.plotly.json   what W&B and TensorBoard
+//                                                     show of it
 //     tensorboard/<arm>/..., wandb/offline-run-...
 //     arms/<arm>/arm.json   what an arm came to
 //     report.html       the front page
@@ -73,6 +74,7 @@ class RunDirectory {
   std::string Wandb() const { return Path("wandb"); }
   std::string Overlays(absl::string_view task) const;
   std::string Predictions(absl::string_view arm) const;
+  std::string Figure(absl::string_view arm, absl::string_view name) const;
   std::string Report() const { return Path("report.html"); }
   std::string ArmJson(absl::string_view arm) const;
   std::string Summary() const { return Path("summary.json"); }

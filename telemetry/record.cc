@@ -45,6 +45,9 @@ struct PayloadBytes {
   size_t operator()(const Html& html) const {
     return Bytes(html.key) + Bytes(html.file);
   }
+  size_t operator()(const Figure& figure) const {
+    return Bytes(figure.key) + Bytes(figure.file);
+  }
   size_t operator()(const SystemStats&) const { return 0; }
   size_t operator()(const ArmMeasured&) const { return 0; }
   size_t operator()(const ArmEnd&) const { return 0; }

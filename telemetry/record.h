@@ -107,6 +107,14 @@ struct Html {
   std::string file;
 };
 
+// A figure of the record's arm as plotly.js draws it: a JSON file with its data
+// and layout, in the same way.
+struct Figure {
+  int64_t step = 0;
+  std::string key;
+  std::string file;
+};
+
 // What the process takes of the machine.
 struct SystemStats {
   int64_t step = 0;        // Steps completed when this was measured.
@@ -141,7 +149,7 @@ struct Exit {
 };
 
 using Payload = std::variant<Scalars, LayerStats, LayerHistogram, WeightSample,
-                             Text, Config, TableRecord, Image, Html,
+                             Text, Config, TableRecord, Image, Html, Figure,
                              SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
 
 struct Record {

@@ -17,6 +17,8 @@ bool IsExpendable(const Record& record) {
          std::holds_alternative<TableRecord>(record.payload) ||
          std::holds_alternative<Image>(record.payload) ||
          std::holds_alternative<Html>(record.payload) ||
+         std::holds_alternative<Figure>(record.payload) ||
+         std::holds_alternative<WeightSample>(record.payload) ||
          std::holds_alternative<SystemStats>(record.payload) ||
          std::holds_alternative<LayerHistogram>(record.payload);
 }

@@ -183,6 +183,12 @@ struct LineWriter {
                         ",\"file\":", Quoted(html.file), "}");
   }
 
+  absl::StatusOr<std::string> operator()(const Figure& figure) const {
+    return absl::StrCat(Head("figure", record), ",\"step\":", figure.step,
+                        ",\"key\":", Quoted(figure.key),
+                        ",\"file\":", Quoted(figure.file), "}");
+  }
+
   absl::StatusOr<std::string> operator()(const SystemStats& system) const {
     return absl::StrCat(Head("system", record), ",\"step\":", system.step,
                         ",\"cpu_percent\":", NumberText(system.cpu_percent),

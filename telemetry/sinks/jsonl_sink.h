@@ -26,6 +26,8 @@
 //    "key":"heatmaps/gradients","file":"plots/...png","caption":"..."}
 //   {"type":"html","time":...,"model":"nvfp4","step":160,
 //    "key":"heatmaps/gradients","file":"plots/...html"}
+//   {"type":"figure","time":...,"model":"nvfp4","step":160,
+//    "key":"figures/loss","file":"pictures/...plotly.json"}
 //   {"type":"system","time":...,"model":"nvfp4","step":50,"cpu_percent":187.5,
 //    "resident_bytes":830000000,"available_bytes":7000000000,"threads":9}
 //   {"type":"arm_measured","time":...,"model":"nvfp4"}

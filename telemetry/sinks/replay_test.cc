@@ -77,6 +77,7 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsTablesAndPictures) {
   for (const Record& record :
        {Record{Image{3, "a/b", "a.png", ""}, "fp16", kTime},
         Record{Html{3, "a/b", "a.html"}, "fp16", kTime},
+        Record{Figure{3, "a/b", "a.json"}, "fp16", kTime},
         Record{ArmMeasured{}, "fp16", kTime},
         Record{ArmEnd{130}, "fp16", kTime}, Record{Gap{4}, "", kTime},
         Record{TableRecord{"result", base::Table({"a"})}, "", kTime},

@@ -73,6 +73,13 @@ absl::StatusOr<WandbMedia> WriteWandbHtml(const std::string& files,
   return Write(files, "html", key, step, ".html", "html-file", html);
 }
 
+absl::StatusOr<WandbMedia> WriteWandbFigure(const std::string& files,
+                                            const std::string& key,
+                                            int64_t step,
+                                            absl::string_view json) {
+  return Write(files, "plotly", key, step, ".plotly.json", "plotly-file", json);
+}
+
 absl::StatusOr<WandbMedia> WriteWandbTable(const std::string& files,
                                            const std::string& key, int64_t step,
                                            const base::Table& table) {

@@ -5,7 +5,8 @@
 // name by path and SHA-256.
 //
 //   files/media/images/heatmaps/gradients_160_<20 hex digits>.png
-//   files/media/html/..., files/media/table/....table.json
+//   files/media/html/..., files/media/plotly/....plotly.json,
+//   files/media/table/....table.json
 
 #include <cstdint>
 #include <string>
@@ -32,6 +33,11 @@ absl::StatusOr<WandbMedia> WriteWandbImage(const std::string& files,
 absl::StatusOr<WandbMedia> WriteWandbHtml(const std::string& files,
                                           const std::string& key, int64_t step,
                                           absl::string_view html);
+// `json`: a figure of plotly.js, which W&B draws.
+absl::StatusOr<WandbMedia> WriteWandbFigure(const std::string& files,
+                                            const std::string& key,
+                                            int64_t step,
+                                            absl::string_view json);
 absl::StatusOr<WandbMedia> WriteWandbTable(const std::string& files,
                                            const std::string& key, int64_t step,
                                            const base::Table& table);

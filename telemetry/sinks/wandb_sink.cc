@@ -297,6 +297,13 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
                                    page->step, *html),
                     page->step, record.time, arm);
   }
+  if (const auto* figure = std::get_if<Figure>(&record.payload)) {
+    const auto json = ReadMediaFile(options_.run_directory, figure->file);
+    if (!json.ok()) return json.status();
+    return AddMedia(
+        WriteWandbFigure(arm.files, figure->key, figure->step, *json),
+        figure->step, record.time, arm);
+  }
   if (const auto* table = std::get_if<TableRecord>(&record.payload)) {
     // It is of the arm as a whole: it stands in the row that is being made.
     const int64_t step = arm.step.value_or(0);

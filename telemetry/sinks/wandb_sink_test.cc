@@ -89,11 +89,13 @@ const std::string& Png() {
   return *png;
 }
 
-TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
+TEST_F(WandbSinkTest,
+       PicturesPagesTablesAndFiguresAreFilesThatTheLastRowNames) {
   const fs::path run = directory_ + "-run";
   fs::create_directories(run);
   std::ofstream(run / "a.png", std::ios::binary) << Png();
   std::ofstream(run / "a.html") << "<p>page</p>";
+  std::ofstream(run / "a.json") << R"({"data":[],"layout":{}})";
   base::Table table({"layer", "SQNR"});
   table.AddRow({"enc1 \"x\"", {20.25, 1}});
   table.AddRow({"enc2", {std::nan(""), 1}});
@@ -106,6 +108,7 @@ TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
        {Image{2, "heatmaps/gradients", "a.png", "What \"it\" is."}, "a", kTime},
        {Html{2, "heatmaps/gradients", "a.html"}, "a", kTime},
        {TableRecord{"layers", table}, "a", kTime},
+       {Figure{2, "figures/loss", "a.json"}, "a", kTime},
        {ArmEnd{}, "a", kTime},
        // Of the whole run, which is no run of W&B.
        {TableRecord{"result", table}, "", kTime}},
@@ -125,7 +128,7 @@ TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
     }
     if (record.has_history()) row = ByKey(record.history().item());
   }
-  ASSERT_EQ(media.size(), 3u);
+  ASSERT_EQ(media.size(), 4u);
   EXPECT_EQ(row.at("_step"), "2");
   const auto image = Nested(row, "heatmaps/gradients");
   EXPECT_EQ(image["_type"], "image-file");
@@ -151,6 +154,15 @@ TEST_F(WandbSinkTest, PicturesPagesAndTablesAreFilesThatTheLastRowNames) {
   EXPECT_EQ(Read(files / media[2]),
             R"({"columns":["layer","SQNR"],"data":[["enc1 \"x\"",20.25],)"
             R"(["enc2","NaN"]]})");
+  const auto figure = Nested(row, "figures/loss");
+  EXPECT_EQ(figure["_type"], "plotly-file");
+  EXPECT_EQ(figure["path"], media[3]);
+  EXPECT_EQ(figure["path"],
+            "media/plotly/figures/loss_2_" +
+                figure["sha256"].get<std::string>().substr(0, 20) +
+                ".plotly.json");
+  EXPECT_EQ(figure["size"], 23);
+  EXPECT_EQ(Read(files / media[3]), R"({"data":[],"layout":{}})");
   // Media are no metrics with a curve.
   for (const wandb::Record& record : records) {
     if (record.has_metric()) {

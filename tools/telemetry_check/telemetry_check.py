@@ -4,7 +4,7 @@ usage: telemetry_check.py RUN_DIRECTORY
 
 Every scalar and statistic of metrics.jsonl must come back from TensorBoard's
 EventAccumulator, to the last bit of FP32, which its format holds, and from wandb's
-DataStore, to the last bit; every picture and page must come back byte for byte,
+DataStore, to the last bit; every picture, page and figure must come back byte for byte,
 and there must be as many histograms, tables, lines of the console and system
 statistics. Prints what was compared, and the first differences.
 
@@ -44,6 +44,7 @@ class Arm:
         self.scalars = {}  # By step and key.
         self.system = {}  # By step and key of TensorBoard.
         self.media = {}  # SHA-256 by step and key.
+        self.figures = set()  # Keys of the media that plotly.js draws.
         self.counts = collections.Counter()  # Of what is only counted.
 
 
@@ -69,8 +70,9 @@ def read_jsonl(directory):
                       "/" + record["layer"].replace(".", "_"))
                 for key, value in record["values"].items():
                     arm.scalars[step, f"{key}_{of}"] = float(value)
-            elif kind in ("image", "html"):
+            elif kind in ("image", "html", "figure"):
                 key = record["key"] + ("_page" if kind == "html" else "")
+                arm.figures.update([key] if kind == "figure" else [])
                 arm.media[step, key] = sha256(
                     read_file(directory, record["file"]))
             elif kind == "system":
@@ -179,6 +181,8 @@ def read_wandb(directory, name):
                         assert len(table["data"]) == value["nrows"]
                         arm.counts["tables"] += 1
                     else:
+                        if value["_type"] == "plotly-file":
+                            assert set(json.loads(data)) == {"data", "layout"}
                         arm.media[step, key] = value["sha256"]
         if found == name:
             assert exits == 1, f"{path}: {exits} exit records"
@@ -216,7 +220,7 @@ def check(reader, name, expected, found, counted):
         if what == "system" and reader == "W&B":
             continue  # It has other names and units; they are counted.
         word, wrong = compare(
-            {"scalars": "numbers", "media": "pictures and pages",
+            {"scalars": "numbers", "media": "pictures, pages and figures",
              "system": "system numbers"}[what],
             getattr(expected, what), getattr(found, what))
         words.append(word)
@@ -258,12 +262,12 @@ def for_wandb(arm):
 
 
 def for_tensorboard(arm):
-    """TensorBoard holds FP32, and no pages."""
+    """TensorBoard holds FP32, and no pages or figures."""
     rounded = Arm()
     rounded.scalars = {k: float32(v) for k, v in arm.scalars.items()}
     rounded.system = {k: float32(v) for k, v in arm.system.items()}
     rounded.media = {k: v for k, v in arm.media.items()
-                     if not k[1].endswith("_page")}
+                     if not k[1].endswith("_page") and k[1] not in arm.figures}
     rounded.counts = arm.counts
     return rounded
 
