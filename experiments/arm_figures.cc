@@ -142,6 +142,7 @@ std::string Weight(const std::string& name,
                     {"showscale", false}});
     layout[scene] = {
         {"domain", {{"x", {left, right}}}},
+        {"aspectmode", "cube"},
         {"xaxis", {{"title", {{"text", "place"}}}}},
         {"yaxis", {{"title", {{"text", "filter"}}}}},
         {"zaxis", {{"title", {{"text", ""}}}, {"range", {-range, range}}}}};

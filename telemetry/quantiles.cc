@@ -9,6 +9,9 @@
 namespace cnn_fp4::telemetry {
 namespace {
 
+// So many values are sorted as a whole.
+constexpr size_t kFew = 256;
+
 std::vector<float> Sample(absl::Span<const float> values) {
   std::vector<float> sample;
   const size_t n = std::min(values.size(), kQuantileSample);
@@ -25,6 +28,32 @@ std::vector<float> Sample(absl::Span<const float> values) {
   return sample;
 }
 
+// The quantiles from `first` to before `last`, whose ranks lie in [begin, end)
+// of the sample, each at another place.
+void Find(std::vector<float>& sample, size_t begin, size_t end, size_t first,
+          size_t last, std::array<double, kQuantiles.size()>* result) {
+  if (first == last) return;
+  const size_t middle = first + (last - first) / 2;
+  const double rank =
+      kQuantiles[middle] * static_cast<double>(sample.size() - 1);
+  const auto lower = static_cast<size_t>(rank);
+  const auto at = [&](size_t i) {
+    return sample.begin() + static_cast<int64_t>(i);
+  };
+  std::nth_element(at(begin), at(lower), at(end));
+  const auto low = static_cast<double>(sample[lower]);
+  double high = low;
+  if (lower + 1 < end) {
+    high = static_cast<double>(*std::min_element(at(lower + 1), at(end)));
+  } else if (end < sample.size()) {
+    // The values from `end` on are no smaller than what was found there.
+    high = static_cast<double>(*std::min_element(at(end), sample.end()));
+  }
+  (*result)[middle] = low + (rank - std::floor(rank)) * (high - low);
+  Find(sample, begin, lower, first, middle, result);
+  Find(sample, lower + 1, end, middle + 1, last, result);
+}
+
 }  // namespace
 
 std::array<double, kQuantiles.size()> SampleQuantiles(
@@ -33,20 +62,24 @@ std::array<double, kQuantiles.size()> SampleQuantiles(
   result.fill(std::numeric_limits<double>::quiet_NaN());
   std::vector<float> sample = Sample(values);
   if (sample.empty()) return result;
-  // Each search leaves the larger values behind it for the next one.
-  auto begin = sample.begin();
-  for (size_t i = 0; i < kQuantiles.size(); ++i) {
-    const double rank = kQuantiles[i] * static_cast<double>(sample.size() - 1);
-    const auto lower = sample.begin() + static_cast<int64_t>(rank);
-    std::nth_element(begin, lower, sample.end());
-    const auto low = static_cast<double>(*lower);
-    double high = low;
-    if (lower + 1 != sample.end()) {
-      high = static_cast<double>(*std::min_element(lower + 1, sample.end()));
+  if (sample.size() < kFew) {
+    // Two quantiles may lie at one place.
+    std::sort(sample.begin(), sample.end());
+    for (size_t i = 0; i < kQuantiles.size(); ++i) {
+      const double rank =
+          kQuantiles[i] * static_cast<double>(sample.size() - 1);
+      const auto lower = static_cast<size_t>(rank);
+      const auto low = static_cast<double>(sample[lower]);
+      const auto high =
+          static_cast<double>(sample[std::min(lower + 1, sample.size() - 1)]);
+      result[i] = low + (rank - std::floor(rank)) * (high - low);
     }
-    result[i] = low + (rank - std::floor(rank)) * (high - low);
-    begin = lower;
+    return result;
   }
+  // The one in the middle first: it leaves the smaller values before it and the
+  // larger ones behind it, so that each further search has a half to look
+  // through, or a half of that.
+  Find(sample, 0, sample.size(), 0, kQuantiles.size(), &result);
   return result;
 }
 

@@ -15,7 +15,6 @@
 #include "nn/net.h"
 #include "quant/block_stats.h"
 #include "quant/distortion.h"
-#include "quant/formats/e2m1.h"
 #include "quant/quantizer.h"
 #include "telemetry/quantiles.h"
 #include "telemetry/tensor_stats.h"
@@ -31,29 +30,34 @@ using telemetry::TensorKind;
 
 using nn::Values;
 
-// `raw`: not yet quantised, so that quantiles say something.
-void AddValues(absl::Span<const float> values, bool raw, LayerStats* out) {
-  const telemetry::TensorStats stats = telemetry::ComputeTensorStats(values);
+void AddMoments(const telemetry::TensorStats& stats, LayerStats* out) {
   out->values.emplace_back(StatId::kMean, stats.mean);
   out->values.emplace_back(StatId::kStd, stats.std());
   out->values.emplace_back(StatId::kKurtosis, stats.kurtosis());
   out->values.emplace_back(StatId::kAmax, stats.amax());
-  if (raw) {
-    if (out->tensor == TensorKind::kGradients ||
-        out->tensor == TensorKind::kOutputGradients) {
-      out->values.emplace_back(StatId::kNorm, stats.norm());
-    }
-    constexpr StatId kIds[] = {StatId::kP01, StatId::kP25, StatId::kP50,
-                               StatId::kP75, StatId::kP99};
-    const auto quantiles = telemetry::SampleQuantiles(values);
-    static_assert(std::size(kIds) == telemetry::kQuantiles.size());
-    for (size_t i = 0; i < quantiles.size(); ++i) {
-      out->values.emplace_back(kIds[i], quantiles[i]);
-    }
+}
+
+void AddNonfinite(const telemetry::TensorStats& stats, LayerStats* out) {
+  if (stats.nonfinite_count() == 0) return;
+  out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
+}
+
+// Of values that are not quantised, whose quantiles say something.
+void AddRawValues(const telemetry::TensorStats& stats,
+                  absl::Span<const float> values, LayerStats* out) {
+  AddMoments(stats, out);
+  if (out->tensor == TensorKind::kGradients ||
+      out->tensor == TensorKind::kOutputGradients) {
+    out->values.emplace_back(StatId::kNorm, stats.norm());
   }
-  if (stats.nonfinite_count() > 0) {
-    out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
+  constexpr StatId kIds[] = {StatId::kP01, StatId::kP25, StatId::kP50,
+                             StatId::kP75, StatId::kP99};
+  const auto quantiles = telemetry::SampleQuantiles(values);
+  static_assert(std::size(kIds) == telemetry::kQuantiles.size());
+  for (size_t i = 0; i < quantiles.size(); ++i) {
+    out->values.emplace_back(kIds[i], quantiles[i]);
   }
+  AddNonfinite(stats, out);
 }
 
 // `centered`: the lowest SQNR about the mean; NaN: there is none.
@@ -92,35 +96,6 @@ std::optional<HistogramOf> ScalesOf(quant::ScaleFormat format) {
       return std::nullopt;
   }
   return std::nullopt;
-}
-
-// The points of a quantised tensor's pipeline.
-struct Pipeline {
-  std::vector<uint8_t> codes;
-  std::vector<float> dequantized;  // What they stand for.
-  quant::DistortionStats distortion;
-  quant::BlockStats blocks;
-};
-
-absl::StatusOr<Pipeline> Follow(const nn::QuantizedOperand& quantized) {
-  const absl::Span<const float> x = Values(quantized.source);
-  Pipeline pipeline;
-  pipeline.dequantized.resize(x.size());
-  absl::Status status =
-      quant::Dequantize(quantized.packed, absl::MakeSpan(pipeline.dequantized));
-  if (!status.ok()) return status;
-  std::vector<uint8_t>& codes = pipeline.codes;
-  codes.resize(x.size());
-  for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = quant::CodeAt(quantized.packed, static_cast<int64_t>(i));
-  }
-  status = pipeline.distortion.Add(x, pipeline.dequantized, codes);
-  if (!status.ok()) return status;
-  const absl::StatusOr<quant::BlockStats> blocks =
-      quant::ComputeBlockStats(x, quantized.packed);
-  if (!blocks.ok()) return blocks.status();
-  pipeline.blocks = *blocks;
-  return pipeline;
 }
 
 }  // namespace
@@ -179,77 +154,98 @@ void LayerProbe::AddHistogram(
   measured_.push_back(std::move(histogram));
 }
 
+void LayerProbe::AddExponents(TensorKind kind, const std::string& layer,
+                              const telemetry::LayerHistogram& exponents) {
+  AddHistogram(kind, layer, [&](telemetry::LayerHistogram* histogram) {
+    histogram->of = exponents.of;
+    histogram->first = exponents.first;
+    histogram->counts = exponents.counts;
+    histogram->zeros = exponents.zeros;
+    histogram->nonfinite = exponents.nonfinite;
+  });
+}
+
+void LayerProbe::AddCodesAndScales(TensorKind kind, const std::string& layer,
+                                   const PipelineNumbers& numbers,
+                                   const quant::PackedTensor& packed) {
+  AddHistogram(kind, layer, [&](telemetry::LayerHistogram* histogram) {
+    histogram->of = HistogramOf::kCodes;
+    histogram->counts.assign(numbers.code_counts.begin(),
+                             numbers.code_counts.end());
+  });
+  const std::optional<HistogramOf> scales =
+      ScalesOf(packed.recipe.scale_format);
+  if (!scales.has_value()) return;
+  AddHistogram(kind, layer, [&](telemetry::LayerHistogram* histogram) {
+    telemetry::CountScales(*scales, packed.scales, histogram);
+  });
+}
+
 absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
                                  const at::Tensor& source,
                                  const nn::QuantizedOperand* quantized) {
-  const auto exponents = [&](TensorKind of, absl::Span<const float> values) {
-    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
-      telemetry::CountExponents(values, histogram);
-    });
-  };
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
-  AddValues(Values(x), /*raw=*/true, &stats);
+  const ValueNumbers raw = MeasureValues(kind, Values(x));
+  AddRawValues(raw.stats, Values(x), &stats);
   if (quantized == nullptr) {
     measured_.push_back(std::move(stats));
-    exponents(kind, Values(x));
+    AddExponents(kind, layer, raw.exponents);
     return absl::OkStatus();
   }
-  const absl::StatusOr<Pipeline> pipeline = Follow(*quantized);
-  if (!pipeline.ok()) return pipeline.status();
-  // Of the images of a batch, the filters of a weight.
-  const double centered = quant::LowestCenteredSqnrDb(
-      Values(quantized->source), pipeline->dequantized, x.size(0));
-  const auto codes_and_scales = [&](TensorKind of) {
-    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
-      telemetry::CountCodes(pipeline->codes, histogram);
-    });
-    const std::optional<HistogramOf> scales =
-        ScalesOf(quantized->packed.recipe.scale_format);
-    if (!scales.has_value()) return;
-    AddHistogram(of, layer, [&](telemetry::LayerHistogram* histogram) {
-      telemetry::CountScales(*scales, quantized->packed.scales, histogram);
-    });
-  };
-  if (kind != TensorKind::kWeightsPrequantize) {
-    AddDistortion(pipeline->distortion, centered, &stats);
-    AddBlocks(pipeline->blocks, &stats);
-    AddLearnedScale(kind, layer, &stats);
+  PipelineNumbers numbers;
+  // Slices are the images of a batch, the filters of a weight.
+  if (absl::Status status =
+          MeasurePipeline(*quantized, x.size(0), &dequantized_, &numbers);
+      !status.ok()) {
+    return status;
+  }
+  if (kind == TensorKind::kWeightsPrequantize) {
     measured_.push_back(std::move(stats));
-    exponents(kind, Values(x));
-    codes_and_scales(kind);
-    return absl::OkStatus();
+    AddExponents(kind, layer, raw.exponents);
+    return MeasureWeightPipeline(layer, numbers, *quantized);
   }
-  // Weights are shown at each point of the pipeline.
+  AddDistortion(numbers.distortion, numbers.centered, &stats);
+  AddBlocks(numbers.blocks, &stats);
+  AddLearnedScale(kind, layer, &stats);
   measured_.push_back(std::move(stats));
-  exponents(kind, Values(x));
+  AddExponents(kind, layer, raw.exponents);
+  AddCodesAndScales(kind, layer, numbers, quantized->packed);
+  return absl::OkStatus();
+}
+
+// Weights are shown at each point of the pipeline.
+absl::Status LayerProbe::MeasureWeightPipeline(
+    const std::string& layer, const PipelineNumbers& numbers,
+    const nn::QuantizedOperand& quantized) {
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
-  std::vector<float> values;  // Of the codes, -6 .. 6.
-  for (const uint8_t code : pipeline->codes) {
-    values.push_back(quant::DecodeE2m1(code));
-  }
-  AddValues(values, /*raw=*/false, &encoded);
-  AddDistortion(pipeline->distortion, centered, &encoded);
-  AddBlocks(pipeline->blocks, &encoded);
-  if (const auto flipped = FlippedShare(layer, pipeline->codes)) {
+  AddMoments(StatsOfCodes(numbers.code_counts), &encoded);
+  AddDistortion(numbers.distortion, numbers.centered, &encoded);
+  AddBlocks(numbers.blocks, &encoded);
+  if (const auto flipped = FlippedShare(layer, quantized.packed)) {
     encoded.values.emplace_back(StatId::kCodesFlippedPct, 100 * *flipped);
   }
-  AddLearnedScale(kind, layer, &encoded);
+  AddLearnedScale(TensorKind::kWeightsPrequantize, layer, &encoded);
   measured_.push_back(std::move(encoded));
-  codes_and_scales(TensorKind::kWeightsQuantized);
+  AddCodesAndScales(TensorKind::kWeightsQuantized, layer, numbers,
+                    quantized.packed);
+  const ValueNumbers values =
+      MeasureValues(TensorKind::kWeightsDequantized, dequantized_);
   LayerStats dequantized{step_, TensorKind::kWeightsDequantized, layer, {}};
-  AddValues(pipeline->dequantized, /*raw=*/false, &dequantized);
-  dequantized.values.emplace_back(StatId::kSqnrDb,
-                                  pipeline->distortion.SqnrDb());
+  AddMoments(values.stats, &dequantized);
+  AddNonfinite(values.stats, &dequantized);
+  dequantized.values.emplace_back(StatId::kSqnrDb, numbers.distortion.SqnrDb());
   measured_.push_back(std::move(dequantized));
-  exponents(TensorKind::kWeightsDequantized, pipeline->dequantized);
-  if (!sample_weights_) return absl::OkStatus();
-  return SampleWeight(layer, *quantized, pipeline->codes);
+  AddExponents(TensorKind::kWeightsDequantized, layer, values.exponents);
+  return sample_weights_ ? SampleWeight(layer, quantized) : absl::OkStatus();
 }
 
 absl::Status LayerProbe::SampleWeight(const std::string& layer,
-                                      const nn::QuantizedOperand& quantized,
-                                      absl::Span<const uint8_t> codes) {
+                                      const nn::QuantizedOperand& quantized) {
+  std::vector<uint8_t> codes(quantized.source.numel());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = quant::CodeAt(quantized.packed, static_cast<int64_t>(i));
+  }
   std::vector<float> scales(codes.size());
   if (absl::Status status =
           quant::ElementScales(quantized.packed, absl::MakeSpan(scales));
@@ -277,18 +273,24 @@ void LayerProbe::AddLearnedScale(TensorKind kind, const std::string& layer,
 }
 
 std::optional<double> LayerProbe::FlippedShare(
-    const std::string& layer, const std::vector<uint8_t>& codes) {
+    const std::string& layer, const quant::PackedTensor& packed) {
   std::vector<uint8_t>& last = last_codes_[layer];
   std::optional<double> share;
-  if (last.size() == codes.size() && !codes.empty()) {
+  if (last.size() == packed.codes.size() && !last.empty()) {
     int64_t flipped = 0;
-    for (size_t i = 0; i < codes.size(); ++i) {
-      // +0 and -0, codes 0 and 8, are one value.
-      flipped += codes[i] != last[i] && ((codes[i] | last[i]) & 7) != 0;
+    // Two codes a byte. +0 and -0, codes 0 and 8, are one value.
+    const auto differ = [](int a, int b) {
+      return a != b && ((a | b) & 7) != 0;
+    };
+    for (size_t i = 0; i < last.size(); ++i) {
+      const int a = last[i], b = packed.codes[i];
+      if (a == b) continue;
+      flipped += differ(a & 15, b & 15) + differ(a >> 4, b >> 4);
     }
-    share = static_cast<double>(flipped) / static_cast<double>(codes.size());
+    share =
+        static_cast<double>(flipped) / static_cast<double>(packed.grid.size());
   }
-  last = codes;
+  last = packed.codes;
   return share;
 }
 
@@ -310,7 +312,7 @@ absl::Status LayerProbe::MeasureWhatIf(TensorKind kind,
     }
     quant::DistortionStats distortion;
     if (absl::Status status =
-            distortion.Add(Values(quantized->source), quantized->packed);
+            MeasureDistortion(*quantized, &dequantized_, &distortion);
         !status.ok()) {
       return status;
     }

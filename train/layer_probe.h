@@ -35,11 +35,11 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/layers/quantize.h"
 #include "quant/recipe.h"
 #include "telemetry/record.h"
+#include "train/operand_numbers.h"
 
 namespace cnn_fp4::nn {
 class Net;
@@ -73,12 +73,19 @@ class LayerProbe : private nn::GemmObserver {
                  const nn::QuantizedOperand* taken_apart) override;
   void AddHistogram(telemetry::TensorKind kind, const std::string& layer,
                     absl::FunctionRef<void(telemetry::LayerHistogram*)> count);
+  void AddExponents(telemetry::TensorKind kind, const std::string& layer,
+                    const telemetry::LayerHistogram& exponents);
+  void AddCodesAndScales(telemetry::TensorKind kind, const std::string& layer,
+                         const PipelineNumbers& numbers,
+                         const quant::PackedTensor& packed);
   absl::Status Measure(telemetry::TensorKind kind, const std::string& layer,
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
+  absl::Status MeasureWeightPipeline(const std::string& layer,
+                                     const PipelineNumbers& numbers,
+                                     const nn::QuantizedOperand& quantized);
   absl::Status SampleWeight(const std::string& layer,
-                            const nn::QuantizedOperand& quantized,
-                            absl::Span<const uint8_t> codes);
+                            const nn::QuantizedOperand& quantized);
   absl::Status MeasureGradient(const nn::NamedLayer& layer);
   absl::Status MeasureWhatIf(telemetry::TensorKind kind,
                              const nn::NamedLayer& layer, nn::Operand operand,
@@ -86,7 +93,7 @@ class LayerProbe : private nn::GemmObserver {
   // The share of the codes that are others than those of the layer's last call;
   // nullopt at its first.
   std::optional<double> FlippedShare(const std::string& layer,
-                                     const std::vector<uint8_t>& codes);
+                                     const quant::PackedTensor& packed);
   // One number for the parameters of a tensor whose scale is learnt.
   void AddLearnedScale(telemetry::TensorKind kind, const std::string& layer,
                        telemetry::LayerStats* out) const;
@@ -95,10 +102,13 @@ class LayerProbe : private nn::GemmObserver {
   const std::vector<quant::Recipe> what_if_;
   std::vector<nn::NamedLayer> layers_;     // All but the output layer.
   std::map<std::string, size_t> by_name_;  // Places in layers_.
-  // Of the weights: the codes at the last record, and their values before the
-  // optimiser's step.
+  // Of the weights: the codes at the last record, two a byte, and their values
+  // before the optimiser's step.
   std::map<std::string, std::vector<uint8_t>> last_codes_;
   std::map<std::string, at::Tensor> before_;
+  // What the operand stands for that is measured: memory that is used again,
+  // because fresh pages of it take longer than filling them.
+  std::vector<float> dequantized_;
   int64_t step_ = 0;
   bool sample_weights_ = false;
   std::optional<nn::ObserverScope> watching_;
