@@ -21,9 +21,19 @@ constexpr std::pair<HistogramOf, absl::string_view> kKeys[] = {
 };
 
 int64_t FirstExponent(TensorKind kind) {
-  return kind == TensorKind::kGradients || kind == TensorKind::kOutputGradients
-             ? -40
-             : -24;
+  switch (kind) {
+    case TensorKind::kGradients:
+    case TensorKind::kOutputGradients:
+    case TensorKind::kWgradOutputGradients:
+      return -40;
+    case TensorKind::kWeightsPrequantize:
+    case TensorKind::kWeightsQuantized:
+    case TensorKind::kWeightsDequantized:
+    case TensorKind::kActivations:
+    case TensorKind::kWgradActivations:
+      return -24;
+  }
+  return -24;
 }
 
 int64_t Clamped(int64_t bin) { return std::clamp<int64_t>(bin, 0, kBins - 1); }

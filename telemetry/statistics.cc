@@ -19,6 +19,11 @@ constexpr TensorKindInfo kTensorKinds[] = {
     {TensorKind::kGradients, "gradients", "gradients", "weight gradients"},
     {TensorKind::kOutputGradients, "output_gradients", "output_gradients",
      "output gradients (dy of dgrad, times the loss scale)"},
+    {TensorKind::kWgradActivations, "wgrad/activations", "activations",
+     "activations as wgrad has them (its blocks, rotated)"},
+    {TensorKind::kWgradOutputGradients, "wgrad/output_gradients",
+     "output_gradients",
+     "output gradients as wgrad has them (its blocks, rotated)"},
 };
 
 constexpr StatInfo kStatistics[] = {

@@ -29,6 +29,10 @@ enum class TensorKind {
   kActivations,
   kGradients,
   kOutputGradients,
+  // As wgrad has them, which sums over the positions: blocks lie along these,
+  // and a policy may rotate them.
+  kWgradActivations,
+  kWgradOutputGradients,
 };
 
 struct TensorKindInfo {

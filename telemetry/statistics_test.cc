@@ -32,7 +32,9 @@ TEST(StatisticsTest, DirectoriesAndFilesOfTheTensorKinds) {
   EXPECT_EQ(paths,
             "weights/prequantize:weights weights/quantized:weights "
             "weights/dequantized:weights activations:activations "
-            "gradients:gradients output_gradients:output_gradients ");
+            "gradients:gradients output_gradients:output_gradients "
+            "wgrad/activations:activations "
+            "wgrad/output_gradients:output_gradients ");
 }
 
 TEST(StatisticsTest, WordsFindTheirEnum) {

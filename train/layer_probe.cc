@@ -19,6 +19,7 @@
 #include "telemetry/quantiles.h"
 #include "telemetry/tensor_stats.h"
 #include "telemetry/weight_sample.h"
+#include "train/operand_rows.h"
 
 namespace cnn_fp4::train {
 namespace {
@@ -140,7 +141,39 @@ void LayerProbe::OnOperand(const nn::GemmSite& site, const at::Tensor& source,
     status_.Update(
         Measure(TensorKind::kOutputGradients, site.layer, source, taken_apart));
     backward_.push_back(std::exchange(measured_, std::move(before)));
+  } else if (taken_apart != nullptr) {
+    // Otherwise wgrad multiplies what was measured as an operand of fprop or
+    // dgrad, rounded to a plain format.
+    const bool x = site.operand == nn::Operand::kWgradX;
+    if (!x && site.operand != nn::Operand::kWgradDy) return;
+    std::vector<telemetry::Payload> before = std::exchange(measured_, {});
+    status_.Update(MeasureWgrad(
+        x ? TensorKind::kWgradActivations : TensorKind::kWgradOutputGradients,
+        site.layer, *taken_apart));
+    backward_.push_back(std::exchange(measured_, std::move(before)));
   }
+}
+
+absl::Status LayerProbe::MeasureWgrad(TensorKind kind, const std::string& layer,
+                                      const nn::QuantizedOperand& quantized) {
+  const absl::StatusOr<nn::QuantizedOperand> rows = OperandRows(quantized);
+  if (!rows.ok()) return rows.status();
+  const ValueNumbers values = MeasureValues(kind, Values(rows->source));
+  PipelineNumbers numbers;
+  if (absl::Status status =
+          MeasurePipeline(*rows, /*slices=*/0, &dequantized_, &numbers);
+      !status.ok()) {
+    return status;
+  }
+  LayerStats stats{step_, kind, layer, {}};
+  AddMoments(values.stats, &stats);
+  AddNonfinite(values.stats, &stats);
+  AddDistortion(numbers.distortion, numbers.centered, &stats);
+  AddBlocks(numbers.blocks, &stats);
+  measured_.push_back(std::move(stats));
+  AddExponents(kind, layer, values.exponents);
+  AddCodesAndScales(kind, layer, numbers, rows->packed);
+  return absl::OkStatus();
 }
 
 void LayerProbe::AddHistogram(

@@ -3,7 +3,9 @@
 
 // Measures every layer but the output layer during one training step: weights
 // before, in and after quantisation, the activations that enter it, the
-// gradient of its outputs and that of its weights.
+// gradient of its outputs and that of its weights; and activations and gradient
+// of the outputs once more as operands of wgrad, where these have a
+// quantisation of their own.
 //
 // Weights, activations and the gradient of the outputs are the operands that
 // fprop and dgrad multiplied, as an observer sees them: dy is still times the
@@ -11,6 +13,11 @@
 // which LibTorch computes by itself. The gradient of a weight is no operand of
 // any GEMM: its FP4 statistics say what quantising it would do, with the recipe
 // and the blocks of the layer's weight.
+//
+// The operands of wgrad are measured as they are quantised: rotated where the
+// policy rotates them, with the copies and the padding that windows and im2col
+// bring (nn/gemm/wgrad_operand.h), and of large ones some rows
+// (train/operand_rows.h).
 //
 //   LayerProbe probe(net, context, {});
 //   probe.Begin(step);
@@ -84,6 +91,9 @@ class LayerProbe : private nn::GemmObserver {
   absl::Status MeasureWeightPipeline(const std::string& layer,
                                      const PipelineNumbers& numbers,
                                      const nn::QuantizedOperand& quantized);
+  absl::Status MeasureWgrad(telemetry::TensorKind kind,
+                            const std::string& layer,
+                            const nn::QuantizedOperand& quantized);
   absl::Status SampleWeight(const std::string& layer,
                             const nn::QuantizedOperand& quantized);
   absl::Status MeasureGradient(const nn::NamedLayer& layer);

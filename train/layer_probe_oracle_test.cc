@@ -127,5 +127,48 @@ TEST(LayerProbe, AgreesWithAnIndependentComputation) {
   EXPECT_EQ(numbers.at("amax/activations/enc1.conv1"), images.amax);
 }
 
+// im2col by torch itself: [C * kh * kw, K] of the positions of each image, one
+// after the other.
+at::Tensor Im2colOfTorch(const at::Tensor& x, int64_t kernel) {
+  return at::im2col(x, {kernel, kernel}, {1, 1}, {kernel / 2, kernel / 2},
+                    {1, 1})
+      .transpose(0, 1)
+      .flatten(1);
+}
+
+// The rotation as a product with a matrix: signs, then Sylvester's H16 / 4.
+at::Tensor RotatedByMatrix(const at::Tensor& rows) {
+  at::Tensor h = at::ones({1, 1}, at::kDouble);
+  while (h.size(0) < 16) {
+    h = at::cat({at::cat({h, h}, 1), at::cat({h, -h}, 1)}, 0);
+  }
+  constexpr double kSigns[] = {1,  1,  1,  -1, 1,  -1, -1, -1,
+                               -1, -1, -1, 1,  -1, 1,  -1, -1};
+  const at::Tensor signs = at::empty({16}, at::kDouble);
+  for (int i = 0; i < 16; ++i) signs[i] = kSigns[i];
+  return at::matmul(rows.to(at::kDouble).reshape({-1, 16}) * signs, h / 4)
+      .reshape(rows.sizes());
+}
+
+// The images in the first layer: their operand of wgrad is im2col of them,
+// rotated in groups of 16 positions.
+TEST(LayerProbe, TheOperandOfWgradAgreesWithAnIndependentComputation) {
+  for (const bool rotates : {true, false}) {
+    const TestNet test = MakeTestNet(
+        rotates ? "nvfp4_all" : "nvfp4_all:*/wgrad_x=nvfp4:*/wgrad_dy=nvfp4");
+    const Numbers numbers = ByKey(Probe(test));
+    const at::Tensor matrix = Im2colOfTorch(Images(), 3);
+    const at::Tensor operand = rotates ? RotatedByMatrix(matrix) : matrix;
+    // The computation above has its blocks along dimension 1 of [N, C, ...].
+    const Expected expected = Nvfp4AlongDimension1(operand);
+    EXPECT_NEAR(numbers.at("sqnr_db/wgrad/activations/enc1.conv1"),
+                expected.sqnr_db, kSqnrTolerance);
+    EXPECT_NEAR(numbers.at("amax/wgrad/activations/enc1.conv1"), expected.amax,
+                1e-5 * expected.amax);
+    EXPECT_EQ(numbers.at("codes_used/wgrad/activations/enc1.conv1"),
+              expected.codes_used);
+  }
+}
+
 }  // namespace
 }  // namespace cnn_fp4::train

@@ -28,7 +28,8 @@ TEST(LayerProbe, MeasuresEveryPointOfThePipelineInTheOrderOfTheNet) {
     EXPECT_EQ(stats.step, 7);
     measured[stats.tensor].push_back(stats.layer);
   }
-  EXPECT_EQ(measured.size(), telemetry::TensorKinds().size());
+  // Straight through, wgrad multiplies the operands of the others.
+  EXPECT_EQ(measured.size(), telemetry::TensorKinds().size() - 2);
   for (const auto& [tensor, order] : measured) {
     std::vector<std::string> names = LayerNames(test);
     // Nobody needs the gradient of the images.
@@ -297,6 +298,32 @@ TEST(LayerProbe, SamplesWeightsWhereItIsAskedTo) {
             << layer.info.name;
       }
     }
+  }
+}
+
+TEST(LayerProbe, MeasuresOperandsOfWgradThatHaveAQuantisationOfTheirOwn) {
+  const TestNet test = MakeTestNet("nvfp4_all");
+  std::map<TensorKind, std::vector<std::string>> measured;
+  for (const telemetry::LayerStats& stats : Probe(test)) {
+    measured[stats.tensor].push_back(stats.layer);
+  }
+  EXPECT_EQ(measured.at(TensorKind::kWgradActivations), LayerNames(test));
+  EXPECT_EQ(measured.at(TensorKind::kWgradOutputGradients), LayerNames(test));
+  const Numbers numbers = ByKey(Probe(test));
+  for (const std::string& layer : LayerNames(test)) {
+    // Compared in the basis in which they were rounded, they are close.
+    const double x = numbers.at("sqnr_db/wgrad/activations/" + layer);
+    const double dy = numbers.at("sqnr_db/wgrad/output_gradients/" + layer);
+    EXPECT_GT(x, 14) << layer;
+    EXPECT_LT(x, 30) << layer;
+    EXPECT_GT(dy, 10) << layer;
+    EXPECT_LT(dy, 30) << layer;
+    EXPECT_EQ(numbers.count("sqnr_centered_db/wgrad/activations/" + layer), 0u);
+    EXPECT_EQ(numbers.count("p50/wgrad/activations/" + layer), 0u);
+  }
+  // Plain formats have none.
+  for (const auto& [key, value] : ByKey(Probe(MakeTestNet("fp16")))) {
+    EXPECT_EQ(key.find("wgrad"), std::string::npos) << key;
   }
 }
 

@@ -161,7 +161,7 @@ absl::Status MeasurePipeline(const nn::QuantizedOperand& quantized,
                              int64_t slices, std::vector<float>* dequantized,
                              PipelineNumbers* numbers) {
   const absl::Span<const float> x = nn::Values(quantized.source);
-  CHECK(slices > 0 && static_cast<int64_t>(x.size()) % slices == 0)
+  CHECK(slices == 0 || static_cast<int64_t>(x.size()) % slices == 0)
       << x.size() << " values in " << slices << " slices";
   dequantized->resize(x.size());
   if (absl::Status status =
@@ -171,7 +171,8 @@ absl::Status MeasurePipeline(const nn::QuantizedOperand& quantized,
   }
   const absl::Span<const float> y = *dequantized;
   CodeNumbers codes(x, y, quantized.packed);
-  const auto length = x.size() / static_cast<size_t>(slices);
+  const size_t length =
+      slices == 0 ? 0 : x.size() / static_cast<size_t>(slices);
   // A task has whole slices, and about a part of them.
   const size_t together =
       std::max<size_t>(1, kPart / std::max<size_t>(1, length));

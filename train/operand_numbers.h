@@ -49,8 +49,9 @@ struct PipelineNumbers {
 };
 
 // `slices`: equal parts of the source that have a mean of their own, such as
-// the images of a batch. `dequantized`: is made to hold what the operand stands
-// for; its memory is used again by the next call. Errors: the quantiser's.
+// the images of a batch; 0: none have. `dequantized`: is made to hold what the
+// operand stands for; its memory is used again by the next call. Errors: the
+// quantiser's.
 absl::Status MeasurePipeline(const nn::QuantizedOperand& quantized,
                              int64_t slices, std::vector<float>* dequantized,
                              PipelineNumbers* numbers);

@@ -149,7 +149,10 @@ TEST_F(HeatmapSinkTest, EveryKindOfTensorHasItsPlace) {
                           "fp16/output_gradients/semantic_output_gradients.png",
                           "fp16/weights/dequantized/semantic_weights.png",
                           "fp16/weights/prequantize/semantic_weights.png",
-                          "fp16/weights/quantized/semantic_weights.png"));
+                          "fp16/weights/quantized/semantic_weights.png",
+                          "fp16/wgrad/activations/semantic_activations.png",
+                          "fp16/wgrad/output_gradients/"
+                          "semantic_output_gradients.png"));
 }
 
 Record Codes(int64_t step, TensorKind tensor, const std::string& layer,

@@ -35,8 +35,18 @@ bool IsMoment(StatId id) {
          id == StatId::kAmax;
 }
 
+bool IsOfWgrad(TensorKind tensor) {
+  return tensor == TensorKind::kWgradActivations ||
+         tensor == TensorKind::kWgradOutputGradients;
+}
+
 bool IsLeftOut(TensorKind tensor, StatId id) {
-  if (id == StatId::kP25 || id == StatId::kP75) return true;
+  if (id == StatId::kP25 || id == StatId::kP75 || id == StatId::kScaleStd) {
+    return true;
+  }
+  if (IsOfWgrad(tensor)) {
+    return id != StatId::kSqnrDb && id != StatId::kUnderflowPct;
+  }
   if (tensor == TensorKind::kWeightsQuantized) return IsMoment(id);
   return tensor == TensorKind::kGradients && !IsMoment(id) &&
          id != StatId::kNorm && id != StatId::kNonfinite;
@@ -63,7 +73,7 @@ struct ToAddition {
     return addition;
   }
   std::optional<WandbAddition> operator()(const LayerHistogram& h) const {
-    if (h.tensor == TensorKind::kWeightsDequantized ||
+    if (h.tensor == TensorKind::kWeightsDequantized || IsOfWgrad(h.tensor) ||
         h.of == HistogramOf::kE4m3Scales || h.of == HistogramOf::kE8m0Scales ||
         (h.tensor == TensorKind::kGradients && h.of == HistogramOf::kCodes)) {
       return std::nullopt;

@@ -34,9 +34,10 @@ struct WandbAddition {
 // Of scalars, statistics of layers and histograms; nullopt for other records,
 // and for what is left out so that the keys of a U-Net in FP4 stay below W&B's
 // limit: de-quantised weights, whose errors are those of the FP4 codes; moments
-// of the codes' values; quartiles; histograms of block scales, whose moments
-// are there; and what FP4 would do to the gradients of weights, which no GEMM
-// multiplies.
+// of the codes' values; quartiles; histograms of block scales and their
+// deviation, since mean, smallest and largest are there; of operands of wgrad
+// all but SQNR and underflow; and what FP4 would do to the gradients of
+// weights, which no GEMM multiplies.
 std::optional<WandbAddition> ToWandbAddition(const Payload& payload);
 
 // JSON of a number; W&B reads NaN, Infinity and -Infinity as such.

@@ -51,7 +51,7 @@ namespace fs = std::filesystem;
 // W&B's pages grow slow beyond a few thousand; metrics.jsonl has all.
 constexpr size_t kMaxKeys = 2000;
 // Of these, for pictures, pages and tables, which an arm's end brings.
-constexpr size_t kKeysForMedia = 200;
+constexpr size_t kKeysForMedia = 160;
 
 void AddItem(const std::string& key, std::string json,
              google::protobuf::RepeatedPtrField<wandb::Item>* items) {

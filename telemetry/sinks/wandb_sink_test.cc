@@ -198,11 +198,24 @@ TEST_F(WandbSinkTest, WhatFollowsFromOtherNumbersIsLeftOut) {
                        0,
                        {4, 1}},
         "nvfp4", kTime},
+       {LayerStats{1,
+                   TensorKind::kWgradActivations,
+                   "a",
+                   {{StatId::kSqnrDb, 6}, {StatId::kEntropyBits, 7}}},
+        "nvfp4", kTime},
+       {LayerHistogram{1,
+                       TensorKind::kWgradOutputGradients,
+                       "a",
+                       HistogramOf::kCodes,
+                       0,
+                       {4, 1}},
+        "nvfp4", kTime},
        {ArmEnd{}, "nvfp4", kTime}},
       *sink);
   const auto records = Parse(Runs().begin()->second);
   const auto row = ByKey(records[records.size() - 3].history().item());
-  EXPECT_EQ(row.size(), 3u + 3);
+  EXPECT_EQ(row.size(), 4u + 3);
+  EXPECT_EQ(row.at("sqnr_db_wgrad_activations/a"), "6");
   EXPECT_EQ(row.at("p50_activations/a"), "0");
   EXPECT_EQ(row.at("norm_gradients/a"), "3");
   EXPECT_EQ(row.at("sqnr_db_gradients_if_mxfp4/a"), "5");
@@ -261,11 +274,11 @@ TEST_F(WandbSinkTest, BeyondTheLimitKeysAreLeftOutAndCounted) {
             {ArmEnd{}, "a", kTime}},
            *sink);
   EXPECT_THAT(GetCapturedStderr(),
-              HasSubstr(" 205 keys are in metrics.jsonl but not in W&B"));
+              HasSubstr(" 165 keys are in metrics.jsonl but not in W&B"));
   // The table, which has six fields, has a place that numbers do not take.
   const auto records = Parse(Runs().begin()->second);
   const auto row = ByKey(records[records.size() - 3].history().item());
-  EXPECT_EQ(row.size(), 1800u + 6 + 3);
+  EXPECT_EQ(row.size(), 1840u + 6 + 3);
   EXPECT_EQ(row.count("layers.path"), 1u);
 }
 

@@ -90,6 +90,7 @@ def read_jsonl(directory):
                 arm.counts["not in W&B"] += (
                     record["tensor"] == "weights/dequantized" or
                     record["of"].endswith("_scales") or
+                    record["tensor"].startswith("wgrad/") or
                     (record["tensor"] == "gradients" and
                      record["of"] == "codes"))
             elif kind == "table":
@@ -245,8 +246,10 @@ def for_wandb(arm):
         if "_if_" in name:
             return True
         if (name.endswith("_weights_dequantized") or
-                name.startswith(("p25_", "p75_"))):
+                name.startswith(("p25_", "p75_", "scale_std_"))):
             return False
+        if "_wgrad_" in name:
+            return name.startswith(("sqnr_db_", "underflow_pct_"))
         if name.endswith("_weights_quantized"):
             return not name.startswith(moments)
         if name.endswith("_gradients") and "_output_" not in name:
