@@ -5,7 +5,7 @@
 set -uo pipefail
 
 chromium="$(command -v chromium || command -v google-chrome)" || {
-  echo "SKIPPED: there is no chromium (apt-get install chromium)"
+  echo "SKIPPED: there is no chromium; ./bazelw test installs it, or apt-get install chromium"
   exit 0
 }
 readonly chromium
