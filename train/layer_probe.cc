@@ -3,7 +3,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -16,9 +15,8 @@
 #include "quant/block_stats.h"
 #include "quant/distortion.h"
 #include "quant/quantizer.h"
-#include "telemetry/quantiles.h"
-#include "telemetry/tensor_stats.h"
 #include "telemetry/weight_sample.h"
+#include "train/named_numbers.h"
 #include "train/operand_rows.h"
 
 namespace cnn_fp4::train {
@@ -30,61 +28,6 @@ using telemetry::StatId;
 using telemetry::TensorKind;
 
 using nn::Values;
-
-void AddMoments(const telemetry::TensorStats& stats, LayerStats* out) {
-  out->values.emplace_back(StatId::kMean, stats.mean);
-  out->values.emplace_back(StatId::kStd, stats.std());
-  out->values.emplace_back(StatId::kKurtosis, stats.kurtosis());
-  out->values.emplace_back(StatId::kAmax, stats.amax());
-}
-
-void AddNonfinite(const telemetry::TensorStats& stats, LayerStats* out) {
-  if (stats.nonfinite_count() == 0) return;
-  out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
-}
-
-// Of values that are not quantised, whose quantiles say something.
-void AddRawValues(const telemetry::TensorStats& stats,
-                  absl::Span<const float> values, LayerStats* out) {
-  AddMoments(stats, out);
-  if (out->tensor == TensorKind::kGradients ||
-      out->tensor == TensorKind::kOutputGradients) {
-    out->values.emplace_back(StatId::kNorm, stats.norm());
-  }
-  constexpr StatId kIds[] = {StatId::kP01, StatId::kP25, StatId::kP50,
-                             StatId::kP75, StatId::kP99};
-  const auto quantiles = telemetry::SampleQuantiles(values);
-  static_assert(std::size(kIds) == telemetry::kQuantiles.size());
-  for (size_t i = 0; i < quantiles.size(); ++i) {
-    out->values.emplace_back(kIds[i], quantiles[i]);
-  }
-  AddNonfinite(stats, out);
-}
-
-// `centered`: the lowest SQNR about the mean; NaN: there is none.
-void AddDistortion(const quant::DistortionStats& stats, double centered,
-                   LayerStats* out) {
-  out->values.emplace_back(StatId::kSqnrDb, stats.SqnrDb());
-  if (!std::isnan(centered)) {
-    out->values.emplace_back(StatId::kSqnrCenteredDb, centered);
-  }
-  out->values.emplace_back(StatId::kUnderflowPct, 100 * stats.UnderflowShare());
-  out->values.emplace_back(StatId::kSaturationPct,
-                           100 * stats.SaturationShare());
-  out->values.emplace_back(StatId::kCodesUsed, stats.CodesUsed());
-  out->values.emplace_back(StatId::kEntropyBits, stats.EntropyBits());
-}
-
-void AddBlocks(const quant::BlockStats& stats, LayerStats* out) {
-  out->values.emplace_back(StatId::kScaleMean, stats.scale_mean);
-  out->values.emplace_back(StatId::kScaleStd, stats.scale_std);
-  out->values.emplace_back(StatId::kScaleMin, stats.scale_min);
-  out->values.emplace_back(StatId::kScaleMax, stats.scale_max);
-  // NaN: all values are zero.
-  if (!std::isnan(stats.dynamic_range_bits)) {
-    out->values.emplace_back(StatId::kBlockRangeBits, stats.dynamic_range_bits);
-  }
-}
 
 // nullopt: scales that are no codes.
 std::optional<HistogramOf> ScalesOf(quant::ScaleFormat format) {
