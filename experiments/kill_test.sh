@@ -46,7 +46,7 @@ run "${work}/whole" || fail "the run that nothing interrupts"
 readonly duration=$((($(date +%s%N) - started) / 1000000))
 numbers "${work}/whole" >"${work}/expected"
 heatmaps "${work}/whole" >"${work}/expected_heatmaps"
-(($(wc -l <"${work}/expected_heatmaps") == 10)) || fail "$(wc -l <"${work}/expected_heatmaps") sets of heatmaps"
+(($(wc -l <"${work}/expected_heatmaps") == 14)) || fail "$(wc -l <"${work}/expected_heatmaps") sets of heatmaps"
 # 30 steps of two arms, three validations each, and layers at 6 of the steps.
 readonly lines="$(grep -c '"train/loss"' "${work}/expected")"
 ((lines == 60)) || fail "${lines} steps were recorded, not 60"
