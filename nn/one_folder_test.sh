@@ -2,8 +2,9 @@
 # Adding a net touches nn/models and adding a policy nn/precision, because no
 # other folder knows a particular one. Tests and pinned experiments may name
 # them: to those they are data. Adding a statistic touches telemetry, which
-# names it, and train/layer_probe.cc, which measures it: others may show some
-# that they chose, but none distinguishes all. (Tasks, data sets and sinks:
+# names it, and train, where train/named_numbers.cc and the probe give it what
+# was measured: others may show some that they chose, but none distinguishes
+# all. (Tasks, data sets and sinks:
 # train/own_task_test trains with ones of which no registry knows.)
 #
 # Reads the source tree itself: a file is seen that no target declares.
@@ -37,7 +38,7 @@ statistics_lists() {
     sort -u | wc -l)"
   (cd -- "$1" && grep -rlE 'StatId::k' experiments nn quant telemetry tools \
     train viz --include='*.h' --include='*.cc' 2>/dev/null) |
-    grep -vE '^telemetry/|^train/layer_probe\.|_test\.cc$' | sort |
+    grep -vE '^telemetry/|^train/(layer_probe|named_numbers)\.|_test\.cc$' | sort |
     while read -r file; do
       named="$(grep -oE 'StatId::k[A-Za-z0-9]+' "$1/${file}" | sort -u | wc -l)"
       if grep -qE 'case (telemetry::)?StatId::' "$1/${file}" ||
