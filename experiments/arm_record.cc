@@ -20,14 +20,9 @@ Json Number(double value) {
 
 // A number that is there; it may be NaN. Throws for anything else.
 double NumberFrom(const Json& value) {
-  const std::optional<double> number =
-      base::NumberFromJson(nlohmann::json::parse(value.dump()));
+  const std::optional<double> number = base::NumberFromJson(value);
   if (!number.has_value()) value.get<double>();
   return *number;
-}
-
-int64_t IntegerFrom(const Json& value) {
-  return base::IntegerFromJson(nlohmann::json::parse(value.dump()));
 }
 
 Json MetricsToJson(const std::vector<train::Metric>& metrics) {
@@ -111,7 +106,8 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
         absl::StrCat("it is no arm.json: ", checked.status().message()));
   }
   const Json object = Json::parse(text.begin(), text.end());
-  if (const int64_t version = IntegerFrom(object.at("schema_version"));
+  if (const int64_t version =
+          base::IntegerFromJson(object.at("schema_version"));
       version != kSchemaVersion) {
     return absl::InvalidArgumentError(
         absl::StrCat("its schema_version is ", version, "; this program reads ",
@@ -122,10 +118,10 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.policy = object.at("policy");
   record.experiment = object.at("experiment");
   record.digest = object.at("digest");
-  record.seed = IntegerFrom(object.at("seed"));
-  record.num_parameters = IntegerFrom(object.at("num_parameters"));
-  record.steps = IntegerFrom(object.at("steps"));
-  record.skipped_steps = IntegerFrom(object.at("skipped_steps"));
+  record.seed = base::IntegerFromJson(object.at("seed"));
+  record.num_parameters = base::IntegerFromJson(object.at("num_parameters"));
+  record.steps = base::IntegerFromJson(object.at("steps"));
+  record.skipped_steps = base::IntegerFromJson(object.at("skipped_steps"));
   record.finished = object.at("finished");
   record.train_loss = IfThere("train_loss", object);
   record.metrics = MetricsFrom(object.at("metrics"));
@@ -140,7 +136,7 @@ absl::StatusOr<ArmRecord> ParseArmRecord(absl::string_view text) try {
   record.cpu = object.at("cpu");
   record.device = object.at("device");
   if (const auto threads = object.find("threads"); threads != object.end()) {
-    record.threads = IntegerFrom(*threads);
+    record.threads = base::IntegerFromJson(*threads);
   }
   record.git_revision = object.at("git_revision");
   record.libtorch_version = object.at("libtorch");

@@ -36,8 +36,7 @@ absl::StatusOr<StudyResult> Parse(const std::string& text,
   Json config = object.at("config");
   study.spec.seeds.clear();
   for (const Json& seed : config.at("seeds")) {
-    study.spec.seeds.push_back(
-        base::IntegerFromJson(nlohmann::json::parse(seed.dump())));
+    study.spec.seeds.push_back(base::IntegerFromJson(seed));
   }
   // A study's experiment has no seed of its own.
   Json& experiment = config.at("experiment");
