@@ -28,6 +28,13 @@ std::vector<float> Sample(absl::Span<const float> values) {
   return sample;
 }
 
+// The value at a rank between those of two neighbours.
+double Between(float low, float high, double rank) {
+  return static_cast<double>(low) +
+         (rank - std::floor(rank)) *
+             (static_cast<double>(high) - static_cast<double>(low));
+}
+
 // The quantiles from `first` to before `last`, whose ranks lie in [begin, end)
 // of the sample, each at another place.
 void Find(std::vector<float>& sample, size_t begin, size_t end, size_t first,
@@ -41,15 +48,14 @@ void Find(std::vector<float>& sample, size_t begin, size_t end, size_t first,
     return sample.begin() + static_cast<int64_t>(i);
   };
   std::nth_element(at(begin), at(lower), at(end));
-  const auto low = static_cast<double>(sample[lower]);
-  double high = low;
+  float high = sample[lower];
   if (lower + 1 < end) {
-    high = static_cast<double>(*std::min_element(at(lower + 1), at(end)));
+    high = *std::min_element(at(lower + 1), at(end));
   } else if (end < sample.size()) {
     // The values from `end` on are no smaller than what was found there.
-    high = static_cast<double>(*std::min_element(at(end), sample.end()));
+    high = *std::min_element(at(end), sample.end());
   }
-  (*result)[middle] = low + (rank - std::floor(rank)) * (high - low);
+  (*result)[middle] = Between(sample[lower], high, rank);
   Find(sample, begin, lower, first, middle, result);
   Find(sample, lower + 1, end, middle + 1, last, result);
 }
@@ -69,10 +75,8 @@ std::array<double, kQuantiles.size()> SampleQuantiles(
       const double rank =
           kQuantiles[i] * static_cast<double>(sample.size() - 1);
       const auto lower = static_cast<size_t>(rank);
-      const auto low = static_cast<double>(sample[lower]);
-      const auto high =
-          static_cast<double>(sample[std::min(lower + 1, sample.size() - 1)]);
-      result[i] = low + (rank - std::floor(rank)) * (high - low);
+      result[i] = Between(sample[lower],
+                          sample[std::min(lower + 1, sample.size() - 1)], rank);
     }
     return result;
   }

@@ -4,6 +4,7 @@
 // At which steps of an arm its layers are measured. It follows from the step
 // alone, so that a resumed arm measures the same ones.
 
+#include <algorithm>
 #include <cstdint>
 
 namespace cnn_fp4::train {
@@ -23,9 +24,11 @@ struct MeasuredSteps {
   // and those that begin another quarter of the arm, the last among them.
   bool SamplesWeights(int64_t step) const {
     if (!Measured(step)) return false;
-    int64_t before = step - 1;
-    while (before > 0 && !Measured(before)) --before;
-    return step == 1 || Quarter(step) > Quarter(before);
+    if (step == 1) return true;
+    // The measured step before this one.
+    const int64_t before =
+        std::max<int64_t>(1, every > 0 ? (step - 1) / every * every : 0);
+    return Quarter(step) > Quarter(before);
   }
 
  private:
