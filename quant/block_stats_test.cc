@@ -43,6 +43,24 @@ TEST(BlockStats, ByHand) {
   EXPECT_DOUBLE_EQ(stats->dynamic_range_bits, (3.0 + 0.0 + 1.0) / 3);
 }
 
+TEST(BlockStats, EveryBlockCounts) {
+  std::vector<float> x(4 * 32, 4.0f);                // Scale 1 ...
+  std::fill(x.begin() + 64, x.begin() + 96, 32.0f);  // ... but here: 8.
+  for (const char* recipe : {"mxfp4", "nvfp4_rowscaled"}) {
+    const PackedTensor packed = Packed(recipe, x);
+    const int64_t blocks = packed.grid.num_blocks();
+    const auto stats = ComputeBlockStats(x, packed);
+    ASSERT_TRUE(stats.ok()) << stats.status();
+    EXPECT_EQ(stats->blocks, blocks);
+    EXPECT_EQ(stats->scale_max, 8 * stats->scale_min) << recipe;
+    // Of 1, 1, 8, 1.
+    EXPECT_DOUBLE_EQ(stats->scale_mean, 2.75 * stats->scale_min) << recipe;
+    EXPECT_DOUBLE_EQ(stats->scale_std,
+                     std::sqrt(67 / 4.0 - 2.75 * 2.75) * stats->scale_min)
+        << recipe;
+  }
+}
+
 TEST(BlockStats, TheScaleIsThatOfTheTensorTimesThatOfTheBlock) {
   std::mt19937 engine(3);
   std::normal_distribution<float> normal;

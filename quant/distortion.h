@@ -77,7 +77,6 @@ class DistortionStats {
 
  private:
   // `codes` is null, or as long as x and y.
-  template <bool kCodes>
   void AddPairs(absl::Span<const float> x, absl::Span<const float> y,
                 const uint8_t* codes);
 

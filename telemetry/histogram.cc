@@ -67,13 +67,19 @@ std::optional<HistogramOf> FindHistogram(absl::string_view key) {
 
 void CountExponents(absl::Span<const float> values, LayerHistogram* histogram) {
   // By the biased exponent of the float: 0 zeros and subnormals, 255 Inf, NaN.
-  std::array<int64_t, 256> by_exponent = {};
+  // Several tables, so that neighbours of one exponent do not wait for each
+  // other.
+  std::array<std::array<int64_t, 256>, 4> tables = {};
   int64_t zeros = 0;
-  for (const float value : values) {
+  for (size_t i = 0; i < values.size(); ++i) {
     uint32_t bits;
-    std::memcpy(&bits, &value, sizeof(bits));
-    ++by_exponent[bits >> 23 & 255];
+    std::memcpy(&bits, &values[i], sizeof(bits));
+    ++tables[i % tables.size()][bits >> 23 & 255];
     zeros += (bits & 0x7fffffff) == 0;
+  }
+  std::array<int64_t, 256> by_exponent = {};
+  for (const std::array<int64_t, 256>& table : tables) {
+    for (size_t i = 0; i < table.size(); ++i) by_exponent[i] += table[i];
   }
   histogram->of = HistogramOf::kExponents;
   histogram->first = FirstExponent(histogram->tensor);

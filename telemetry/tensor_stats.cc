@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "telemetry/chunk_moments.h"
+
 namespace cnn_fp4::telemetry {
 namespace {
 
@@ -12,103 +14,21 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // 8 kB: a chunk is read twice, the second time from L1.
 constexpr size_t kChunk = 2048;
-// Independent accumulators, so that additions overlap and vectorise although
-// their order is fixed.
-constexpr size_t kLanes = 8;
-using Lanes = std::array<double, kLanes>;
-
-double Sum(const Lanes& lanes) {
-  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
-         ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-}
-
-struct FirstPass {
-  double sum;
-  float min;
-  float max;
-  int64_t zeros;
-};
-
-// n > 0 finite values.
-FirstPass Scan(const float* x, size_t n) {
-  Lanes sum = {};
-  std::array<float, kLanes> low;
-  std::array<float, kLanes> high;
-  std::array<int32_t, kLanes> zeros = {};
-  low.fill(std::numeric_limits<float>::infinity());
-  high.fill(-std::numeric_limits<float>::infinity());
-  const size_t body = n - n % kLanes;
-  for (size_t i = 0; i < body; i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) {
-      const float v = x[i + j];
-      sum[j] += static_cast<double>(v);
-      low[j] = v < low[j] ? v : low[j];
-      high[j] = v > high[j] ? v : high[j];
-      zeros[j] += v == 0.0f;
-    }
-  }
-  for (size_t i = body; i < n; ++i) {
-    sum[0] += static_cast<double>(x[i]);
-    low[0] = std::min(low[0], x[i]);
-    high[0] = std::max(high[0], x[i]);
-    zeros[0] += x[i] == 0.0f;
-  }
-  FirstPass pass = {Sum(sum), low[0], high[0], 0};
-  for (size_t j = 0; j < kLanes; ++j) {
-    pass.min = std::min(pass.min, low[j]);
-    pass.max = std::max(pass.max, high[j]);
-    pass.zeros += zeros[j];
-  }
-  return pass;
-}
 
 // n finite values as a summary of their own.
 TensorStats Summarize(const float* x, size_t n) {
   TensorStats stats;
   stats.count = static_cast<int64_t>(n);
   if (n == 0) return stats;
-  const FirstPass first = Scan(x, n);
-  stats.min = first.min;
-  stats.max = first.max;
-  stats.zero_count = first.zeros;
-  stats.mean = first.sum / static_cast<double>(n);
-  const double mean = stats.mean;
-  Lanes m2 = {};
-  Lanes m3 = {};
-  Lanes m4 = {};
-  const size_t body = n - n % kLanes;
-  for (size_t i = 0; i < body; i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) {
-      const double d = static_cast<double>(x[i + j]) - mean;
-      const double d2 = d * d;
-      m2[j] += d2;
-      m3[j] += d2 * d;
-      m4[j] += d2 * d2;
-    }
-  }
-  for (size_t i = body; i < n; ++i) {
-    const double d = static_cast<double>(x[i]) - mean;
-    m2[0] += d * d;
-    m3[0] += d * d * d;
-    m4[0] += d * d * (d * d);
-  }
-  stats.m2 = Sum(m2);
-  stats.m3 = Sum(m3);
-  stats.m4 = Sum(m4);
+  const Moments moments = ChunkMoments(x, n);
+  stats.min = moments.min;
+  stats.max = moments.max;
+  stats.zero_count = moments.zeros;
+  stats.mean = moments.mean;
+  stats.m2 = moments.m2;
+  stats.m3 = moments.m3;
+  stats.m4 = moments.m4;
   return stats;
-}
-
-// x - x is zero for finite x only.
-bool AllFinite(const float* x, size_t n) {
-  std::array<float, kLanes> sum = {};
-  const size_t body = n - n % kLanes;
-  for (size_t i = 0; i < body; i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) sum[j] += x[i + j] - x[i + j];
-  }
-  for (size_t i = body; i < n; ++i) sum[0] += x[i] - x[i];
-  float total = 0.0f;
-  for (const float s : sum) total += s;
-  return total == 0.0f;
 }
 
 TensorStats SummarizeWithoutNonfinite(const float* x, size_t n) {

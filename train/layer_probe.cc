@@ -101,20 +101,20 @@ absl::Status LayerProbe::MeasureWgrad(TensorKind kind, const std::string& layer,
                                       const nn::QuantizedOperand& quantized) {
   const absl::StatusOr<nn::QuantizedOperand> rows = OperandRows(quantized);
   if (!rows.ok()) return rows.status();
-  const ValueNumbers values = MeasureValues(kind, Values(rows->source));
-  PipelineNumbers numbers;
+  OperandNumbers numbers;
   if (absl::Status status =
-          MeasurePipeline(*rows, /*slices=*/0, &dequantized_, &numbers);
+          MeasureOperand(kind, Values(rows->source), *rows, /*slices=*/0,
+                         &dequantized_, &numbers);
       !status.ok()) {
     return status;
   }
   LayerStats stats{step_, kind, layer, {}};
-  AddMoments(values.stats, &stats);
-  AddNonfinite(values.stats, &stats);
+  AddMoments(numbers.raw.stats, &stats);
+  AddNonfinite(numbers.raw.stats, &stats);
   AddDistortion(numbers.distortion, numbers.centered, &stats);
   AddBlocks(numbers.blocks, &stats);
   measured_.push_back(std::move(stats));
-  AddExponents(kind, layer, values.exponents);
+  AddExponents(kind, layer, numbers.raw.exponents);
   AddCodesAndScales(kind, layer, numbers, rows->packed);
   return absl::OkStatus();
 }
@@ -142,7 +142,7 @@ void LayerProbe::AddExponents(TensorKind kind, const std::string& layer,
 }
 
 void LayerProbe::AddCodesAndScales(TensorKind kind, const std::string& layer,
-                                   const PipelineNumbers& numbers,
+                                   const OperandNumbers& numbers,
                                    const quant::PackedTensor& packed) {
   AddHistogram(kind, layer, [&](telemetry::LayerHistogram* histogram) {
     histogram->of = HistogramOf::kCodes;
@@ -162,20 +162,22 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
                                  const nn::QuantizedOperand* quantized) {
   LayerStats stats{step_, kind, layer, {}};
   const at::Tensor x = source.detach().cpu().contiguous();
-  const ValueNumbers raw = MeasureValues(kind, Values(x));
-  AddRawValues(raw.stats, Values(x), &stats);
   if (quantized == nullptr) {
+    const ValueNumbers raw = MeasureValues(kind, Values(x));
+    AddRawValues(raw.stats, raw.quantiles, &stats);
     measured_.push_back(std::move(stats));
     AddExponents(kind, layer, raw.exponents);
     return absl::OkStatus();
   }
-  PipelineNumbers numbers;
+  OperandNumbers numbers;
   // Slices are the images of a batch, the filters of a weight.
-  if (absl::Status status =
-          MeasurePipeline(*quantized, x.size(0), &dequantized_, &numbers);
+  if (absl::Status status = MeasureOperand(kind, Values(x), *quantized,
+                                           x.size(0), &dequantized_, &numbers);
       !status.ok()) {
     return status;
   }
+  const ValueNumbers& raw = numbers.raw;
+  AddRawValues(raw.stats, raw.quantiles, &stats);
   if (kind == TensorKind::kWeightsPrequantize) {
     measured_.push_back(std::move(stats));
     AddExponents(kind, layer, raw.exponents);
@@ -192,7 +194,7 @@ absl::Status LayerProbe::Measure(TensorKind kind, const std::string& layer,
 
 // Weights are shown at each point of the pipeline.
 absl::Status LayerProbe::MeasureWeightPipeline(
-    const std::string& layer, const PipelineNumbers& numbers,
+    const std::string& layer, const OperandNumbers& numbers,
     const nn::QuantizedOperand& quantized) {
   LayerStats encoded{step_, TensorKind::kWeightsQuantized, layer, {}};
   AddMoments(StatsOfCodes(numbers.code_counts), &encoded);

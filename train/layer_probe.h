@@ -83,13 +83,13 @@ class LayerProbe : private nn::GemmObserver {
   void AddExponents(telemetry::TensorKind kind, const std::string& layer,
                     const telemetry::LayerHistogram& exponents);
   void AddCodesAndScales(telemetry::TensorKind kind, const std::string& layer,
-                         const PipelineNumbers& numbers,
+                         const OperandNumbers& numbers,
                          const quant::PackedTensor& packed);
   absl::Status Measure(telemetry::TensorKind kind, const std::string& layer,
                        const at::Tensor& source,
                        const nn::QuantizedOperand* quantized);
   absl::Status MeasureWeightPipeline(const std::string& layer,
-                                     const PipelineNumbers& numbers,
+                                     const OperandNumbers& numbers,
                                      const nn::QuantizedOperand& quantized);
   absl::Status MeasureWgrad(telemetry::TensorKind kind,
                             const std::string& layer,

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <iterator>
 
-#include "telemetry/quantiles.h"
 #include "telemetry/statistics.h"
 
 namespace cnn_fp4::train {
@@ -25,8 +24,10 @@ void AddNonfinite(const telemetry::TensorStats& stats, LayerStats* out) {
   out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
 }
 
-void AddRawValues(const telemetry::TensorStats& stats,
-                  absl::Span<const float> values, LayerStats* out) {
+void AddRawValues(
+    const telemetry::TensorStats& stats,
+    const std::array<double, telemetry::kQuantiles.size()>& quantiles,
+    LayerStats* out) {
   AddMoments(stats, out);
   if (out->tensor == TensorKind::kGradients ||
       out->tensor == TensorKind::kOutputGradients) {
@@ -34,7 +35,6 @@ void AddRawValues(const telemetry::TensorStats& stats,
   }
   constexpr StatId kIds[] = {StatId::kP01, StatId::kP25, StatId::kP50,
                              StatId::kP75, StatId::kP99};
-  const auto quantiles = telemetry::SampleQuantiles(values);
   static_assert(std::size(kIds) == telemetry::kQuantiles.size());
   for (size_t i = 0; i < quantiles.size(); ++i) {
     out->values.emplace_back(kIds[i], quantiles[i]);

@@ -4,9 +4,11 @@
 // Numbers of a tensor under the names that records have for them
 // (telemetry/statistics.h). Each of these adds some to *out.
 
-#include "absl/types/span.h"
+#include <array>
+
 #include "quant/block_stats.h"
 #include "quant/distortion.h"
+#include "telemetry/quantiles.h"
 #include "telemetry/record.h"
 #include "telemetry/tensor_stats.h"
 
@@ -21,8 +23,10 @@ void AddNonfinite(const telemetry::TensorStats& stats,
 
 // Both, of values that are not quantised, whose quantiles say something; of
 // gradients the norm, too.
-void AddRawValues(const telemetry::TensorStats& stats,
-                  absl::Span<const float> values, telemetry::LayerStats* out);
+void AddRawValues(
+    const telemetry::TensorStats& stats,
+    const std::array<double, telemetry::kQuantiles.size()>& quantiles,
+    telemetry::LayerStats* out);
 
 // `centered`: the lowest SQNR about the mean; NaN: there is none.
 void AddDistortion(const quant::DistortionStats& stats, double centered,

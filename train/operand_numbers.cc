@@ -22,6 +22,8 @@ using Task = std::function<void()>;
 constexpr size_t kPart = size_t{1} << 15;
 
 // Each task writes to a place of its own, so that their order does not matter.
+// A tensor's tasks run together: where they are few, or one is long, threads
+// would wait for each other at the end of every kind.
 void RunAll(const std::vector<Task>& tasks) {
   std::atomic<size_t> next = 0;
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
@@ -49,24 +51,118 @@ void Merge(const telemetry::LayerHistogram& part,
   histogram->nonfinite += part.nonfinite;
 }
 
-// Of a part of a packed tensor: two codes a byte, which begin with a whole one.
-std::array<int64_t, 16> CountNibbles(absl::Span<const uint8_t> bytes) {
-  std::array<int64_t, 256> by_byte = {};
-  for (const uint8_t byte : bytes) ++by_byte[byte];
-  std::array<int64_t, 16> counts = {};
-  for (size_t byte = 0; byte < by_byte.size(); ++byte) {
-    counts[byte & 15] += by_byte[byte];
-    counts[byte >> 4] += by_byte[byte];
-  }
-  return counts;
+// Operands of wgrad are rotated, and a part of the whole.
+bool HasQuantiles(telemetry::TensorKind kind) {
+  return kind != telemetry::TensorKind::kWgradActivations &&
+         kind != telemetry::TensorKind::kWgradOutputGradients;
 }
 
+// The numbers of a tensor's values.
+class ValueTasks {
+ public:
+  // `values` outlives this.
+  ValueTasks(telemetry::TensorKind kind, absl::Span<const float> values)
+      : kind_(kind),
+        values_(values),
+        parts_(std::max<size_t>(1, NumParts(values.size()))) {
+    quantiles_.fill(std::numeric_limits<double>::quiet_NaN());
+  }
+
+  // This has to stay where it is until they were run.
+  void AddTasks(std::vector<Task>* tasks) {
+    if (HasQuantiles(kind_)) {
+      tasks->push_back(
+          [this] { quantiles_ = telemetry::SampleQuantiles(values_); });
+    }
+    for (size_t part = 0; part < parts_.size(); ++part) {
+      tasks->push_back([this, part] { Measure(part); });
+    }
+  }
+
+  ValueNumbers Merged() const {
+    ValueNumbers numbers;
+    numbers.quantiles = quantiles_;
+    for (const OfPart& part : parts_) {
+      numbers.stats.Merge(part.stats);
+      Merge(part.exponents, &numbers.exponents);
+    }
+    return numbers;
+  }
+
+ private:
+  struct OfPart {
+    telemetry::TensorStats stats;
+    telemetry::LayerHistogram exponents;
+  };
+
+  void Measure(size_t part) {
+    const absl::Span<const float> x = Part(values_, part);
+    parts_[part].stats = telemetry::ComputeTensorStats(x);
+    parts_[part].exponents.tensor = kind_;
+    telemetry::CountExponents(x, &parts_[part].exponents);
+  }
+
+  const telemetry::TensorKind kind_;
+  const absl::Span<const float> values_;
+  std::vector<OfPart> parts_;
+  std::array<double, telemetry::kQuantiles.size()> quantiles_;
+};
+
+// The lowest SQNR about the mean of a slice.
+class CenteredTasks {
+ public:
+  // `x` became `y`; they outlive this.
+  CenteredTasks(absl::Span<const float> x, absl::Span<const float> y,
+                int64_t slices)
+      : x_(x), y_(y), slices_(static_cast<size_t>(slices)) {
+    CHECK(slices_ == 0 || x.size() % slices_ == 0)
+        << x.size() << " values in " << slices_ << " slices";
+    length_ = slices_ == 0 ? 0 : x.size() / slices_;
+    together_ = std::max<size_t>(1, kPart / std::max<size_t>(1, length_));
+    lowest_.resize((slices_ + together_ - 1) / together_);
+  }
+
+  // This has to stay where it is until they were run.
+  void AddTasks(std::vector<Task>* tasks) {
+    for (size_t group = 0; group < lowest_.size(); ++group) {
+      tasks->push_back([this, group] { Measure(group); });
+    }
+  }
+
+  double Lowest() const {
+    double lowest = std::numeric_limits<double>::quiet_NaN();
+    for (const double one : lowest_) {
+      // Of two, the one that is a number.
+      if (std::isnan(lowest) || one < lowest) lowest = one;
+    }
+    return lowest;
+  }
+
+ private:
+  // Whole slices, and about a part of them.
+  void Measure(size_t group) {
+    const size_t first = group * together_;
+    const size_t count = std::min(together_, slices_ - first);
+    lowest_[group] = quant::LowestCenteredSqnrDb(
+        x_.subspan(first * length_, count * length_),
+        y_.subspan(first * length_, count * length_),
+        static_cast<int64_t>(count));
+  }
+
+  const absl::Span<const float> x_;
+  const absl::Span<const float> y_;
+  const size_t slices_;
+  size_t length_ = 0;
+  size_t together_ = 1;
+  std::vector<double> lowest_;
+};
+
 // What quantising made of the parts of a tensor.
-class CodeNumbers {
+class CodeTasks {
  public:
   // `x` became `packed`, which stands for `y`; they outlive this.
-  CodeNumbers(absl::Span<const float> x, absl::Span<const float> y,
-              const quant::PackedTensor& packed)
+  CodeTasks(absl::Span<const float> x, absl::Span<const float> y,
+            const quant::PackedTensor& packed)
       : x_(x), y_(y), bytes_(packed.codes), parts_(NumParts(x.size())) {}
 
   // This has to stay where it is until they were run.
@@ -104,14 +200,15 @@ class CodeNumbers {
       codes[2 * i] = packed[i] & 15;
       codes[2 * i + 1] = packed[i] >> 4;
     }
-    const bool odd = x.size() % 2 != 0;
-    if (odd) codes[x.size() - 1] = packed.back() & 15;
+    if (x.size() % 2 != 0) codes[x.size() - 1] = packed.back() & 15;
     OfPart& of = parts_[part];
     of.status = of.distortion.Add(x, Part(y_, part),
                                   absl::MakeSpan(codes.data(), x.size()));
-    of.counts = CountNibbles(packed);
-    // The nibble that fills the last byte.
-    if (odd) --of.counts[packed.back() >> 4];
+    if (of.distortion.nonfinite() == 0) {
+      of.counts = of.distortion.code_counts();
+    } else {
+      for (size_t i = 0; i < x.size(); ++i) ++of.counts[codes[i]];
+    }
   }
 
   const absl::Span<const float> x_;
@@ -124,23 +221,11 @@ class CodeNumbers {
 
 ValueNumbers MeasureValues(telemetry::TensorKind kind,
                            absl::Span<const float> values) {
-  std::vector<ValueNumbers> parts(std::max<size_t>(1, NumParts(values.size())));
+  ValueTasks of(kind, values);
   std::vector<Task> tasks;
-  for (size_t part = 0; part < parts.size(); ++part) {
-    tasks.push_back([&, part] {
-      const absl::Span<const float> x = Part(values, part);
-      parts[part].stats = telemetry::ComputeTensorStats(x);
-      parts[part].exponents.tensor = kind;
-      telemetry::CountExponents(x, &parts[part].exponents);
-    });
-  }
+  of.AddTasks(&tasks);
   RunAll(tasks);
-  ValueNumbers numbers;
-  for (const ValueNumbers& part : parts) {
-    numbers.stats.Merge(part.stats);
-    Merge(part.exponents, &numbers.exponents);
-  }
-  return numbers;
+  return of.Merged();
 }
 
 telemetry::TensorStats StatsOfCodes(const std::array<int64_t, 16>& counts) {
@@ -157,60 +242,40 @@ telemetry::TensorStats StatsOfCodes(const std::array<int64_t, 16>& counts) {
   return stats;
 }
 
-absl::Status MeasurePipeline(const nn::QuantizedOperand& quantized,
-                             int64_t slices, std::vector<float>* dequantized,
-                             PipelineNumbers* numbers) {
+absl::Status MeasureOperand(telemetry::TensorKind kind,
+                            absl::Span<const float> raw,
+                            const nn::QuantizedOperand& quantized,
+                            int64_t slices, std::vector<float>* dequantized,
+                            OperandNumbers* numbers) {
   const absl::Span<const float> x = nn::Values(quantized.source);
-  CHECK(slices == 0 || static_cast<int64_t>(x.size()) % slices == 0)
-      << x.size() << " values in " << slices << " slices";
   dequantized->resize(x.size());
   if (absl::Status status =
           quant::Dequantize(quantized.packed, absl::MakeSpan(*dequantized));
       !status.ok()) {
     return status;
   }
-  const absl::Span<const float> y = *dequantized;
-  CodeNumbers codes(x, y, quantized.packed);
-  const size_t length =
-      slices == 0 ? 0 : x.size() / static_cast<size_t>(slices);
-  // A task has whole slices, and about a part of them.
-  const size_t together =
-      std::max<size_t>(1, kPart / std::max<size_t>(1, length));
-  const auto groups = (static_cast<size_t>(slices) + together - 1) / together;
-  std::vector<double> centered(groups);
+  CodeTasks codes(x, *dequantized, quantized.packed);
+  CenteredTasks centered(x, *dequantized, slices);
+  ValueTasks values(kind, raw);
   absl::StatusOr<quant::BlockStats> blocks = quant::BlockStats();
 
   // The longest first.
   std::vector<Task> tasks = {
       [&] { blocks = quant::ComputeBlockStats(x, quantized.packed); }};
-  for (size_t group = 0; group < groups; ++group) {
-    tasks.push_back([&, group] {
-      const size_t first = group * together;
-      const size_t count =
-          std::min(together, static_cast<size_t>(slices) - first);
-      centered[group] =
-          quant::LowestCenteredSqnrDb(x.subspan(first * length, count * length),
-                                      y.subspan(first * length, count * length),
-                                      static_cast<int64_t>(count));
-    });
-  }
+  centered.AddTasks(&tasks);
+  values.AddTasks(&tasks);
   codes.AddTasks(&tasks);
   RunAll(tasks);
 
-  *numbers = PipelineNumbers();
+  *numbers = OperandNumbers();
   if (absl::Status status =
           codes.Merge(&numbers->distortion, &numbers->code_counts);
       !status.ok()) {
     return status;
   }
-  numbers->centered = std::numeric_limits<double>::quiet_NaN();
-  for (const double one : centered) {
-    // Of two, the one that is a number.
-    if (std::isnan(numbers->centered) || one < numbers->centered) {
-      numbers->centered = one;
-    }
-  }
   if (!blocks.ok()) return blocks.status();
+  numbers->raw = values.Merged();
+  numbers->centered = centered.Lowest();
   numbers->blocks = *blocks;
   return absl::OkStatus();
 }
@@ -225,7 +290,7 @@ absl::Status MeasureDistortion(const nn::QuantizedOperand& quantized,
       !status.ok()) {
     return status;
   }
-  CodeNumbers codes(x, *dequantized, quantized.packed);
+  CodeTasks codes(x, *dequantized, quantized.packed);
   std::vector<Task> tasks;
   codes.AddTasks(&tasks);
   RunAll(tasks);

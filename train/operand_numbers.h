@@ -7,9 +7,9 @@
 //
 //   const ValueNumbers raw = MeasureValues(kind, Values(x));
 //   std::vector<float> dequantized;
-//   PipelineNumbers numbers;
-//   absl::Status status = MeasurePipeline(quantized, x.size(0), &dequantized,
-//                                         &numbers);
+//   OperandNumbers numbers;
+//   absl::Status status = MeasureOperand(kind, Values(x), quantized, x.size(0),
+//                                        &dequantized, &numbers);
 
 #include <array>
 #include <cstdint>
@@ -21,15 +21,18 @@
 #include "quant/block_stats.h"
 #include "quant/distortion.h"
 #include "telemetry/histogram.h"
+#include "telemetry/quantiles.h"
 #include "telemetry/statistics.h"
 #include "telemetry/tensor_stats.h"
 
 namespace cnn_fp4::train {
 
-// Moments and exponents of values.
+// Moments, exponents and quantiles of values.
 struct ValueNumbers {
   telemetry::TensorStats stats;
   telemetry::LayerHistogram exponents;
+  // NaN for operands of wgrad, which have none.
+  std::array<double, telemetry::kQuantiles.size()> quantiles = {};
 };
 
 // `kind` decides which exponents the histogram has.
@@ -39,8 +42,9 @@ ValueNumbers MeasureValues(telemetry::TensorKind kind,
 // Moments of the values that codes stand for, from how often each comes up.
 telemetry::TensorStats StatsOfCodes(const std::array<int64_t, 16>& counts);
 
-// The points of a quantised tensor's pipeline.
-struct PipelineNumbers {
+// A tensor, and what quantising made of it.
+struct OperandNumbers {
+  ValueNumbers raw;
   quant::DistortionStats distortion;
   // The lowest SQNR about the mean of a slice; NaN: there is none.
   double centered = 0;
@@ -48,13 +52,16 @@ struct PipelineNumbers {
   std::array<int64_t, 16> code_counts = {};
 };
 
-// `slices`: equal parts of the source that have a mean of their own, such as
-// the images of a batch; 0: none have. `dequantized`: is made to hold what the
-// operand stands for; its memory is used again by the next call. Errors: the
-// quantiser's.
-absl::Status MeasurePipeline(const nn::QuantizedOperand& quantized,
-                             int64_t slices, std::vector<float>* dequantized,
-                             PipelineNumbers* numbers);
+// `raw`: the tensor, which need not be the quantised operand's source, such as
+// that of a scaled format. `slices`: equal parts of the source that have a mean
+// of their own, such as the images of a batch; 0: none have. `dequantized`: is
+// made to hold what the operand stands for; its memory is used again by the
+// next call. Errors: the quantiser's.
+absl::Status MeasureOperand(telemetry::TensorKind kind,
+                            absl::Span<const float> raw,
+                            const nn::QuantizedOperand& quantized,
+                            int64_t slices, std::vector<float>* dequantized,
+                            OperandNumbers* numbers);
 
 // The distortion alone, with the same bits.
 absl::Status MeasureDistortion(const nn::QuantizedOperand& quantized,

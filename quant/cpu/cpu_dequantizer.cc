@@ -99,8 +99,51 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
       [](const Buffers&) {});
 }
 
-// Any layout, one line of memory (all columns of a row) after the other, in
-// pieces.
+// The number of the first block of a line of memory: all columns of a row.
+int64_t FirstBlock(const BlockGrid& grid, int64_t line) {
+  const int64_t m = line % grid.middle();
+  const int64_t r = line / grid.middle() % grid.rows();
+  const int64_t o = line / grid.middle() / grid.rows();
+  const int64_t block_line =
+      (o * grid.block_count_rows() + r / grid.block_rows()) * grid.middle() + m;
+  return block_line * grid.block_count_cols() * grid.inner();
+}
+
+// From so many elements on it is worth a call to de-quantise a column's.
+constexpr int64_t kLongColumn = 256;
+
+// Blocks across memory whose columns are long: a task takes some positions of
+// all columns of a block, whose factors are the same.
+void DequantizeColumns(const PackedTensor& packed, const BlockFactorsOf& of,
+                       absl::Span<float> y) {
+  const BlockGrid& grid = packed.grid;
+  const int64_t inner = grid.inner();
+  const int64_t piece = std::min<int64_t>(inner, kTaskElements / 4);
+  const int64_t pieces = (inner + piece - 1) / piece;
+  const int64_t blocks = grid.block_count_cols();
+  const int64_t lines = grid.outer() * grid.rows() * grid.middle();
+  ParallelFor<Buffers>(
+      lines * blocks * pieces, WorthThreads(y.size()),
+      [&](int64_t task, Buffers& buffers) {
+        const int64_t first = task % pieces * piece;
+        const int64_t count = std::min(piece, inner - first);
+        const int64_t number = task / pieces % blocks;
+        const int64_t line = task / pieces / blocks;
+        buffers.factors.resize(piece);
+        of.Fill(FirstBlock(grid, line) + number * inner + first, count, 1,
+                buffers.factors.data());
+        const int64_t end =
+            std::min(grid.cols(), (number + 1) * grid.block_cols());
+        for (int64_t c = number * grid.block_cols(); c < end; ++c) {
+          const int64_t offset = (line * grid.cols() + c) * inner + first;
+          DequantizeElements(packed.codes.data(), offset, count,
+                             buffers.factors.data(), y.data() + offset);
+        }
+      },
+      [](const Buffers&) {});
+}
+
+// Any layout, one line after the other, in pieces.
 void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
                      absl::Span<float> y) {
   const BlockGrid& grid = packed.grid;
@@ -114,25 +157,21 @@ void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
         const int64_t line = task / pieces;
         const int64_t first = task % pieces * piece;
         const int64_t end = std::min(grid.cols(), first + piece);
-        // The line's blocks.
-        const int64_t m = line % grid.middle();
-        const int64_t r = line / grid.middle() % grid.rows();
-        const int64_t o = line / grid.middle() / grid.rows();
-        const int64_t block_line =
-            (o * grid.block_count_rows() + r / grid.block_rows()) *
-                grid.middle() +
-            m;
         buffers.factors.resize((end - first) * inner);
         float* to = buffers.factors.data();
-        for (int64_t c = first; c < end; ++c) {
-          const int64_t block =
-              (block_line * grid.block_count_cols() + c / grid.block_cols()) *
-              inner;
-          const bool repeats = c > first && c % grid.block_cols() != 0;
-          for (int64_t i = 0; i < inner; ++i) {
-            to[i] = repeats ? to[i - inner] : of.at(block + i);
+        for (int64_t c = first; c < end;) {
+          const int64_t number = c / grid.block_cols();
+          const int64_t block_end =
+              std::min(end, (number + 1) * grid.block_cols());
+          of.Fill(FirstBlock(grid, line) + number * inner, inner, 1, to);
+          // The block's other columns have the same.
+          for (++c, to += inner; c < block_end; ++c, to += inner) {
+            if (inner == 1) {
+              *to = to[-1];
+            } else {
+              std::copy_n(to - inner, inner, to);
+            }
           }
-          to += inner;
         }
         const int64_t offset = (line * grid.cols() + first) * inner;
         DequantizeElements(packed.codes.data(), offset, (end - first) * inner,
@@ -157,6 +196,8 @@ absl::Status Unpack(const PackedTensor& packed, bool operand,
   if (grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
       grid.block_cols() % unit == 0 && grid.cols() % grid.block_cols() == 0) {
     DequantizeSeamless(packed, of, y);
+  } else if (grid.inner() >= kLongColumn) {
+    DequantizeColumns(packed, of, y);
   } else {
     DequantizeLines(packed, of, y);
   }

@@ -210,6 +210,18 @@ struct CodeTile {
 // The order of the additions depends on the tile's extents alone.
 void DecodeTile(const CodeTile& tile, DistortionSums& sums);
 
+// Adds n < 2^31 pairs to sums, with the codes that became y, 0 to 15, if not
+// null. The order of the additions depends on n alone.
+void AddPairs(const float* x, const float* y, const uint8_t* codes, size_t n,
+              DistortionSums& sums);
+
+// Of the pairs that are finite.
+struct CenteredSums {
+  double spread = 0.0;  // Sum of (x - mean x)^2.
+  double noise = 0.0;   // Sum of (y - x)^2.
+};
+CenteredSums SumCentered(const float* x, const float* y, size_t n);
+
 // Makes streamed values visible to other threads: after the kernels of a task.
 void FlushStreams();
 
