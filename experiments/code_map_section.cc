@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "telemetry/fp4_values.h"
+#include "telemetry/histogram.h"
 #include "telemetry/statistics.h"
 #include "viz/html_text.h"
 #include "viz/matrix_plot.h"
@@ -17,10 +18,10 @@ std::string Figure(const ReportArm& arm, TensorKind kind,
                    const std::string& title) {
   viz::MatrixPlot plot{title, {}, telemetry::Fp4ValueNames(), {}};
   for (const std::string& name : arm.order) {
-    const auto& codes = arm.layers.at(name).codes;
-    const auto steps = codes.find(kind);
-    if (steps == codes.end() || steps->second.empty()) continue;
-    const std::vector<int64_t>& counts = steps->second.rbegin()->second;
+    const auto& histograms = arm.layers.at(name).histograms;
+    const auto steps = histograms.find({kind, telemetry::HistogramOf::kCodes});
+    if (steps == histograms.end()) continue;
+    const std::vector<int64_t>& counts = steps->second.rbegin()->second.counts;
     const std::vector<double> shares = telemetry::Fp4Shares(counts);
     if (shares.empty()) continue;
     plot.rows.push_back(name);

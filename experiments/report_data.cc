@@ -1,9 +1,9 @@
 #include "experiments/report_data.h"
 
 #include <cmath>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "telemetry/histogram.h"
 #include "telemetry/record.h"
 #include "telemetry/sinks/metrics_reader.h"
 
@@ -30,15 +30,13 @@ absl::Status Add(const telemetry::MetricsLine& line, ReportArms& arms) {
     last.clear();
     last.insert(stats->values.begin(), stats->values.end());
   } else if (line.type == "histogram") {
-    const auto histogram = telemetry::ParseLayerHistogram(line.json);
+    auto histogram = telemetry::ParseLayerHistogram(line.json);
     if (!histogram.ok()) return histogram.status();
-    if (histogram->of == telemetry::HistogramOf::kCodes &&
-        (histogram->tensor == TensorKind::kWeightsQuantized ||
-         histogram->tensor == TensorKind::kActivations)) {
-      arms[line.model]
-          .At(histogram->layer)
-          .codes[histogram->tensor][histogram->step] = histogram->counts;
-    }
+    auto& by_step = arms[line.model]
+                        .At(histogram->layer)
+                        .histograms[{histogram->tensor, histogram->of}];
+    const int64_t step = histogram->step;
+    by_step[step] = *std::move(histogram);
   }
   if (line.type == "weight_sample") {
     auto sample = telemetry::ParseWeightSample(line.json);

@@ -3,7 +3,7 @@
 
 // What pages show of a run's metrics.jsonl, in memory: of each arm the curves,
 // the statistics of its layers at the last step at which they were taken, and
-// how often each FP4 code came up.
+// the histograms of their tensors.
 
 #include <cstdint>
 #include <map>
@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "telemetry/histogram.h"
 #include "telemetry/statistics.h"
 #include "telemetry/weight_sample.h"
 
 namespace cnn_fp4::experiments {
 
-// 16 counts, one for each code, by step.
-using CodesByStep = std::map<int64_t, std::vector<int64_t>>;
+using HistogramsByStep = std::map<int64_t, telemetry::LayerHistogram>;
 
 using LayerNumbers =
     std::map<telemetry::TensorKind, std::map<telemetry::StatId, double>>;
@@ -33,7 +33,10 @@ struct ReportLayer {
   LayerNumbers last;
   // What recipes would do that are not in use, by their names.
   std::map<std::string, LayerNumbers> what_if;
-  std::map<telemetry::TensorKind, CodesByStep> codes;
+  // None of them without steps.
+  std::map<std::pair<telemetry::TensorKind, telemetry::HistogramOf>,
+           HistogramsByStep>
+      histograms;
   // The weight element by element, by increasing steps.
   std::vector<telemetry::WeightSample> weights;
 };

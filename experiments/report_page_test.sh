@@ -44,24 +44,36 @@ readonly run
 
 browse "${run}/report.html" --dump-dom
 [[ "$(count '<polyline')" -ge 8 ]] || fail "curves: $(count '<polyline')"
-[[ "$(count 'class="bar"')" -eq 30 ]] || fail "bars: $(count 'class="bar"')"
+# The codes of six tensors, of 15 values each.
+[[ "$(count 'class="bar"')" -eq 90 ]] || fail "bars: $(count 'class="bar"')"
 grep -q "Weights of enc1.conv2</figcaption>" "${work}/dom" || fail "the first layer in FP4"
 grep -q "<output> 8</output>" "${work}/dom" || fail "the last step is shown first"
 
 [[ "$(count 'class="matrix-plot"')" -eq 2 ]] || fail "maps: $(count 'class="matrix-plot"')"
 grep -q "<td>mxfp4</td>" "${work}/dom" || fail "what another recipe would do"
 
-# Another layer, then the first step, as a person chooses them; what shows after
-# each is kept.
+# Another layer, then the first step, as a person chooses them, then magnitudes
+# and block scales; what shows after each is kept.
 cp "${run}/report.html" "${run}/chosen.html"
 cat >>"${run}/chosen.html" <<'HTML'
 <script>
+const all = (selector) => [...document.querySelectorAll('#histogram-charts ' + selector)];
 const keep = (name, selector) => document.body.setAttribute(
-    name, document.querySelector('#code-histograms ' + selector).textContent);
-const [, layer] = document.querySelectorAll('.controls select');
-layer.selectedIndex = 3;
-layer.dispatchEvent(new Event('input'));
+    name, all(selector)[0].textContent);
+const [arm, what, layer] = document.querySelectorAll('.controls select');
+const choose = (select, index) => {
+  select.selectedIndex = index;
+  select.dispatchEvent(new Event('input'));
+};
+choose(layer, 3);
 keep('data-layer', 'figcaption');
+choose(what, 1);
+document.body.setAttribute('data-magnitudes', all('figcaption').length);
+choose(what, 2);
+document.body.setAttribute('data-scales', all('svg').length);
+keep('data-still', 'figcaption');
+choose(arm, 0);
+document.body.setAttribute('data-kinds', [...what.options].map((o) => o.text).join());
 const step = document.querySelector('.controls input');
 step.value = 0;
 step.dispatchEvent(new Event('input'));
@@ -70,6 +82,10 @@ keep('data-step', 'output');
 HTML
 browse "${run}/chosen.html" --dump-dom
 grep -q 'data-layer="Weights of enc3.conv1"' "${work}/dom" || fail "the choice of the layer"
+grep -q 'data-magnitudes="7"' "${work}/dom" || fail "the magnitudes"
+grep -q 'data-scales="6"' "${work}/dom" || fail "the block scales"
+grep -q 'data-still="Weights of enc3.conv1"' "${work}/dom" || fail "the layer does not stay"
+grep -q 'data-kinds="Magnitudes, before quantisation"' "${work}/dom" || fail "what fp16 has"
 grep -q 'data-step=" 1"' "${work}/dom" || fail "the choice of the step"
 rm "${run}/chosen.html"
 

@@ -107,11 +107,51 @@ TEST(ReportSections, HistogramsOfBothOperandsByStep) {
       Sections(Codes(1, "activations") + Codes(7, "activations") +
                Codes(7, "weights/quantized"));
   EXPECT_THAT(html, HasSubstr("\"steps\":[1,7]"));
-  EXPECT_THAT(html, HasSubstr("\"activations\":[[1,2,3,4,5,6,7,8,9,10,11,12,"
-                              "13,14,15,1],[1,2,3"));
   // Weights were not measured at step 1.
-  EXPECT_THAT(html, HasSubstr("\"weights\":[[0,0,"));
+  EXPECT_THAT(
+      html,
+      HasSubstr("\"charts\":{\"codes\":[{\"title\":\"Weights of \",\"first\":0,"
+                "\"counts\":[null,[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,7]]},"
+                "{\"title\":\"Activations that enter \",\"first\":0,"
+                "\"counts\":[[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,1],[1,2,3"));
   EXPECT_THAT(html, AllOf(HasSubstr("<script>"), Not(HasSubstr("src="))));
+}
+
+// Places are powers of two; the bars go from the first to the last that has a
+// value at any step.
+TEST(ReportSections, HistogramsOfMagnitudesAndOfScales) {
+  const auto histogram = [](int step, const std::string& tensor,
+                            const std::string& of, int first,
+                            const std::string& counts) {
+    return R"({"type":"histogram","time":1,"model":"nvfp4","step":)" +
+           std::to_string(step) + R"(,"tensor":")" + tensor +
+           R"(","layer":"enc1.conv1","of":")" + of + R"(","first":)" +
+           std::to_string(first) + R"(,"counts":[)" + counts +
+           R"(],"zeros":3,"nonfinite":1})" + "\n";
+  };
+  const std::string none24 = "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0";
+  const std::string html = Sections(
+      histogram(1, "output_gradients", "exponents", -40,
+                "0,4,5,0,0,0," + none24) +
+      histogram(2, "output_gradients", "exponents", -40,
+                "0,0,6,7,0,0," + none24) +
+      // E4M3 codes 56 and 64 are 1 and 2; E8M0's 126 and 127 are 0.5 and 1.
+      histogram(1, "activations", "e4m3_scales", 56, "2,0,0,0,0,0,0,0,9") +
+      histogram(2, "weights/quantized", "e8m0_scales", 126, "8,1"));
+  EXPECT_THAT(
+      html, HasSubstr("\"magnitudes\":[{\"title\":\"Gradient of what leaves \","
+                      "\"first\":-39,\"counts\":[[4,5,0],[0,6,7]],"
+                      "\"zeros\":[3,3],\"nonfinite\":[1,1]}]"));
+  EXPECT_THAT(html, HasSubstr("\"scales\":[{\"title\":\"Weights of \","
+                              "\"first\":-1,\"counts\":[null,[8,1]],"
+                              "\"zeros\":[0,3],\"nonfinite\":[0,1]},"
+                              "{\"title\":\"Activations that enter \","
+                              "\"first\":0,\"counts\":[[2,9],null],"
+                              "\"zeros\":[3,0],\"nonfinite\":[1,0]}]"));
+  // The scale of a block of zeros is none of the powers of two.
+  EXPECT_THAT(Sections(histogram(1, "activations", "e4m3_scales", 0,
+                                 "5,0,0,0,0,0,0,0,9")),
+              HasSubstr("\"first\":-6,\"counts\":[[9]],\"zeros\":[5],"));
 }
 
 TEST(ReportSections, TheMapOfFp4ValuesIsOfTheLastStep) {
@@ -131,9 +171,9 @@ TEST(ReportSections, LongRunsAreThinnedAndSaySo) {
   std::string lines;
   for (int step = 1; step <= 100; ++step) lines += Codes(step, "activations");
   const std::string html = Sections(lines);
-  EXPECT_THAT(html, HasSubstr("34 of 100 recorded steps are here"));
-  EXPECT_THAT(html, HasSubstr("\"steps\":[1,4,7,"));
-  EXPECT_THAT(html, HasSubstr(",97,100]"));
+  EXPECT_THAT(html, HasSubstr("21 of 100 recorded steps are here"));
+  EXPECT_THAT(html, HasSubstr("\"steps\":[1,6,11,"));
+  EXPECT_THAT(html, HasSubstr(",96,100]"));
 }
 
 TEST(ReportSections, WhatIsNoRecordNamesFileAndLine) {
