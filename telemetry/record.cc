@@ -48,7 +48,9 @@ struct PayloadBytes {
   size_t operator()(const Figure& figure) const {
     return Bytes(figure.key) + Bytes(figure.file);
   }
-  size_t operator()(const SystemStats&) const { return 0; }
+  size_t operator()(const SystemStats& system) const {
+    return system.gpus.size() * sizeof(GpuStats);
+  }
   size_t operator()(const ArmMeasured&) const { return 0; }
   size_t operator()(const ArmEnd&) const { return 0; }
   size_t operator()(const Gap&) const { return 0; }

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -115,6 +116,16 @@ struct Figure {
   std::string file;
 };
 
+// What one GPU of the machine does, for whichever process. NaN: it does not
+// tell.
+struct GpuStats {
+  double busy_percent = std::numeric_limits<double>::quiet_NaN();
+  int64_t memory_bytes = 0;  // In use.
+  int64_t memory_total_bytes = 0;
+  double celsius = std::numeric_limits<double>::quiet_NaN();
+  double watts = std::numeric_limits<double>::quiet_NaN();
+};
+
 // What the process takes of the machine.
 struct SystemStats {
   int64_t step = 0;        // Steps completed when this was measured.
@@ -122,6 +133,7 @@ struct SystemStats {
   int64_t resident_bytes = 0;
   int64_t available_bytes = 0;  // Of the machine's memory.
   int64_t threads = 0;
+  std::vector<GpuStats> gpus = {};  // Of a training on a GPU: all there are.
 };
 
 // The record's arm (Record::model) measures nothing more for now: it is done,

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace cnn_fp4::telemetry {
 namespace {
@@ -33,8 +34,12 @@ constexpr int64_t kKibi = 1024;
 
 }  // namespace
 
-SystemSampler::SystemSampler(absl::Time now, absl::Duration every)
-    : every_(every), last_(now), cpu_at_last_(CpuTime()) {}
+SystemSampler::SystemSampler(absl::Time now, absl::Duration every,
+                             std::unique_ptr<GpuSampler> gpus)
+    : every_(every),
+      gpus_(std::move(gpus)),
+      last_(now),
+      cpu_at_last_(CpuTime()) {}
 
 std::optional<SystemStats> SystemSampler::Sample(int64_t step, absl::Time now) {
   if (now < due_) return std::nullopt;
@@ -48,6 +53,7 @@ std::optional<SystemStats> SystemSampler::Sample(int64_t step, absl::Time now) {
   stats.resident_bytes = kKibi * NumberIn("/proc/self/status", "VmRSS:");
   stats.threads = NumberIn("/proc/self/status", "Threads:");
   stats.available_bytes = kKibi * NumberIn("/proc/meminfo", "MemAvailable:");
+  if (gpus_ != nullptr) stats.gpus = gpus_->Sample();
   cpu_at_last_ = cpu;
   last_ = now;
   due_ = now + every_;

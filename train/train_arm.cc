@@ -14,6 +14,7 @@
 #include "glog/logging.h"
 #include "nn/gemm/quant_context.h"
 #include "nn/net.h"
+#include "telemetry/gpu_sampler.h"
 #include "telemetry/system_sampler.h"
 #include "train/arm_state.h"
 #include "train/checkpoint.h"
@@ -35,6 +36,16 @@ namespace {
 // So many steps in a row without finite gradients are a failure, not a search
 // for the right loss scale: 2^16 has become 2^-14 by then.
 constexpr int kMaxSkippedInARow = 30;
+
+// Null for a net that is on no GPU.
+std::unique_ptr<telemetry::GpuSampler> GpusOf(const nn::Net& net) {
+  const std::vector<at::Tensor> parameters = net.parameters();
+  if (parameters.empty() || !parameters.front().is_cuda()) return nullptr;
+  auto gpus = telemetry::GpuSampler::Open();
+  if (gpus.ok()) return *std::move(gpus);
+  LOG(WARNING) << "nothing is recorded of the GPU: " << gpus.status();
+  return nullptr;
+}
 
 class ArmTrainer {
  public:
@@ -335,7 +346,7 @@ absl::StatusOr<ArmResult> ArmTrainer::Train(base::ProgressMode progress_mode) {
   progress_options.initial = state_.steps_done;
   base::Progress progress(progress_mode, options_.arm, total_steps_,
                           progress_options);
-  telemetry::SystemSampler system(absl::Now());
+  telemetry::SystemSampler system(absl::Now(), absl::Seconds(10), GpusOf(net_));
   const double seconds_before = state_.train_seconds;
   const Stopwatch stopwatch;
   // Of a run that was interrupted between a checkpoint and its validation.

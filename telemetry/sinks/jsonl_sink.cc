@@ -190,11 +190,21 @@ struct LineWriter {
   }
 
   absl::StatusOr<std::string> operator()(const SystemStats& system) const {
+    std::string gpus;
+    for (const GpuStats& gpu : system.gpus) {
+      absl::StrAppend(&gpus, gpus.empty() ? ",\"gpus\":[" : ",",
+                      "{\"busy_percent\":", NumberText(gpu.busy_percent),
+                      ",\"memory_bytes\":", gpu.memory_bytes,
+                      ",\"memory_total_bytes\":", gpu.memory_total_bytes,
+                      ",\"celsius\":", NumberText(gpu.celsius),
+                      ",\"watts\":", NumberText(gpu.watts), "}");
+    }
+    if (!gpus.empty()) gpus.push_back(']');
     return absl::StrCat(Head("system", record), ",\"step\":", system.step,
                         ",\"cpu_percent\":", NumberText(system.cpu_percent),
                         ",\"resident_bytes\":", system.resident_bytes,
                         ",\"available_bytes\":", system.available_bytes,
-                        ",\"threads\":", system.threads, "}");
+                        ",\"threads\":", system.threads, gpus, "}");
   }
 
   absl::StatusOr<std::string> operator()(const ArmMeasured&) const {

@@ -29,7 +29,9 @@
 //   {"type":"figure","time":...,"model":"nvfp4","step":160,
 //    "key":"figures/loss","file":"pictures/...plotly.json"}
 //   {"type":"system","time":...,"model":"nvfp4","step":50,"cpu_percent":187.5,
-//    "resident_bytes":830000000,"available_bytes":7000000000,"threads":9}
+//    "resident_bytes":830000000,"available_bytes":7000000000,"threads":9,
+//    "gpus":[{"busy_percent":87,"memory_bytes":6442450944,
+//    "memory_total_bytes":85899345920,"celsius":61,"watts":312.5}]}
 //   {"type":"arm_measured","time":...,"model":"nvfp4"}
 //   {"type":"arm_end","time":...,"model":"nvfp4","code":0}
 //   {"type":"gap","time":...,"records":12}
@@ -42,9 +44,9 @@
 // `model` is left out when empty. Numbers have the fewest digits that read back
 // as the same float or double; NaN and infinities, which JSON lacks, are the
 // strings "NaN", "Infinity", "-Infinity". Bytes that are no UTF-8 become
-// U+FFFD. "recipe" is there for one that is not in use: what it would do.
-// "tensor" and the keys of a layer's values are those of
-// telemetry/statistics.h; "file" is below the run's directory, in which
+// U+FFFD. "gpus" is there in a training on a GPU, "recipe" for one that is not
+// in use: what it would do. "tensor" and the keys of a layer's values are those
+// of telemetry/statistics.h; "file" is below the run's directory, in which
 // metrics.jsonl lies; "of", "first" and "counts" are those of
 // telemetry/histogram.h. A weight sample is a telemetry::WeightSample with a
 // hexadecimal digit for each code, and with each different scale once:

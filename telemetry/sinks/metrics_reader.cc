@@ -274,6 +274,21 @@ absl::StatusOr<SystemStats> ParseSystemStats(const json& object) try {
   system.resident_bytes = object.at("resident_bytes");
   system.available_bytes = object.at("available_bytes");
   system.threads = object.at("threads");
+  if (!object.contains("gpus")) return system;
+  for (const json& of : object.at("gpus")) {
+    GpuStats gpu;
+    for (const auto& [key, number] :
+         {std::pair("busy_percent", &gpu.busy_percent),
+          {"celsius", &gpu.celsius},
+          {"watts", &gpu.watts}}) {
+      const absl::StatusOr<double> value = NumberOf(key, of.at(key));
+      if (!value.ok()) return value.status();
+      *number = *value;
+    }
+    gpu.memory_bytes = of.at("memory_bytes");
+    gpu.memory_total_bytes = of.at("memory_total_bytes");
+    system.gpus.push_back(gpu);
+  }
   return system;
 } catch (const json::exception& error) {
   return absl::DataLossError(error.what());

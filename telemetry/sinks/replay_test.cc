@@ -68,7 +68,13 @@ TEST(ReplayTest, GivesBackWhatWasLoggedButEndsGapsTablesAndPictures) {
       {WeightSample{
            3, "enc1", 2, 3, 1, 2, {0.1f, 1, 2, 3}, {0, 9, 15, 7}, {2, 2, 1, 1}},
        "fp16", kTime},
-      {SystemStats{3, 187.5, 1 << 20, int64_t{1} << 40, 9}, "fp16", kTime},
+      {SystemStats{3,
+                   187.5,
+                   1 << 20,
+                   int64_t{1} << 40,
+                   9,
+                   {{87, 1 << 30, int64_t{4} << 30, 61, 312.5}, {}}},
+       "fp16", kTime},
       {Text{"note", "a \"b\"\n"}, "", kTime},
   };
   std::vector<std::string> expected;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -174,6 +175,19 @@ struct ToEvent {
         {"threads", static_cast<double>(system.threads)}};
     for (const auto& [key, value] : values) {
       AddScalar(absl::StrCat("system/", key), value, result.mutable_summary());
+    }
+    for (size_t i = 0; i < system.gpus.size(); ++i) {
+      const GpuStats& gpu = system.gpus[i];
+      const std::pair<const char*, double> of[] = {
+          {"busy_percent", gpu.busy_percent},
+          {"memory_mib", static_cast<double>(gpu.memory_bytes) / kMebi},
+          {"celsius", gpu.celsius},
+          {"watts", gpu.watts}};
+      for (const auto& [key, value] : of) {
+        if (std::isnan(value)) continue;
+        AddScalar(absl::StrCat("system/gpu_", i, "_", key), value,
+                  result.mutable_summary());
+      }
     }
     return result;
   }

@@ -183,7 +183,13 @@ TEST_F(TensorBoardSinkTest, PicturesTablesAndTheSystem) {
              kTime + absl::Seconds(1)},
             {Html{2, "heatmaps/gradients", "a.html"}, "nvfp4", kTime},
             {TableRecord{"layers", table}, "nvfp4", kTime},
-            {SystemStats{2, 150, 5 << 20, int64_t{3} << 30, 9}, "nvfp4", kTime},
+            {SystemStats{2,
+                         150,
+                         5 << 20,
+                         int64_t{3} << 30,
+                         9,
+                         {{87, 1 << 30, int64_t{4} << 30, 61, NAN}}},
+             "nvfp4", kTime},
             {Text{"console", "line"}, "nvfp4", kTime},
             {ArmMeasured{}, "nvfp4", kTime}},
            *sink);
@@ -207,6 +213,12 @@ TEST_F(TensorBoardSinkTest, PicturesTablesAndTheSystem) {
   EXPECT_EQ(system.value(0).simple_value(), 150);
   EXPECT_EQ(system.value(1).tag(), "system/resident_mib");
   EXPECT_EQ(system.value(1).simple_value(), 5);
+  // The GPU does not tell its power.
+  ASSERT_EQ(system.value_size(), 4 + 3);
+  EXPECT_EQ(system.value(4).tag(), "system/gpu_0_busy_percent");
+  EXPECT_EQ(system.value(4).simple_value(), 87);
+  EXPECT_EQ(system.value(5).tag(), "system/gpu_0_memory_mib");
+  EXPECT_EQ(system.value(5).simple_value(), 1024);
 }
 
 TEST_F(TensorBoardSinkTest, APictureThatIsNoneIsRefused) {

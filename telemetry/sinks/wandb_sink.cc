@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <variant>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -86,6 +88,20 @@ std::string RunId(const std::string& group, const std::string& arm) {
     hash /= 36;
   }
   return id;
+}
+
+// W&B's names. memoryAllocated is a share of all in percent.
+void AddGpu(const std::string& prefix, const GpuStats& gpu,
+            absl::FunctionRef<void(const std::string&, double)> add) {
+  const auto used = static_cast<double>(gpu.memory_bytes);
+  add(prefix + "gpu", gpu.busy_percent);
+  if (gpu.memory_total_bytes > 0) {
+    add(prefix + "memoryAllocated",
+        100 * used / static_cast<double>(gpu.memory_total_bytes));
+    add(prefix + "memoryAllocatedBytes", used);
+  }
+  add(prefix + "temp", gpu.celsius);
+  add(prefix + "powerWatts", gpu.watts);
 }
 
 std::string HostName() {
@@ -320,7 +336,8 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
   }
   if (const auto* system = std::get_if<SystemStats>(&record.payload)) {
     SetTime(record.time, out.mutable_stats()->mutable_timestamp());
-    const auto add = [&out](const char* key, double value) {
+    const auto add = [&out](const std::string& key, double value) {
+      if (std::isnan(value)) return;
       wandb::StatsRecord::Item* const item = out.mutable_stats()->add_item();
       item->set_key(key);
       item->set_value_json(WandbNumber(value));
@@ -332,6 +349,9 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
     add("proc.memory.availableMB",
         static_cast<double>(system->available_bytes) / (1 << 20));
     add("proc.cpu.threads", static_cast<double>(system->threads));
+    for (size_t i = 0; i < system->gpus.size(); ++i) {
+      AddGpu(absl::StrCat("gpu.", i, "."), system->gpus[i], add);
+    }
     return arm.Append(out);
   }
   return absl::OkStatus();

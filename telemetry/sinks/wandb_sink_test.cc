@@ -233,7 +233,13 @@ TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
   const auto sink = WandbSink::Create(Options());
   WriteAll({{Text{"console", "40/160 \xff"}, "a", kTime},
             {Text{"another", "line"}, "a", kTime},
-            {SystemStats{3, 150, 5 << 20, int64_t{3} << 30, 9}, "a", kTime}},
+            {SystemStats{3,
+                         150,
+                         5 << 20,
+                         int64_t{3} << 30,
+                         9,
+                         {{87, 1 << 30, int64_t{4} << 30, 61, NAN}}},
+             "a", kTime}},
            *sink);
   const auto records = Parse(Runs().begin()->second);
   ASSERT_EQ(records.size(), 5u);
@@ -249,6 +255,11 @@ TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
   EXPECT_EQ(stats.at("proc.memory.rssMB"), "5");
   EXPECT_EQ(stats.at("proc.memory.availableMB"), "3072");
   EXPECT_EQ(stats.at("proc.cpu.threads"), "9");
+  EXPECT_EQ(stats.at("gpu.0.gpu"), "87");
+  EXPECT_EQ(stats.at("gpu.0.memoryAllocated"), "25");
+  EXPECT_EQ(stats.at("gpu.0.memoryAllocatedBytes"), "1073741824");
+  EXPECT_EQ(stats.at("gpu.0.temp"), "61");
+  EXPECT_EQ(stats.count("gpu.0.powerWatts"), 0u);  // It does not tell.
 }
 
 TEST_F(WandbSinkTest, AResumedTrainingWritesTheSameRunAnew) {

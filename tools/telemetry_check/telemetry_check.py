@@ -84,6 +84,14 @@ def read_jsonl(directory):
                     (step, "system/available_mib"):
                         record["available_bytes"] / mebi,
                     (step, "system/threads"): record["threads"]})
+                for i, gpu in enumerate(record.get("gpus", [])):
+                    values = {"busy_percent": float(gpu["busy_percent"]),
+                              "memory_mib": gpu["memory_bytes"] / mebi,
+                              "celsius": float(gpu["celsius"]),
+                              "watts": float(gpu["watts"])}
+                    arm.system.update({
+                        (step, f"system/gpu_{i}_{key}"): value
+                        for key, value in values.items() if value == value})
                 arm.counts["system"] += 1
             elif kind == "histogram":
                 arm.counts["histograms"] += 1
