@@ -15,8 +15,8 @@ fail() {
 
 experiments/train --models=fp32 --dataset=synthetic --synthetic_size=64 \
   --model_scale_factor=0.125 --crop=32 --steps=6 --validate_every=0 --logf=0 \
-  --threads=1 --progress=off --output_dir="${work}" >"${work}/log" 2>&1 ||
-  fail "the training"
+  --threads=1 --progress=off --sinks=wandb --wandb_log_model \
+  --output_dir="${work}" >"${work}/log" 2>&1 || fail "the training"
 readonly checkpoint="${work}/train/latest/checkpoints/fp32/best.pt"
 
 # evaluate OUTPUT FLAGS...: metrics as "key value" lines.
@@ -56,6 +56,15 @@ evaluate "${work}/trained" --checkpoint="${checkpoint}"
 # --init's.
 weights "${work}/exported" "${work}/fp32.safetensors"
 cmp "${work}/trained" "${work}/exported" || fail "FP32 has other scores"
+# The only validation is the last step's, so the best net is the last one, which
+# is the one for W&B.
+cmp "${work}/fp32.safetensors" "${work}/train/latest/weights/fp32.safetensors" ||
+  fail "the weights for W&B are others"
+cmp "${work}/fp32.safetensors" \
+  "${work}"/train/latest/wandb/offline-run-*/artifacts/weights/fp32.safetensors ||
+  fail "the artifact has other weights"
+grep -q '"type":"artifact".*"file":"weights/fp32.safetensors"' \
+  "${work}/train/latest/metrics.jsonl" || fail "no record of the artifact"
 
 # Packed, and back: what the forward pass of the policy makes of the kernels.
 # MXFP4 has no tensor scale, which that pass applies to the sums, so the values

@@ -82,11 +82,11 @@ absl::Status CheckFlagsApply(const std::set<std::string>& given,
                               "is for workers, of which there are none"));
   }
   if (!absl::c_linear_search(options.sinks, "wandb")) {
-    status.Update(
-        RefuseGiven(given,
-                    {"wandb.wandb_project", "wandb.wandb_entity",
-                     "wandb.wandb_tags", "wandb.wandb_notes"},
-                    "is for the sink wandb, which is not among the sinks"));
+    status.Update(RefuseGiven(
+        given,
+        {"wandb.wandb_project", "wandb.wandb_entity", "wandb.wandb_tags",
+         "wandb.wandb_notes", "wandb.wandb_log_model"},
+        "is for the sink wandb, which is not among the sinks"));
   }
   return status;
 }

@@ -218,6 +218,10 @@ std::string RunDirectory::Checkpoints(absl::string_view arm) const {
   return Path(absl::StrCat("checkpoints/", arm));
 }
 
+std::string RunDirectory::Weights(absl::string_view arm) const {
+  return Path(absl::StrCat("weights/", arm, ".safetensors"));
+}
+
 std::string RunDirectory::ArmJson(absl::string_view arm) const {
   return Path(absl::StrCat("arms/", arm, "/arm.json"));
 }

@@ -9,6 +9,7 @@
 //     lock              held by the process that writes the run
 //     metrics.jsonl     every record, flushed one by one
 //     checkpoints/<arm>/step-NNNNNN.pt, best.pt
+//     weights/<arm>.safetensors        as they were trained, for W&B, if asked
 //     plots/heatmaps/<arm>/..., plots/overlays/...
 //     pictures/<arm>/predictions.png, *.plotly.json   what W&B and TensorBoard
 //                                                     show of it
@@ -69,6 +70,7 @@ class RunDirectory {
   std::string RunJson() const { return Path("run.json"); }
   std::string Metrics() const { return Path("metrics.jsonl"); }
   std::string Checkpoints(absl::string_view arm) const;
+  std::string Weights(absl::string_view arm) const;
   std::string Heatmaps() const { return Path("plots/heatmaps"); }
   std::string TensorBoard() const { return Path("tensorboard"); }
   std::string Wandb() const { return Path("wandb"); }

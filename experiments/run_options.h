@@ -22,6 +22,7 @@ struct WandbLabels {
   std::string wandb_entity;
   std::vector<std::string> wandb_tags;
   std::string wandb_notes;
+  bool wandb_log_model = false;
 
   // base/spec.h has the protocol.
   template <typename Self, typename Visitor>
@@ -36,6 +37,10 @@ struct WandbLabels {
           "Tags of the runs. Without them, those in WANDB_TAGS.");
     visit("wandb_notes", self.wandb_notes,
           "Notes on the runs. Without them, WANDB_NOTES.");
+    visit(
+        "wandb_log_model", self.wandb_log_model,
+        "Adds the weights of each trained net to its W&B run, as an artifact, "
+        "which is uploaded with it.");
   }
 };
 

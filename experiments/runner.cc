@@ -20,6 +20,7 @@
 #include "experiments/arm_net.h"
 #include "experiments/arm_pictures.h"
 #include "experiments/arm_record.h"
+#include "experiments/arm_weights.h"
 #include "experiments/console_recorder.h"
 #include "experiments/init_weights.h"
 #include "experiments/result.h"
@@ -286,7 +287,11 @@ absl::Status ExperimentRun::Picture(const ArmNet& net, const std::string& key,
       ArmPictures(directory_, key, spec_.task.task, arm.steps_done);
   if (!pictures.ok()) return pictures.status();
   for (telemetry::Payload& picture : *pictures) log(std::move(picture));
-  return absl::OkStatus();
+  if (!arm.finished || !options_.wandb.wandb_log_model) return absl::OkStatus();
+  const auto weights =
+      WriteArmWeights(directory_, key, *net.net, arm.steps_done);
+  if (weights.ok()) log(*weights);
+  return weights.status();
 }
 
 // arms/<arm>/arm.json.

@@ -22,6 +22,7 @@ telemetry::WandbSinkOptions WandbOptionsFor(const std::string& experiment,
   if (options.labels.project.empty()) options.labels.project = experiment;
   options.labels.entity = OrVariable(labels.wandb_entity, "WANDB_ENTITY");
   options.labels.notes = OrVariable(labels.wandb_notes, "WANDB_NOTES");
+  options.labels.log_model = labels.wandb_log_model;
   options.labels.tags = labels.wandb_tags;
   if (options.labels.tags.empty()) {
     options.labels.tags =

@@ -48,6 +48,9 @@ struct PayloadBytes {
   size_t operator()(const Figure& figure) const {
     return Bytes(figure.key) + Bytes(figure.file);
   }
+  size_t operator()(const Artifact& artifact) const {
+    return artifact.name.size() + artifact.kind.size() + artifact.file.size();
+  }
   size_t operator()(const SystemStats& system) const {
     return system.gpus.size() * sizeof(GpuStats);
   }

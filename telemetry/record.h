@@ -116,6 +116,14 @@ struct Figure {
   std::string file;
 };
 
+// A file that outlives the run, of the record's arm: its trained weights.
+struct Artifact {
+  int64_t step = 0;  // Steps completed when it was written.
+  std::string name;  // "weights"
+  std::string kind;  // What W&B calls an artifact's type: "model".
+  std::string file;  // Below the run's directory, whole when this is logged.
+};
+
 // What one GPU of the machine does, for whichever process. NaN: it does not
 // tell.
 struct GpuStats {
@@ -160,9 +168,10 @@ struct Exit {
   int code = 0;
 };
 
-using Payload = std::variant<Scalars, LayerStats, LayerHistogram, WeightSample,
-                             Text, Config, TableRecord, Image, Html, Figure,
-                             SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
+using Payload =
+    std::variant<Scalars, LayerStats, LayerHistogram, WeightSample, Text,
+                 Config, TableRecord, Image, Html, Figure, Artifact,
+                 SystemStats, ArmMeasured, ArmEnd, Gap, Exit>;
 
 struct Record {
   Payload payload;

@@ -189,6 +189,13 @@ struct LineWriter {
                         ",\"file\":", Quoted(figure.file), "}");
   }
 
+  absl::StatusOr<std::string> operator()(const Artifact& artifact) const {
+    return absl::StrCat(Head("artifact", record), ",\"step\":", artifact.step,
+                        ",\"name\":", Quoted(artifact.name),
+                        ",\"kind\":", Quoted(artifact.kind),
+                        ",\"file\":", Quoted(artifact.file), "}");
+  }
+
   absl::StatusOr<std::string> operator()(const SystemStats& system) const {
     std::string gpus;
     for (const GpuStats& gpu : system.gpus) {

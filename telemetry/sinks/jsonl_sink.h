@@ -28,6 +28,8 @@
 //    "key":"heatmaps/gradients","file":"plots/...html"}
 //   {"type":"figure","time":...,"model":"nvfp4","step":160,
 //    "key":"figures/loss","file":"pictures/...plotly.json"}
+//   {"type":"artifact","time":...,"model":"nvfp4","step":160,"name":"weights",
+//    "kind":"model","file":"weights/nvfp4.safetensors"}
 //   {"type":"system","time":...,"model":"nvfp4","step":50,"cpu_percent":187.5,
 //    "resident_bytes":830000000,"available_bytes":7000000000,"threads":9,
 //    "gpus":[{"busy_percent":87,"memory_bytes":6442450944,

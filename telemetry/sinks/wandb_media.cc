@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/atomic_file.h"
-#include "base/sha256.h"
+#include "base/digest.h"
 #include "telemetry/sinks/media_file.h"
 #include "telemetry/sinks/wandb_row.h"
 

@@ -3,14 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <variant>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -19,11 +17,14 @@
 #include "nlohmann/json.hpp"
 #include "telemetry/sinks/media_file.h"
 #include "telemetry/sinks/wandb.pb.h"
+#include "telemetry/sinks/wandb_artifact.h"
+#include "telemetry/sinks/wandb_system.h"
 
 namespace cnn_fp4::telemetry {
 
 struct WandbSink::Arm {
   std::unique_ptr<WandbFile> file;
+  std::string run_id;
   std::string files;  // The run's directory for media.
   int64_t records = 0;
   absl::Time started;
@@ -88,20 +89,6 @@ std::string RunId(const std::string& group, const std::string& arm) {
     hash /= 36;
   }
   return id;
-}
-
-// W&B's names. memoryAllocated is a share of all in percent.
-void AddGpu(const std::string& prefix, const GpuStats& gpu,
-            absl::FunctionRef<void(const std::string&, double)> add) {
-  const auto used = static_cast<double>(gpu.memory_bytes);
-  add(prefix + "gpu", gpu.busy_percent);
-  if (gpu.memory_total_bytes > 0) {
-    add(prefix + "memoryAllocated",
-        100 * used / static_cast<double>(gpu.memory_total_bytes));
-    add(prefix + "memoryAllocatedBytes", used);
-  }
-  add(prefix + "temp", gpu.celsius);
-  add(prefix + "powerWatts", gpu.watts);
 }
 
 std::string HostName() {
@@ -188,6 +175,7 @@ absl::StatusOr<WandbSink::Arm*> WandbSink::ArmOf(const std::string& name,
   if (!file.ok()) return file.status();
   auto arm = std::make_unique<Arm>();
   arm->file = *std::move(file);
+  arm->run_id = run_id;
   arm->files = (directory / "files").string();
   arm->started = time;
   if (absl::Status status = WriteStart(name, run_id, time, *arm);
@@ -327,6 +315,17 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
                     step, record.time, arm);
   }
   wandb::Record out;
+  if (const auto* artifact = std::get_if<Artifact>(&record.payload)) {
+    if (!options_.labels.log_model) return absl::OkStatus();
+    const auto made = MakeWandbArtifact(
+        *artifact, absl::StrCat(options_.run_directory, "/", artifact->file),
+        {arm.run_id, WandbUtf8(options_.labels.project),
+         WandbUtf8(options_.labels.entity),
+         fs::path(arm.files).parent_path().string()});
+    if (!made.ok()) return made.status();
+    *out.mutable_artifact() = *made;
+    return arm.Append(out);
+  }
   if (const auto* text = std::get_if<Text>(&record.payload)) {
     if (text->tag != "console") return absl::OkStatus();
     SetTime(record.time, out.mutable_output_raw()->mutable_timestamp());
@@ -336,22 +335,7 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
   }
   if (const auto* system = std::get_if<SystemStats>(&record.payload)) {
     SetTime(record.time, out.mutable_stats()->mutable_timestamp());
-    const auto add = [&out](const std::string& key, double value) {
-      if (std::isnan(value)) return;
-      wandb::StatsRecord::Item* const item = out.mutable_stats()->add_item();
-      item->set_key(key);
-      item->set_value_json(WandbNumber(value));
-    };
-    // W&B's names: the process's share of all cores, and MiB.
-    add("cpu", system->cpu_percent / std::max(1u, options_.environment.cores));
-    add("proc.memory.rssMB",
-        static_cast<double>(system->resident_bytes) / (1 << 20));
-    add("proc.memory.availableMB",
-        static_cast<double>(system->available_bytes) / (1 << 20));
-    add("proc.cpu.threads", static_cast<double>(system->threads));
-    for (size_t i = 0; i < system->gpus.size(); ++i) {
-      AddGpu(absl::StrCat("gpu.", i, "."), system->gpus[i], add);
-    }
+    AddWandbSystem(*system, options_.environment.cores, out.mutable_stats());
     return arm.Append(out);
   }
   return absl::OkStatus();

@@ -43,6 +43,7 @@ struct WandbOptions {
   std::string entity;  // Empty: the user's own.
   std::vector<std::string> tags;
   std::string notes;
+  bool log_model = false;  // Artifacts go there, too.
 };
 
 // What W&B shows of the machine.

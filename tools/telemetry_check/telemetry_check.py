@@ -25,7 +25,11 @@ import sys
 
 from tensorboard.backend.event_processing import event_accumulator
 from wandb.proto import wandb_internal_pb2
+from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
+from wandb.sdk.artifacts.artifact_manifests.artifact_manifest_v1 import (
+    ArtifactManifestV1)
 from wandb.sdk.internal import datastore
+from wandb.sdk.lib.hashutil import md5_file_b64
 
 
 def sha256(data):
@@ -45,6 +49,7 @@ class Arm:
         self.system = {}  # By step and key of TensorBoard.
         self.media = {}  # SHA-256 by step and key.
         self.figures = set()  # Keys of the media that plotly.js draws.
+        self.artifacts = {}  # MD5 by name.
         self.counts = collections.Counter()  # Of what is only counted.
 
 
@@ -101,6 +106,9 @@ def read_jsonl(directory):
                     record["tensor"].startswith("wgrad/") or
                     (record["tensor"] == "gradients" and
                      record["of"] == "codes"))
+            elif kind == "artifact":
+                arm.artifacts[record["name"]] = md5_file_b64(
+                    os.path.join(directory, record["file"]))
             elif kind == "table":
                 arm.counts["tables"] += 1
             elif kind == "text" and record["tag"] == "console":
@@ -139,6 +147,18 @@ def read_tensorboard(directory, name):
     return arm
 
 
+def add_artifact(record, arm):
+    """The digests are those that W&B's library has of the same file."""
+    manifest = ArtifactManifestV1()
+    for entry in record.manifest.contents:
+        assert entry.size == os.path.getsize(entry.local_path), entry
+        assert entry.digest == md5_file_b64(entry.local_path), entry
+        manifest.add_entry(ArtifactManifestEntry(
+            path=entry.path, digest=entry.digest, size=entry.size))
+    assert record.digest == manifest.digest(), record.name
+    arm.artifacts[record.name.rpartition("-")[0]] = entry.digest
+
+
 def read_wandb(directory, name):
     for path in glob.glob(os.path.join(directory, "wandb", "*", "*.wandb")):
         store = datastore.DataStore()
@@ -161,6 +181,8 @@ def read_wandb(directory, name):
                 arm.counts["console"] += 1
             elif kind == "stats":
                 arm.counts["system"] += 1
+            elif kind == "artifact":
+                add_artifact(record.artifact, arm)
             elif kind == "history":
                 items = {}
                 for item in record.history.item:
@@ -225,12 +247,14 @@ def compare(what, expected, found):
 
 def check(reader, name, expected, found, counted):
     words, differences = [], []
-    for what in ("scalars", "media", "system"):
+    for what in ("scalars", "media", "system", "artifacts"):
         if what == "system" and reader == "W&B":
             continue  # It has other names and units; they are counted.
+        if what == "artifacts" and not (expected.artifacts or found.artifacts):
+            continue
         word, wrong = compare(
             {"scalars": "numbers", "media": "pictures, pages and figures",
-             "system": "system numbers"}[what],
+             "system": "system numbers", "artifacts": "artifacts"}[what],
             getattr(expected, what), getattr(found, what))
         words.append(word)
         differences += wrong
@@ -267,6 +291,7 @@ def for_wandb(arm):
     kept.scalars = {key: value for key, value in arm.scalars.items()
                     if goes(key[1])}
     kept.media = arm.media
+    kept.artifacts = arm.artifacts
     kept.counts = arm.counts
     kept.counts["histograms"] -= kept.counts["not in W&B"]
     return kept
