@@ -4,12 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "quant/formats/e2m1.h"
 
 namespace cnn_fp4::telemetry {
 namespace {
 
 constexpr size_t kCodes = 16;
-constexpr double kMagnitudes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
 
 // The place of a code's value, from -6 to 6.
 size_t PlaceOf(size_t code) {
@@ -20,7 +20,7 @@ size_t PlaceOf(size_t code) {
 }  // namespace
 
 double Fp4Value(size_t code) {
-  return code < 8 ? kMagnitudes[code % 8] : -kMagnitudes[code % 8];
+  return static_cast<double>(quant::DecodeE2m1(static_cast<uint8_t>(code)));
 }
 
 std::vector<std::string> Fp4ValueNames() {
@@ -28,7 +28,7 @@ std::vector<std::string> Fp4ValueNames() {
   for (size_t code = 0; code < kCodes; ++code) {
     names[PlaceOf(code)] =
         absl::StrCat(code > 8 ? "\xe2\x88\x92" : "",
-                     absl::StrFormat("%g", kMagnitudes[code % 8]));
+                     absl::StrFormat("%g", Fp4Value(code % 8)));
   }
   return names;
 }
