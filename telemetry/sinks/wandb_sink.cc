@@ -116,6 +116,9 @@ absl::Status WandbSink::WriteStart(const std::string& name,
   absl::Status status = arm.Append(header);
 
   wandb::Record record;
+  // Where the one who uploads waits for the server's answer. Without it,
+  // `wandb sync` of wandb 0.28.2 waits for ever.
+  record.mutable_control()->set_mailbox_slot(run_id);
   wandb::RunRecord* const run = record.mutable_run();
   run->set_run_id(run_id);
   run->set_project(WandbUtf8(options_.labels.project));

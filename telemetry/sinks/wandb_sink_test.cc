@@ -32,6 +32,8 @@ TEST_F(WandbSinkTest, AnArmIsARunAndAStepIsARow) {
   ASSERT_EQ(records.size(), 11u);
   EXPECT_EQ(records[0].header().version_info().min_consumer(), "0.21.0");
 
+  // `wandb sync` waits for ever without it.
+  EXPECT_FALSE(records[1].control().mailbox_slot().empty());
   const wandb::RunRecord& run = records[1].run();
   EXPECT_EQ(run.run_id(), Runs().begin()->first);
   EXPECT_EQ(run.project(), "my project");
