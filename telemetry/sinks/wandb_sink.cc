@@ -331,6 +331,8 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
   }
   if (const auto* text = std::get_if<Text>(&record.payload)) {
     if (text->tag != "console") return absl::OkStatus();
+    // W&B writes ERROR before each line of the other stream.
+    out.mutable_output_raw()->set_output_type(wandb::OutputRawRecord::STDOUT);
     SetTime(record.time, out.mutable_output_raw()->mutable_timestamp());
     out.mutable_output_raw()->set_line(
         WandbUtf8(absl::StrCat(text->text, "\n")));

@@ -247,7 +247,7 @@ TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
   ASSERT_EQ(records.size(), 5u);
   EXPECT_EQ(records[3].output_raw().line(), "40/160 \xef\xbf\xbd\n");
   EXPECT_EQ(records[3].output_raw().output_type(),
-            wandb::OutputRawRecord::STDERR);
+            wandb::OutputRawRecord::STDOUT);
   EXPECT_EQ(records[3].output_raw().timestamp().seconds(), 1724277733);
   std::map<std::string, std::string> stats;
   for (const auto& item : records[4].stats().item()) {
