@@ -3,9 +3,11 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "quant/cpu/instruction_sets.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::quant {
@@ -125,6 +127,33 @@ TEST(DistortionStats, MergeIsAddition) {
   EXPECT_EQ(merged.MaxAbsError(), whole.MaxAbsError());
   EXPECT_NEAR(merged.SqnrDb(), whole.SqnrDb(), 1e-9);
   EXPECT_NEAR(merged.Cosine(), whole.Cosine(), 1e-12);
+}
+
+TEST(DistortionStats, TheSameBitsOnEveryInstructionSet) {
+  for (const size_t n : {2, 15, 16, 333, 70000}) {
+    std::vector<float> x = Gaussian(n);
+    if (n > 40) x[37] = std::numeric_limits<float>::infinity();
+    std::vector<float> y(n);
+    std::vector<uint8_t> codes(n);
+    for (size_t i = 0; i < n; ++i) {
+      codes[i] = static_cast<uint8_t>(i % 16);
+      y[i] = i % 5 == 0 ? 0.0f : x[i] * 0.875f;
+    }
+    const auto bits = [&] {
+      DistortionStats stats;
+      EXPECT_TRUE(stats.Add(x, y, codes).ok());
+      return std::tuple(stats.SqnrDb(), stats.Cosine(), stats.MaxAbsError(),
+                        stats.count(), stats.exact(), stats.underflow(),
+                        stats.saturated(), stats.code_counts(),
+                        LowestCenteredSqnrDb(x, y, 1));
+    };
+    const auto expected = bits();
+    for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
+      cpu::UseInstructionSet(set.id);
+      EXPECT_EQ(bits(), expected) << set.name << " " << n;
+    }
+    cpu::UseInstructionSet(0);
+  }
 }
 
 TEST(DistortionStats, RefusesWhatDoesNotFit) {
