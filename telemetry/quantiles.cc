@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace cnn_fp4::telemetry {
 namespace {
-
-// So many values are sorted as a whole.
-constexpr size_t kFew = 256;
 
 std::vector<float> Sample(absl::Span<const float> values) {
   std::vector<float> sample;
@@ -35,30 +34,45 @@ double Between(float low, float high, double rank) {
              (static_cast<double>(high) - static_cast<double>(low));
 }
 
-// The quantiles from `first` to before `last`, whose ranks lie in [begin, end)
-// of the sample, each at another place.
-void Find(std::vector<float>& sample, size_t begin, size_t end, size_t first,
-          size_t last, std::array<double, kQuantiles.size()>* result) {
-  if (first == last) return;
-  const size_t middle = first + (last - first) / 2;
-  const double rank =
-      kQuantiles[middle] * static_cast<double>(sample.size() - 1);
-  const auto lower = static_cast<size_t>(rank);
-  const auto at = [&](size_t i) {
-    return sample.begin() + static_cast<int64_t>(i);
-  };
-  std::nth_element(at(begin), at(lower), at(end));
-  float high = sample[lower];
-  if (lower + 1 < end) {
-    high = *std::min_element(at(lower + 1), at(end));
-  } else if (end < sample.size()) {
-    // The values from `end` on are no smaller than what was found there.
-    high = *std::min_element(at(end), sample.end());
+// Values of which single ranks are asked for: sorted by the upper bits of their
+// binary representation, and no further than that.
+class Ranked {
+ public:
+  // Finite values.
+  explicit Ranked(const std::vector<float>& sample)
+      : values_(sample.size()), begin_(kBuckets + 1) {
+    for (const float value : sample) ++begin_[BucketOf(value) + 1];
+    std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+    std::vector<uint32_t> next(begin_.begin(), begin_.end() - 1);
+    for (const float value : sample) values_[next[BucketOf(value)]++] = value;
   }
-  (*result)[middle] = Between(sample[lower], high, rank);
-  Find(sample, begin, lower, first, middle, result);
-  Find(sample, lower + 1, end, middle + 1, last, result);
-}
+
+  // The value that `rank` others precede.
+  float At(size_t rank) {
+    const auto after = std::upper_bound(begin_.begin(), begin_.end(), rank);
+    const auto place = [&](size_t i) {
+      return values_.begin() + static_cast<int64_t>(i);
+    };
+    std::nth_element(place(*(after - 1)), place(rank), place(*after));
+    return values_[rank];
+  }
+
+ private:
+  static constexpr int kBits = 12;
+  static constexpr size_t kBuckets = size_t{1} << kBits;
+
+  // The order of floats is that of their bits with the sign's flipped, of
+  // negative ones with all flipped.
+  static uint32_t BucketOf(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    constexpr uint32_t kSign = uint32_t{1} << 31;
+    return ((bits & kSign) != 0 ? ~bits : bits | kSign) >> (32 - kBits);
+  }
+
+  std::vector<float> values_;
+  std::vector<uint32_t> begin_;  // Of each bucket, and the end.
+};
 
 }  // namespace
 
@@ -66,24 +80,16 @@ std::array<double, kQuantiles.size()> SampleQuantiles(
     absl::Span<const float> values) {
   std::array<double, kQuantiles.size()> result;
   result.fill(std::numeric_limits<double>::quiet_NaN());
-  std::vector<float> sample = Sample(values);
+  const std::vector<float> sample = Sample(values);
   if (sample.empty()) return result;
-  if (sample.size() < kFew) {
-    // Two quantiles may lie at one place.
-    std::sort(sample.begin(), sample.end());
-    for (size_t i = 0; i < kQuantiles.size(); ++i) {
-      const double rank =
-          kQuantiles[i] * static_cast<double>(sample.size() - 1);
-      const auto lower = static_cast<size_t>(rank);
-      result[i] = Between(sample[lower],
-                          sample[std::min(lower + 1, sample.size() - 1)], rank);
-    }
-    return result;
+  Ranked ranked(sample);
+  for (size_t i = 0; i < kQuantiles.size(); ++i) {
+    const double rank = kQuantiles[i] * static_cast<double>(sample.size() - 1);
+    const auto lower = static_cast<size_t>(rank);
+    const float low = ranked.At(lower);
+    const float high = ranked.At(std::min(lower + 1, sample.size() - 1));
+    result[i] = Between(low, high, rank);
   }
-  // The one in the middle first: it leaves the smaller values before it and the
-  // larger ones behind it, so that each further search has a half to look
-  // through, or a half of that.
-  Find(sample, 0, sample.size(), 0, kQuantiles.size(), &result);
   return result;
 }
 

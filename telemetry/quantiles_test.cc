@@ -22,6 +22,29 @@ TEST(SampleQuantiles, OfAFewValuesAreExact) {
   for (const double value : SampleQuantiles({7.0f})) EXPECT_EQ(value, 7);
 }
 
+// Of both signs, over many orders of magnitude, with equal ones and both zeros.
+TEST(SampleQuantiles, AreThoseOfTheSortedValues) {
+  std::mt19937 engine(5);
+  std::normal_distribution<float> normal;
+  for (const size_t n : {2, 3, 255, 5000}) {
+    std::vector<float> x(n);
+    for (size_t i = 0; i < n; ++i) {
+      x[i] = i % 3 == 0 ? -0.0f : normal(engine) * std::exp(normal(engine) * 9);
+      if (i % 7 == 0) x[i] = 0.5f;
+    }
+    const auto q = SampleQuantiles(x);
+    std::sort(x.begin(), x.end());
+    for (size_t i = 0; i < q.size(); ++i) {
+      const double rank = kQuantiles[i] * static_cast<double>(n - 1);
+      const auto lower = static_cast<size_t>(rank);
+      const double low = static_cast<double>(x[lower]);
+      const double high = static_cast<double>(x[std::min(lower + 1, n - 1)]);
+      EXPECT_DOUBLE_EQ(q[i], low + (rank - std::floor(rank)) * (high - low))
+          << n << " " << kQuantiles[i];
+    }
+  }
+}
+
 TEST(SampleQuantiles, LeavesOutWhatIsNotFinite) {
   const float infinity = std::numeric_limits<float>::infinity();
   const auto q = SampleQuantiles({infinity, 1.0f, std::nanf(""), 3.0f});

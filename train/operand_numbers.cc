@@ -69,14 +69,20 @@ class ValueTasks {
   }
 
   // This has to stay where it is until they were run.
-  void AddTasks(std::vector<Task>* tasks) {
-    if (HasQuantiles(kind_)) {
-      tasks->push_back(
-          [this] { quantiles_ = telemetry::SampleQuantiles(values_); });
-    }
-    for (size_t part = 0; part < parts_.size(); ++part) {
-      tasks->push_back([this, part] { Measure(part); });
-    }
+  void AddQuantiles(std::vector<Task>* tasks) {
+    if (!HasQuantiles(kind_)) return;
+    tasks->push_back(
+        [this] { quantiles_ = telemetry::SampleQuantiles(values_); });
+  }
+
+  size_t parts() const { return parts_.size(); }
+
+  // The task of a part.
+  void Measure(size_t part) {
+    const absl::Span<const float> x = Part(values_, part);
+    parts_[part].stats = telemetry::ComputeTensorStats(x);
+    parts_[part].exponents.tensor = kind_;
+    telemetry::CountExponents(x, &parts_[part].exponents);
   }
 
   ValueNumbers Merged() const {
@@ -94,13 +100,6 @@ class ValueTasks {
     telemetry::TensorStats stats;
     telemetry::LayerHistogram exponents;
   };
-
-  void Measure(size_t part) {
-    const absl::Span<const float> x = Part(values_, part);
-    parts_[part].stats = telemetry::ComputeTensorStats(x);
-    parts_[part].exponents.tensor = kind_;
-    telemetry::CountExponents(x, &parts_[part].exponents);
-  }
 
   const telemetry::TensorKind kind_;
   const absl::Span<const float> values_;
@@ -165,10 +164,26 @@ class CodeTasks {
             const quant::PackedTensor& packed)
       : x_(x), y_(y), bytes_(packed.codes), parts_(NumParts(x.size())) {}
 
-  // This has to stay where it is until they were run.
-  void AddTasks(std::vector<Task>* tasks) {
-    for (size_t part = 0; part < parts_.size(); ++part) {
-      tasks->push_back([this, part] { Measure(part); });
+  size_t parts() const { return parts_.size(); }
+
+  // The task of a part.
+  void Measure(size_t part) {
+    const absl::Span<const float> x = Part(x_, part);
+    const absl::Span<const uint8_t> packed =
+        bytes_.subspan(part * kPart / 2, (x.size() + 1) / 2);
+    std::array<uint8_t, kPart> codes;
+    for (size_t i = 0; i < x.size() / 2; ++i) {
+      codes[2 * i] = packed[i] & 15;
+      codes[2 * i + 1] = packed[i] >> 4;
+    }
+    if (x.size() % 2 != 0) codes[x.size() - 1] = packed.back() & 15;
+    OfPart& of = parts_[part];
+    of.status = of.distortion.Add(x, Part(y_, part),
+                                  absl::MakeSpan(codes.data(), x.size()));
+    if (of.distortion.nonfinite() == 0) {
+      of.counts = of.distortion.code_counts();
+    } else {
+      for (size_t i = 0; i < x.size(); ++i) ++of.counts[codes[i]];
     }
   }
 
@@ -191,26 +206,6 @@ class CodeTasks {
     absl::Status status;
   };
 
-  void Measure(size_t part) {
-    const absl::Span<const float> x = Part(x_, part);
-    const absl::Span<const uint8_t> packed =
-        bytes_.subspan(part * kPart / 2, (x.size() + 1) / 2);
-    std::array<uint8_t, kPart> codes;
-    for (size_t i = 0; i < x.size() / 2; ++i) {
-      codes[2 * i] = packed[i] & 15;
-      codes[2 * i + 1] = packed[i] >> 4;
-    }
-    if (x.size() % 2 != 0) codes[x.size() - 1] = packed.back() & 15;
-    OfPart& of = parts_[part];
-    of.status = of.distortion.Add(x, Part(y_, part),
-                                  absl::MakeSpan(codes.data(), x.size()));
-    if (of.distortion.nonfinite() == 0) {
-      of.counts = of.distortion.code_counts();
-    } else {
-      for (size_t i = 0; i < x.size(); ++i) ++of.counts[codes[i]];
-    }
-  }
-
   const absl::Span<const float> x_;
   const absl::Span<const float> y_;
   const absl::Span<const uint8_t> bytes_;
@@ -223,7 +218,10 @@ ValueNumbers MeasureValues(telemetry::TensorKind kind,
                            absl::Span<const float> values) {
   ValueTasks of(kind, values);
   std::vector<Task> tasks;
-  of.AddTasks(&tasks);
+  of.AddQuantiles(&tasks);
+  for (size_t part = 0; part < of.parts(); ++part) {
+    tasks.push_back([&of, part] { of.Measure(part); });
+  }
   RunAll(tasks);
   return of.Merged();
 }
@@ -262,9 +260,16 @@ absl::Status MeasureOperand(telemetry::TensorKind kind,
   // The longest first.
   std::vector<Task> tasks = {
       [&] { blocks = quant::ComputeBlockStats(x, quantized.packed); }};
+  values.AddQuantiles(&tasks);
   centered.AddTasks(&tasks);
-  values.AddTasks(&tasks);
-  codes.AddTasks(&tasks);
+  // A part is in the cache when it is measured the second time.
+  for (size_t part = 0; part < std::max(values.parts(), codes.parts());
+       ++part) {
+    tasks.push_back([&, part] {
+      if (part < values.parts()) values.Measure(part);
+      if (part < codes.parts()) codes.Measure(part);
+    });
+  }
   RunAll(tasks);
 
   *numbers = OperandNumbers();
@@ -292,7 +297,9 @@ absl::Status MeasureDistortion(const nn::QuantizedOperand& quantized,
   }
   CodeTasks codes(x, *dequantized, quantized.packed);
   std::vector<Task> tasks;
-  codes.AddTasks(&tasks);
+  for (size_t part = 0; part < codes.parts(); ++part) {
+    tasks.push_back([&codes, part] { codes.Measure(part); });
+  }
   RunAll(tasks);
   std::array<int64_t, 16> counts = {};
   return codes.Merge(distortion, &counts);
