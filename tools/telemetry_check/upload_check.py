@@ -202,11 +202,12 @@ def main():
     rows, artifacts = expected(directory)
     server = Server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    runs = os.path.join(directory, "wandb")
+    runs = os.path.abspath(os.path.join(directory, "wandb"))
     good = True
     with tempfile.TemporaryDirectory() as home:
-        environment = dict(os.environ, HOME=home, WANDB_API_KEY=KEY,
-                           WANDB_BASE_URL=server.url)
+        # W&B's own logs go there, too.
+        environment = dict(os.environ, HOME=home, WANDB_DIR=home,
+                           WANDB_API_KEY=KEY, WANDB_BASE_URL=server.url)
         for run in sorted(os.listdir(runs)):
             path = os.path.join(runs, run)
             kept = os.path.join(home, run)
@@ -215,7 +216,8 @@ def main():
                        "sync", path]
             try:
                 done = subprocess.run(command, env=environment, text=True,
-                                      capture_output=True, timeout=SECONDS)
+                                      capture_output=True, cwd=home,
+                                      timeout=SECONDS)
             except subprocess.TimeoutExpired:
                 print(f"{run}: wandb sync did not end in {SECONDS} s")
                 good = False
