@@ -42,8 +42,8 @@ HWY_INLINE void Clear(VD (&parts)[kParts]) {
   for (VD& part : parts) part = hn::Zero(Doubles());
 }
 
-// The sums of a function of x: those of the last values, fewer than 8, are
-// added to the first lane's.
+// vector(values, part) for eight values at a time, scalar(value) for the last
+// ones, fewer than eight.
 template <class Vector, class Scalar>
 HWY_INLINE void ForEach(const float* x, size_t n, const Vector& vector,
                         const Scalar& scalar) {

@@ -76,9 +76,8 @@ class Ranked {
 
 }  // namespace
 
-std::array<double, kQuantiles.size()> SampleQuantiles(
-    absl::Span<const float> values) {
-  std::array<double, kQuantiles.size()> result;
+Quantiles SampleQuantiles(absl::Span<const float> values) {
+  Quantiles result;
   result.fill(std::numeric_limits<double>::quiet_NaN());
   const std::vector<float> sample = Sample(values);
   if (sample.empty()) return result;

@@ -16,6 +16,9 @@ namespace cnn_fp4::telemetry {
 inline constexpr std::array<double, 5> kQuantiles = {0.01, 0.25, 0.5, 0.75,
                                                      0.99};
 
+// One number for each of them.
+using Quantiles = std::array<double, kQuantiles.size()>;
+
 // So many values are looked at: the share of a tensor's values below what is
 // given for the quantile q differs from q by about sqrt(q (1 - q) / 16384), 0.1
 // percentage points at 1 and 99 %, 0.4 at the median.
@@ -26,8 +29,7 @@ inline constexpr size_t kQuantileSample = 16384;
 // place that the part's number decides, so that the same tensor has the same
 // quantiles. Between two values they are interpolated (Hyndman and Fan's type
 // 7, NumPy's default). NaN without finite values.
-std::array<double, kQuantiles.size()> SampleQuantiles(
-    absl::Span<const float> values);
+Quantiles SampleQuantiles(absl::Span<const float> values);
 
 }  // namespace cnn_fp4::telemetry
 

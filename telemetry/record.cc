@@ -49,7 +49,7 @@ struct PayloadBytes {
     return Bytes(figure.key) + Bytes(figure.file);
   }
   size_t operator()(const Artifact& artifact) const {
-    return artifact.name.size() + artifact.kind.size() + artifact.file.size();
+    return Bytes(artifact.name) + Bytes(artifact.kind) + Bytes(artifact.file);
   }
   size_t operator()(const SystemStats& system) const {
     return system.gpus.size() * sizeof(GpuStats);

@@ -24,10 +24,8 @@ void AddNonfinite(const telemetry::TensorStats& stats, LayerStats* out) {
   out->values.emplace_back(StatId::kNonfinite, stats.nonfinite_count());
 }
 
-void AddRawValues(
-    const telemetry::TensorStats& stats,
-    const std::array<double, telemetry::kQuantiles.size()>& quantiles,
-    LayerStats* out) {
+void AddRawValues(const telemetry::TensorStats& stats,
+                  const telemetry::Quantiles& quantiles, LayerStats* out) {
   AddMoments(stats, out);
   if (out->tensor == TensorKind::kGradients ||
       out->tensor == TensorKind::kOutputGradients) {

@@ -4,8 +4,6 @@
 // Numbers of a tensor under the names that records have for them
 // (telemetry/statistics.h). Each of these adds some to *out.
 
-#include <array>
-
 #include "quant/block_stats.h"
 #include "quant/distortion.h"
 #include "telemetry/quantiles.h"
@@ -23,10 +21,9 @@ void AddNonfinite(const telemetry::TensorStats& stats,
 
 // Both, of values that are not quantised, whose quantiles say something; of
 // gradients the norm, too.
-void AddRawValues(
-    const telemetry::TensorStats& stats,
-    const std::array<double, telemetry::kQuantiles.size()>& quantiles,
-    telemetry::LayerStats* out);
+void AddRawValues(const telemetry::TensorStats& stats,
+                  const telemetry::Quantiles& quantiles,
+                  telemetry::LayerStats* out);
 
 // `centered`: the lowest SQNR about the mean; NaN: there is none.
 void AddDistortion(const quant::DistortionStats& stats, double centered,

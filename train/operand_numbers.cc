@@ -104,7 +104,7 @@ class ValueTasks {
   const telemetry::TensorKind kind_;
   const absl::Span<const float> values_;
   std::vector<OfPart> parts_;
-  std::array<double, telemetry::kQuantiles.size()> quantiles_;
+  telemetry::Quantiles quantiles_;
 };
 
 // The lowest SQNR about the mean of a slice.

@@ -32,7 +32,7 @@ struct ValueNumbers {
   telemetry::TensorStats stats;
   telemetry::LayerHistogram exponents;
   // NaN for operands of wgrad, which have none.
-  std::array<double, telemetry::kQuantiles.size()> quantiles = {};
+  telemetry::Quantiles quantiles = {};
 };
 
 // `kind` decides which exponents the histogram has.

@@ -72,23 +72,12 @@ void AddPairsImpl(const float* x, const float* y, const uint8_t* codes,
   }
 }
 
-// x and y where both are finite, else 0; and 1 there, else 0.
-struct FinitePairs {
-  VF x, y, one;
-
-  HWY_INLINE FinitePairs(const float* from_x, const float* from_y) {
-    const Floats d;
-    x = hn::LoadU(d, from_x);
-    y = hn::LoadU(d, from_y);
-    const auto finite = hn::And(hn::IsFinite(x), hn::IsFinite(y));
-    x = hn::IfThenElseZero(finite, x);
-    y = hn::IfThenElseZero(finite, y);
-    one = hn::IfThenElseZero(finite, hn::Set(d, 1.0f));
-  }
-};
-
-CenteredSums SumCenteredImpl(const float* x, const float* y, size_t n) {
-  const KernelScope scope;
+// use(x, y, one, part) for the pairs in doubles, half a vector at a time: x and
+// y where both are finite, else 0; and 1 there, else 0.
+template <class Use>
+HWY_INLINE void ForEachFinite(const float* x, const float* y, size_t n,
+                              const Use& use) {
+  const Floats d;
   const Doubles dd;
   const HalfFloats half;
   const auto low = [half, dd](VF v) HWY_ATTR {
@@ -97,41 +86,43 @@ CenteredSums SumCenteredImpl(const float* x, const float* y, size_t n) {
   const auto high = [half, dd](VF v) HWY_ATTR {
     return hn::PromoteTo(dd, hn::UpperHalf(half, v));
   };
+  ForEachUnit(x, y, nullptr, n,
+              [&](const float* ux, const float* uy, const uint8_t*) HWY_ATTR {
+                for (size_t j = 0; j < kUnit; j += kLanes) {
+                  VF vx = hn::LoadU(d, ux + j);
+                  VF vy = hn::LoadU(d, uy + j);
+                  const auto finite =
+                      hn::And(hn::IsFinite(vx), hn::IsFinite(vy));
+                  vx = hn::IfThenElseZero(finite, vx);
+                  vy = hn::IfThenElseZero(finite, vy);
+                  const VF one = hn::IfThenElseZero(finite, hn::Set(d, 1.0f));
+                  const size_t part = j / kDoubles;
+                  use(low(vx), low(vy), low(one), part);
+                  use(high(vx), high(vy), high(one), part + 1);
+                }
+              });
+}
+
+CenteredSums SumCenteredImpl(const float* x, const float* y, size_t n) {
+  const KernelScope scope;
+  const Doubles dd;
   VD sum[kParts], count[kParts], noise[kParts], spread[kParts];
   for (size_t k = 0; k < kParts; ++k) {
     sum[k] = count[k] = noise[k] = spread[k] = hn::Zero(dd);
   }
-  const auto add = [&](VD px, VD py, VD one, size_t k) HWY_ATTR {
+  ForEachFinite(x, y, n, [&](VD px, VD py, VD one, size_t k) HWY_ATTR {
     sum[k] = hn::Add(sum[k], px);
     count[k] = hn::Add(count[k], one);
     const VD e = hn::Sub(py, px);
     noise[k] = hn::Add(noise[k], hn::Mul(e, e));
-  };
-  ForEachUnit(x, y, nullptr, n,
-              [&](const float* ux, const float* uy, const uint8_t*) HWY_ATTR {
-                for (size_t j = 0; j < kUnit; j += kLanes) {
-                  const FinitePairs p(ux + j, uy + j);
-                  const size_t k = j / kDoubles;
-                  add(low(p.x), low(p.y), low(p.one), k);
-                  add(high(p.x), high(p.y), high(p.one), k + 1);
-                }
-              });
+  });
   const double finite = SumOf(count);
   if (finite == 0.0) return {};
   const VD mean = hn::Set(dd, SumOf(sum) / finite);
-  const auto add_square = [&](VD px, VD one, size_t k) HWY_ATTR {
+  ForEachFinite(x, y, n, [&](VD px, VD /*py*/, VD one, size_t k) HWY_ATTR {
     const VD centered = hn::Mul(hn::Sub(px, mean), one);
     spread[k] = hn::Add(spread[k], hn::Mul(centered, centered));
-  };
-  ForEachUnit(x, y, nullptr, n,
-              [&](const float* ux, const float* uy, const uint8_t*) HWY_ATTR {
-                for (size_t j = 0; j < kUnit; j += kLanes) {
-                  const FinitePairs p(ux + j, uy + j);
-                  const size_t k = j / kDoubles;
-                  add_square(low(p.x), low(p.one), k);
-                  add_square(high(p.x), high(p.one), k + 1);
-                }
-              });
+  });
   return {SumOf(spread), SumOf(noise)};
 }
 

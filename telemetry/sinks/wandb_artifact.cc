@@ -1,7 +1,6 @@
 #include "telemetry/sinks/wandb_artifact.h"
 
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "absl/status/status.h"
