@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/types/span.h"
+#include "quant/distortion_sums.h"
 #include "quant/hadamard.h"
 
 namespace cnn_fp4::quant {
@@ -19,6 +20,24 @@ enum class NonFinitePolicy {
                // of a narrow type at most its largest.
   kPropagate,  // Every value of a block that holds one becomes NaN; the other
                // blocks, and the tensor's amax, are as if it were not there.
+};
+
+// A source that is read once for each column of a convolution's kernel, as the
+// operand of wgrad that is unfolded needs it, without the copies being made.
+// The source is [images, rows, width], the grid [images, kernel, rows,
+// positions] with blocks along the last axis, and its element
+//
+//   (image, k, row, q) = x[image, row, q * stride + k * dilation - padding],
+//
+// 0 where that lies beside the row. All but `padding` are positive.
+struct SourceWindow {
+  int64_t width = 0;
+  int64_t rows = 0;  // Of all channels of a group.
+  int64_t kernel = 1;
+  int64_t positions = 0;
+  int64_t stride = 1;
+  int64_t dilation = 1;
+  int64_t padding = 0;
 };
 
 // What only calls on a device's memory look at; every pointer is that device's.
@@ -37,7 +56,20 @@ struct DeviceOptions {
   // No call on a device can refuse a value without waiting for it:
   // NonFinitePolicy::kRefuse is kPropagate and this flag there.
   uint32_t* nonfinite = nullptr;
+  // How x is read, where not as it lies. Only calls that quantise look at it;
+  // InvalidArgument for a grid that is not the window's, and in place.
+  std::optional<SourceWindow> window;
+  // Added to in the pass that quantises: pairs of what is quantised, after the
+  // policy and the transform, and of what its codes stand for, in FP32. Counts
+  // are exact; sums are FP64's, in an order that depends on the tensor alone
+  // (kDeviceSumTolerance). Only calls that quantise look at it.
+  DistortionSums* statistics = nullptr;
 };
+
+// Sums of squares that a device added up differ from those of DistortionStats
+// by so many epsilons of FP64 at most, those of xy relative to sqrt(xx * yy):
+// neither side adds more than 2^12 numbers one after the other.
+inline constexpr double kDeviceSumTolerance = 4096.0;
 
 struct QuantizeOptions {
   NonFinitePolicy nonfinite = NonFinitePolicy::kRefuse;

@@ -2,6 +2,7 @@
 
 load("//third_party/absl:absl.bzl", "debian_absl")
 load("//third_party/cuda:cuda_configure.bzl", "cuda_configure")
+load("//third_party/cutlass:cutlass_configure.bzl", "cutlass_configure")
 load("//third_party/debian:debian_library.bzl", "debian_library")
 load("//third_party/libtorch:libtorch_configure.bzl", "libtorch_configure")
 load("//third_party/plotly:plotly_configure.bzl", "plotly_configure")
@@ -21,6 +22,7 @@ def third_party_repositories():
     _bazel4_stand_ins()
 
     cuda_configure(name = "cuda")
+    cutlass_configure(name = "cutlass")
     libtorch_configure(name = "libtorch")
     plotly_configure(name = "plotly")
 

@@ -1,16 +1,24 @@
 // Operands are quantised where their tensor lies: nothing is copied, on the CPU
 // and, where there is one and the kernels are linked, on a GPU.
 
+#include "nn/gemm/device_operand.h"
+
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nn/gemm/gemm_operand.h"
+#include "nn/gemm/gradient_operands.h"
 #include "nn/gemm/wgrad_operand.h"
 #include "nn/runtime.h"
+#include "quant/cuda/executor_quantizer.h"
+#include "quant/cuda/host_executor.h"
 #include "quant/device_quantizer.h"
 
 namespace cnn_fp4::nn {
@@ -111,6 +119,99 @@ TEST(DeviceOperand, OnAGpuTheSameBitsWithoutACopy) {
         MakeWgradOperand(host, Operand::kWgradX, *plan, format, options);
     ASSERT_TRUE(expected_windows.ok());
     EXPECT_TRUE(torch::equal(expected_windows->values, windows->values.cpu()));
+  }
+}
+
+// The kernels' bodies on this CPU, whose memory stands for a device's.
+class OnHostExecutor : public ::testing::Test {
+ protected:
+  const quant::cuda::ExecutorQuantizer quantizer_{
+      [](void*) { return std::make_unique<quant::cuda::HostExecutor>(); }};
+  const DeviceSide side_ = {&quantizer_, nullptr};
+};
+
+quant::QuantizeOptions Options(uint32_t stream) {
+  quant::QuantizeOptions options;
+  options.seed = 5;
+  options.stream = stream;
+  options.step = 7;
+  return options;
+}
+
+void ExpectSame(const GemmOperand& expected, const GemmOperand& actual) {
+  EXPECT_EQ(expected.form, actual.form);
+  EXPECT_TRUE(torch::equal(expected.values, actual.values));
+  EXPECT_TRUE(torch::equal(expected.scale, actual.scale));
+}
+
+TEST_F(OnHostExecutor, WindowsAreReadWithoutCopies) {
+  // {H, W}, kernel, stride, padding, dilation, groups
+  struct Case {
+    ConvGeometry::Pair size, kernel, stride, padding, dilation;
+    int64_t groups;
+  };
+  for (const Case& c :
+       std::vector<Case>{{{8, 16}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
+                         {{8, 32}, {3, 5}, {1, 1}, {1, 2}, {1, 1}, 4},
+                         {{9, 33}, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 2},
+                         {{6, 32}, {1, 3}, {1, 1}, {0, 2}, {1, 2}, 1},
+                         {{6, 18}, {1, 3}, {1, 1}, {0, 0}, {1, 1}, 1}}) {
+    for (const char* recipe : {"nvfp4", "nvfp4+rht", "mxfp4+block=16"}) {
+      SCOPED_TRACE(absl::StrCat(recipe, " ", c.size[0], "x", c.size[1],
+                                " kernel ", c.kernel[0], "x", c.kernel[1],
+                                " groups ", c.groups));
+      ConvGeometry geometry{c.stride, c.padding};
+      geometry.dilation = c.dilation;
+      geometry.groups = c.groups;
+      torch::manual_seed(3);
+      const at::Tensor x = torch::randn({2, 8, c.size[0], c.size[1]});
+      const auto extent = [&](int side) {
+        return (c.size[side] + 2 * c.padding[side] -
+                c.dilation[side] * (c.kernel[side] - 1) - 1) /
+                   c.stride[side] +
+               1;
+      };
+      const OperandFormat format = Format(recipe);
+      const WgradPlan plan = PlanWgrad(x.sizes(), {2, 8, extent(0), extent(1)},
+                                       c.kernel, geometry, format, &format)
+                                 .value();
+      ASSERT_EQ(plan.unfolded, OperandForm::kWindows);
+      absl::StatusOr<GemmOperand> actual;
+      EXPECT_TRUE(CopiesOf([&] {
+                    actual = MakeWgradOperandOn(side_, x, Operand::kWgradX,
+                                                plan, format, Options(6));
+                  }).empty());
+      ASSERT_TRUE(actual.ok()) << actual.status();
+      ExpectSame(
+          *MakeWgradOperand(x, Operand::kWgradX, plan, format, Options(6)),
+          *actual);
+    }
+  }
+}
+
+TEST_F(OnHostExecutor, BothOperandsOfDyAreTheCpus) {
+  for (const int64_t groups : {1, 2}) {
+    const at::Tensor dy = torch::randn({2, 32, 8, 16});
+    ConvGeometry geometry{{1, 1}, {1, 1}};
+    geometry.groups = groups;
+    const GradientFormat dgrad = {Format("nvfp4+sr"), Options(6)};
+    const GradientFormat wgrad = {Format("nvfp4+sr+rht"), Options(7)};
+    const OperandFormat x = Format("nvfp4+rht");
+    const WgradPlan plan =
+        PlanWgrad(dy.sizes(), dy.sizes(), {3, 3}, geometry, wgrad.format, &x)
+            .value();
+    absl::StatusOr<std::optional<GradientOperands>> actual;
+    EXPECT_TRUE(CopiesOf([&] {
+                  actual =
+                      MakeGradientOperandsOn(side_, dy, plan, dgrad, wgrad);
+                }).empty());
+    ASSERT_TRUE(actual.ok()) << actual.status();
+    ASSERT_TRUE(actual->has_value());
+    const absl::StatusOr<std::optional<GradientOperands>> expected =
+        MakeGradientOperands(dy, plan, dgrad, wgrad);
+    ASSERT_TRUE(expected.ok() && expected->has_value());
+    ExpectSame((*expected)->dgrad, (*actual)->dgrad);
+    ExpectSame((*expected)->wgrad, (*actual)->wgrad);
   }
 }
 

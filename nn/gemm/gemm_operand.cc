@@ -1,13 +1,12 @@
 #include "nn/gemm/gemm_operand.h"
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/torch.h>
 
 #include <vector>
 
 #include "glog/logging.h"
+#include "nn/gemm/device_operand.h"
 #include "nn/gemm/tensor_span.h"
-#include "quant/device_quantizer.h"
 #include "quant/float16.h"
 #include "quant/quantizer.h"
 
@@ -16,28 +15,6 @@ namespace {
 
 at::Tensor DenseOnCpu(const at::Tensor& tensor) {
   return tensor.detach().cpu().contiguous();
-}
-
-// Quantises a CUDA tensor where it lies, in the order of torch's current
-// stream.
-absl::StatusOr<GemmOperand> QuantizeOnDevice(
-    const at::Tensor& tensor, const quant::Recipe& recipe,
-    const quant::BlockGrid& grid, const quant::QuantizeOptions& options) {
-  const at::Tensor source = tensor.detach().contiguous();
-  at::Tensor values = at::empty_like(source);
-  at::Tensor scale = at::empty({}, values.options());
-  const c10::impl::VirtualGuardImpl device(tensor.device().type());
-  quant::QuantizeOptions on_device = options;
-  on_device.device.stream = device.getStream(tensor.device()).native_handle();
-  const absl::Status status = quant::QuantizeOperand(
-      recipe, grid,
-      {quant::DType::kFloat32, source.const_data_ptr<float>(), source.numel(),
-       quant::Device::kCuda},
-      {quant::DType::kFloat32, values.mutable_data_ptr<float>(), values.numel(),
-       quant::Device::kCuda},
-      scale.mutable_data_ptr<float>(), on_device);
-  if (!status.ok()) return status;
-  return GemmOperand{values, scale};
 }
 
 absl::StatusOr<QuantizedOperand> TakeApart(
@@ -117,9 +94,10 @@ absl::StatusOr<GemmOperand> QuantizeOnGrid(
     if (made.ok()) made->scale = made->scale / power;
     return made;
   }
-  if (tensor.is_cuda() && taken_apart == nullptr &&
-      quant::FindDeviceQuantizer(quant::Device::kCuda) != nullptr) {
-    return QuantizeOnDevice(tensor, recipe, grid, options);
+  if (taken_apart == nullptr) {
+    if (const std::optional<DeviceSide> side = DeviceSideOf(tensor)) {
+      return QuantizeOnDevice(*side, tensor, recipe, grid, options);
+    }
   }
   at::Tensor values;
   absl::StatusOr<float> scale;

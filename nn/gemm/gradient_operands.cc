@@ -23,7 +23,16 @@ quant::OperandOf OperandFor(const GradientFormat& of,
 absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
     const at::Tensor& dy, const WgradPlan& plan, const GradientFormat& dgrad,
     const GradientFormat& wgrad) {
-  if (!dy.is_cpu() || dgrad.format.recipe() == nullptr || dgrad.format.scaled ||
+  const std::optional<DeviceSide> side = DeviceSideOf(dy);
+  if (!dy.is_cpu() && !side.has_value()) return std::nullopt;
+  return MakeGradientOperandsOn(side, dy, plan, dgrad, wgrad);
+}
+
+absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperandsOn(
+    const std::optional<DeviceSide>& side, const at::Tensor& dy,
+    const WgradPlan& plan, const GradientFormat& dgrad,
+    const GradientFormat& wgrad) {
+  if (dgrad.format.recipe() == nullptr || dgrad.format.scaled ||
       wgrad.format.scaled) {
     return std::nullopt;
   }
@@ -35,6 +44,13 @@ absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
       OperandGrid(dy.sizes(), Operand::kDgradDy, plan.geometry, dgrad.format);
   if (!dgrad_grid.ok()) return dgrad_grid.status();
 
+  if (side.has_value()) {
+    absl::StatusOr<BothOnDevice> both = QuantizeBothOnDevice(
+        *side, dy, {*wgrad.format.recipe(), **wgrad_grid, wgrad.options},
+        {*dgrad.format.recipe(), *dgrad_grid, dgrad.options});
+    if (!both.ok()) return both.status();
+    return GradientOperands{both->columns, both->rows};
+  }
   const at::Tensor source = dy.detach().contiguous();
   GradientOperands made{{at::empty_like(source), {}},
                         {at::empty_like(source), {}}};

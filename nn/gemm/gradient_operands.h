@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "nn/gemm/device_operand.h"
 #include "nn/gemm/gemm_operand.h"
 #include "nn/gemm/wgrad_operand.h"
 #include "nn/precision/conv_precision.h"
@@ -25,10 +26,18 @@ struct GradientOperands {
 
 // The operands of `dy` (FP32) that MakeGemmOperand (kDgradDy) and
 // MakeWgradOperand (kWgradDy) make, bit for bit. nullopt where those two have
-// to be called: for plain and scaled formats, tensors on another device, and
-// operands of wgrad that are not quantised as dy lies. Errors: the quantiser's.
+// to be called: for plain and scaled formats, tensors on a device without a
+// quantiser, and operands of wgrad that are not quantised as dy lies. Errors:
+// the quantiser's.
 absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
     const at::Tensor& dy, const WgradPlan& plan, const GradientFormat& dgrad,
+    const GradientFormat& wgrad);
+
+// The same with a quantiser named, without one the CPU's: what tests of devices
+// do.
+absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperandsOn(
+    const std::optional<DeviceSide>& side, const at::Tensor& dy,
+    const WgradPlan& plan, const GradientFormat& dgrad,
     const GradientFormat& wgrad);
 
 }  // namespace cnn_fp4::nn

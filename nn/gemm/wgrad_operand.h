@@ -19,8 +19,10 @@
 //
 // with whole rows shifted by kh. Quantising one window for each kernel column,
 // three for a 3x3 kernel, and convolving them with a kernel of kh x 1 gives the
-// same sums of the same products. Elsewhere, and where the unfolded operand
-// draws random bits (copies draw bits of their own), the matrix is built.
+// same sums of the same products. (A GPU's quantiser reads x through the
+// windows; on the CPU they are copied.) Elsewhere, and where the unfolded
+// operand draws random bits (copies draw bits of their own), the matrix is
+// built.
 //
 // Random bits: an element's index is its position in the source, row-major in
 // NCHW, where the quantiser reads the source itself, and its position in the
@@ -30,6 +32,7 @@
 
 #include <optional>
 
+#include "nn/gemm/device_operand.h"
 #include "nn/gemm/gemm_operand.h"
 
 namespace cnn_fp4::nn {
@@ -62,6 +65,13 @@ absl::StatusOr<std::optional<quant::BlockGrid>> GridInSource(
 absl::StatusOr<GemmOperand> MakeWgradOperand(
     const at::Tensor& tensor, Operand operand, const WgradPlan& plan,
     const OperandFormat& format, const quant::QuantizeOptions& options = {},
+    std::optional<QuantizedOperand>* taken_apart = nullptr);
+
+// The same with a quantiser named: what tests of devices do.
+absl::StatusOr<GemmOperand> MakeWgradOperandOn(
+    const std::optional<DeviceSide>& side, const at::Tensor& tensor,
+    Operand operand, const WgradPlan& plan, const OperandFormat& format,
+    const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart = nullptr);
 
 }  // namespace cnn_fp4::nn

@@ -76,6 +76,15 @@ CNN_FP4_HOST_DEVICE inline void SaturateAll(float* v) {
   for (int i = 0; i < kCount; ++i) v[i] = Saturated(v[i]);
 }
 
+// Element i of what is quantised, as it came.
+CNN_FP4_HOST_DEVICE inline float LoadSource(const QuantizeArgs& a, int64_t i) {
+  if (a.window.width == 0) return LoadElement(a.in, a.x, i);
+  const Window::At at = a.window.at(i);
+  return at.IsIn(a.window.width)
+             ? LoadElement(a.in, a.x, at.row_begin + at.column)
+             : 0.0f;
+}
+
 // Kernel::kAmax, one element.
 CNN_FP4_HOST_DEVICE inline uint32_t LargerOfElement(const QuantizeArgs& a,
                                                     uint32_t amax, int64_t i) {
@@ -177,11 +186,12 @@ CNN_FP4_HOST_DEVICE inline BlockFactors FactorsOfAmax(const QuantizeArgs& a,
 // have no code: a NaN's factors make NaN of zero codes.
 struct BlockScale {
   float factor = 0.0f;
-  float value = 0.0f;
+  float value = 0.0f;  // Of what is written: for operands the stored scale.
+  float dequantize = 0.0f;  // Of what statistics compare with.
 };
 CNN_FP4_HOST_DEVICE inline BlockScale ScaleOf(const QuantizeArgs& a,
                                               const BlockFactors& f) {
-  return {f.factor, a.operand ? f.stored : f.dequantize};
+  return {f.factor, a.operand ? f.stored : f.dequantize, f.dequantize};
 }
 template <int kCount>
 CNN_FP4_HOST_DEVICE inline void ZeroIfNan(const BlockFactors& f, float* v) {

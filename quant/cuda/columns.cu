@@ -8,22 +8,19 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-template <int kCount>
-__host__ __device__ int64_t Tasks(const Grid& g) {
-  return g.outer * g.col_blocks() * (g.inner / kCount);
-}
-
 template <class Compiled, class In, class Out, int kCount, int kLength>
 __global__ void __launch_bounds__(kFewThreads)
     ColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   const Factors t = FactorsOf(a.FactorsOfRow(0));
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
-  const int64_t tasks = Tasks<kCount>(a.grid);
+  const int64_t tasks = ColumnTasks<kCount>(a.grid);
   for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
     Columns<kCount, kLength> c;
     LoadColumns<In>(a, task, c);
-    QuantizeColumns<Compiled, Out>(a, t, step, c);
+    RotateColumns(a, c);
+    NoPairs none;
+    QuantizeColumns<Compiled, Out>(a, t, step, c, none);
   }
 }
 
@@ -31,10 +28,11 @@ template <class In, int kCount, int kLength>
 __global__ void __launch_bounds__(kFewThreads)
     AmaxColumnsKernel(const __grid_constant__ QuantizeArgs a) {
   uint32_t amax = 0;
-  const int64_t tasks = Tasks<kCount>(a.grid);
+  const int64_t tasks = ColumnTasks<kCount>(a.grid);
   for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
     Columns<kCount, kLength> c;
     LoadColumns<In>(a, task, c);
+    RotateColumns(a, c);
     amax = AmaxOfColumns(amax, c);
   }
   StoreLargest(amax, a.amax_bits);
@@ -44,7 +42,7 @@ template <int kCount, int kLength>
 const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
                          void* stream) {
   const char* error = nullptr;
-  const int64_t tasks = Tasks<kCount>(args.grid);
+  const int64_t tasks = ColumnTasks<kCount>(args.grid);
   if (kernel == Kernel::kAmaxColumns) {
     WithInput(args.in, [&](auto in) {
       error = LaunchOver<kFewThreads>(
@@ -74,11 +72,12 @@ const char* LaunchLength(Kernel kernel, const QuantizeArgs& args,
 
 const char* LaunchColumns(Kernel kernel, const QuantizeArgs& args,
                           void* stream) {
-  return args.grid.block_cols <= kShortColumn
-             ? LaunchLength<kShortColumnCount, kShortColumn>(kernel, args,
-                                                             stream)
-             : LaunchLength<kLongColumnCount, kLongColumn>(kernel, args,
-                                                           stream);
+  const char* error = nullptr;
+  WithColumnLength(args.grid.block_cols, [&](auto count, auto length) {
+    error = LaunchLength<decltype(count)::value, decltype(length)::value>(
+        kernel, args, stream);
+  });
+  return error;
 }
 
 }  // namespace cnn_fp4::quant::cuda

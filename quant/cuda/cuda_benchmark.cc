@@ -33,12 +33,15 @@ void Check(cudaError_t error) {
 
 struct Case {
   const char* recipe;
-  const char* layout;  // "rows", "columns" (C of NCHW) or "tiles".
+  // "rows", "columns" (C of NCHW), "tiles", "both" (two operands of NCHW) or
+  // "windows" (three, of a 3x3 kernel).
+  const char* layout;
   DType in;
   DType out;
   bool packed;
   bool given;
   double goal;  // Share of the copy's bandwidth; 0: none.
+  bool statistics = false;
 };
 
 constexpr DType kF32 = DType::kFloat32;
@@ -68,13 +71,119 @@ const Case kCases[] = {
     {"nvfp4+sr+rht", "rows", kB16, kB16, false, true, 0.80},
     {"nvfp4_modelopt", "rows", kB16, kB16, false, true, 0},
     {"nvfp4_four_over_six", "rows", kF32, kF32, false, true, 0},
+    {"nvfp4", "both", kF32, kF32, false, true, 0.80},
+    {"nvfp4", "both", kB16, kB16, false, true, 0.80},
+    {"nvfp4", "both", kB16, kB16, true, true, 0.80},
+    {"nvfp4+sr", "both", kF32, kF32, false, true, 0},
+    {"nvfp4+sr", "both", kF32, kF32, false, false, 0},
+    {"nvfp4", "both", kF32, kF32, false, true, 0, true},
+    {"nvfp4", "windows", kF32, kF32, false, true, 0},
+    {"nvfp4", "rows", kF32, kF32, false, true, 0, true},
+    {"nvfp4", "columns", kF32, kF32, false, true, 0, true},
+    {"nvfp4", "rows", kB16, kB16, true, true, 0, true},
 };
 
+// Of "windows": channels of 64 x 64 positions.
+constexpr int64_t kSide = 64;
+constexpr int64_t kWindows = 3;
+
+bool Is(const Case& c, const char* layout) {
+  return std::string(c.layout) == layout;
+}
+
 BlockGrid GridOf(const Case& c, const Recipe& recipe, int64_t elements) {
-  if (std::string(c.layout) == "columns") {
+  if (Is(c, "columns") || Is(c, "both")) {
     return *BlockGrid::Along({elements / 65536, 64, 32, 32}, 1, recipe);
   }
+  if (Is(c, "windows")) {
+    return *BlockGrid::Along({elements / kSide, kSide}, 1, recipe);
+  }
   return *BlockGrid::Along({elements / 4096, 4096}, 1, recipe);
+}
+
+bool HasTensorScale(const Case& c) {
+  return FindRecipe(c.recipe)->tensor_scale != TensorScale::kNone;
+}
+
+// What a call must move at least: a window's source is read once for three.
+double BytesOf(const Case& c, int64_t elements) {
+  const auto n = static_cast<double>(elements);
+  const double reads = HasTensorScale(c) && !c.given ? 2.0 : 1.0;
+  const double writes = Is(c, "both") ? 2.0 : 1.0;
+  const double read = n / (Is(c, "windows") ? kWindows : 1) * SizeOf(c.in);
+  const double written =
+      c.packed ? n * (0.5 + 1.0 / FindRecipe(c.recipe)->block_cols)
+               : n * SizeOf(c.out);
+  return reads * read + writes * written;
+}
+
+// What is quantised and where it is written, on the device.
+struct Memory {
+  void* x;
+  void* y;
+  void* y2;
+  uint8_t* scales;
+  uint8_t* scales2;
+  float* factors;  // Three: of either output, and a given amax.
+  DistortionSums* sums;
+};
+
+QuantizedView ViewOf(void* codes, uint8_t* scales, float* factor) {
+  QuantizedView view;
+  view.codes = static_cast<uint8_t*>(codes);
+  view.scales = scales;
+  view.tensor_scales = factor;
+  view.device = Device::kCuda;
+  return view;
+}
+
+DeviceOperand OperandOf(const Case& c, const BlockGrid& grid, void* y,
+                        uint8_t* scales, float* factor,
+                        const QuantizeOptions& options) {
+  DeviceOperand operand;
+  operand.recipe = *FindRecipe(c.recipe);
+  operand.grid = grid;
+  operand.options = options;
+  operand.values = {c.out, y, grid.size(), Device::kCuda};
+  operand.tensor_scale = factor;
+  if (c.packed) operand.packed = ViewOf(y, scales, factor);
+  return operand;
+}
+
+// The call that a case times.
+std::function<void()> CallOf(const Case& c, int64_t n, const Memory& m) {
+  const DeviceQuantizer& quantizer = CudaQuantizer();
+  const Recipe recipe = *FindRecipe(c.recipe);
+  const BlockGrid grid = GridOf(c, recipe, n);
+  QuantizeOptions options;
+  options.seed = 1;
+  if (c.given) options.device.amax = m.factors + 2;
+  if (c.statistics) options.device.statistics = m.sums;
+  TensorView source = {c.in, m.x, n, Device::kCuda};
+  if (Is(c, "both")) {
+    const BlockGrid rows = *BlockGrid::Along({n / 1024, 1024}, 1, recipe);
+    return [=, &quantizer] {
+      const absl::Status status = quantizer.QuantizeBothWays(
+          source, OperandOf(c, rows, m.y, m.scales, m.factors, options),
+          OperandOf(c, grid, m.y2, m.scales2, m.factors + 1, options));
+      CHECK(status.ok()) << status;
+    };
+  }
+  if (Is(c, "windows")) {
+    // As many images as the elements make.
+    options.device.window =
+        SourceWindow{kSide, kSide, kWindows, kSide, 1, 1, 1};
+    source.size = n / kWindows;
+  }
+  return [=, &quantizer] {
+    const absl::Status status =
+        c.packed
+            ? quantizer.Quantize(recipe, grid, source,
+                                 ViewOf(m.y, m.scales, m.factors), options)
+            : quantizer.FakeQuantize(recipe, grid, source,
+                                     {c.out, m.y, n, Device::kCuda}, options);
+    CHECK(status.ok()) << status;
+  };
 }
 
 class Timer {
@@ -117,15 +226,20 @@ int Main() {
   }
   cudaDeviceProp properties;
   Check(cudaGetDeviceProperties(&properties, 0));
-  char *x, *y;
-  uint8_t* scales;
-  float* factors;
-  Check(cudaMalloc(reinterpret_cast<void**>(&x), n * 4));
-  Check(cudaMalloc(reinterpret_cast<void**>(&y), n * 4));
-  Check(cudaMalloc(reinterpret_cast<void**>(&scales), n / 16));
-  Check(cudaMalloc(reinterpret_cast<void**>(&factors), 2 * sizeof(float)));
+  Memory memory;
+  const auto allocate = [](auto** pointer, int64_t bytes) {
+    Check(cudaMalloc(reinterpret_cast<void**>(pointer), bytes));
+    Check(cudaMemset(*pointer, 0, bytes));
+  };
+  allocate(&memory.x, n * 4);
+  allocate(&memory.y, n * 4);
+  allocate(&memory.y2, n * 4);
+  allocate(&memory.scales, n / 16);
+  allocate(&memory.scales2, n / 16);
+  allocate(&memory.factors, 3 * sizeof(float));
+  allocate(&memory.sums, sizeof(DistortionSums));
   const float amax = 4.0f;
-  Check(cudaMemcpy(factors + 1, &amax, 4, cudaMemcpyHostToDevice));
+  Check(cudaMemcpy(memory.factors + 2, &amax, 4, cudaMemcpyHostToDevice));
   // Numbers of ordinary size in either type: never zeros.
   std::vector<uint32_t> bits(1 << 20);
   uint32_t state = 1;
@@ -135,13 +249,14 @@ int Main() {
   }
   for (int64_t i = 0; i < n; i += bits.size()) {
     const int64_t count = std::min<int64_t>(bits.size(), n - i);
-    Check(
-        cudaMemcpy(x + 4 * i, bits.data(), 4 * count, cudaMemcpyHostToDevice));
+    Check(cudaMemcpy(static_cast<char*>(memory.x) + 4 * i, bits.data(),
+                     4 * count, cudaMemcpyHostToDevice));
   }
   Timer timer;
   const double copy = timer.Time(
       [&] {
-        Check(cudaMemcpyAsync(y, x, n * 4, cudaMemcpyDeviceToDevice, nullptr));
+        Check(cudaMemcpyAsync(memory.y, memory.x, n * 4,
+                              cudaMemcpyDeviceToDevice, nullptr));
       },
       repeats);
   const double bandwidth = 8.0 * static_cast<double>(n) / copy;
@@ -151,44 +266,21 @@ int Main() {
   std::printf(
       "| recipe | blocks | from | to | amax | us | GB/s | of copy | goal |\n");
   std::printf("|---|---|---|---|---|---:|---:|---:|---:|\n");
-  const DeviceQuantizer& quantizer = CudaQuantizer();
   for (const Case& c : kCases) {
-    const Recipe recipe = *FindRecipe(c.recipe);
-    const BlockGrid grid = GridOf(c, recipe, n);
-    QuantizeOptions options;
-    options.seed = 1;
-    if (c.given) options.device.amax = factors + 1;
-    QuantizedView view;
-    view.codes = reinterpret_cast<uint8_t*>(y);
-    view.scales = scales;
-    view.tensor_scales = factors;
-    view.device = Device::kCuda;
-    const TensorView source = {c.in, x, n, Device::kCuda};
-    const MutableTensorView values = {c.out, y, n, Device::kCuda};
-    const double seconds = timer.Time(
-        [&] {
-          const absl::Status status =
-              c.packed ? quantizer.Quantize(recipe, grid, source, view, options)
-                       : quantizer.FakeQuantize(recipe, grid, source, values,
-                                                options);
-          CHECK(status.ok()) << status;
-        },
-        repeats);
-    const bool reads_twice =
-        recipe.tensor_scale != TensorScale::kNone && !c.given;
-    const double bytes =
-        static_cast<double>(n) * (SizeOf(c.in) * (reads_twice ? 2.0 : 1.0) +
-                                  (c.packed ? 0.5 : SizeOf(c.out))) +
-        (c.packed ? static_cast<double>(grid.num_blocks()) : 0.0);
-    const double rate = bytes / seconds;
-    std::printf("| %s | %s | %s | %s | %s | %.1f | %.0f | %.2f | %s |\n",
-                c.recipe, c.layout, c.in == kF32 ? "fp32" : "bf16",
+    // Whole windows of whole channels.
+    const int64_t size =
+        Is(c, "windows") ? n - n % (kWindows * kSide * kSide) : n;
+    const double seconds = timer.Time(CallOf(c, size, memory), repeats);
+    const double rate = BytesOf(c, size) / seconds;
+    std::printf("| %s | %s%s | %s | %s | %s | %.1f | %.0f | %.2f | %s |\n",
+                c.recipe, c.layout, c.statistics ? ", statistics" : "",
+                c.in == kF32 ? "fp32" : "bf16",
                 c.packed        ? "packed"
                 : c.out == kF32 ? "fp32"
                                 : "bf16",
-                recipe.tensor_scale == TensorScale::kNone ? "none"
-                : c.given                                 ? "given"
-                                                          : "taken",
+                !HasTensorScale(c) ? "none"
+                : c.given          ? "given"
+                                   : "taken",
                 seconds * 1e6, rate * 1e-9, rate / bandwidth,
                 c.goal > 0 ? std::to_string(c.goal).substr(0, 4).c_str() : "");
   }

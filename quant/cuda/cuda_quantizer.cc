@@ -15,6 +15,16 @@ absl::Status ToStatus(const char* error) {
 }
 
 const char* Launch(Kernel kernel, const QuantizeArgs& args, void* stream) {
+  const bool quantizes =
+      kernel == Kernel::kRows || kernel == Kernel::kColumns ||
+      kernel == Kernel::kTiles || kernel == Kernel::kElements;
+  if (quantizes && args.pairs != nullptr) {
+    return LaunchPairs(kernel, args, stream);
+  }
+  if (args.window.width != 0 &&
+      (kernel == Kernel::kRows || kernel == Kernel::kAmaxRows)) {
+    return LaunchWindows(kernel, args, stream);
+  }
   switch (kernel) {
     case Kernel::kAmax:
     case Kernel::kAmaxRows:
@@ -36,6 +46,10 @@ class StreamExecutor : public Executor {
 
   absl::Status Run(Kernel kernel, const QuantizeArgs& args) override {
     return ToStatus(Launch(kernel, args, stream_));
+  }
+  absl::Status RunBoth(BothKernel kernel, const QuantizeArgs& rows,
+                       const QuantizeArgs& columns) override {
+    return ToStatus(LaunchBoth(kernel, rows, columns, stream_));
   }
   absl::StatusOr<void*> AllocateZeros(size_t bytes) override {
     void* memory = nullptr;
@@ -62,7 +76,6 @@ class StreamExecutor : public Executor {
 
 const DeviceQuantizer& CudaQuantizer() {
   static const auto* const quantizer = new ExecutorQuantizer(
-      Device::kCuda,
       [](void* stream) { return std::make_unique<StreamExecutor>(stream); });
   return *quantizer;
 }

@@ -1,118 +1,15 @@
 #include "quant/cuda/device_cases.h"
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
-#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
-#include "quant/formats/float16.h"
 #include "quant/quantizer.h"
 #include "quant/reference/reference_quantizer.h"
 
 namespace cnn_fp4::quant::cuda {
 namespace {
-
-const char* NameOfType(DType type) {
-  switch (type) {
-    case DType::kFloat32:
-      return "fp32";
-    case DType::kFloat16:
-      return "fp16";
-    case DType::kBfloat16:
-      return "bf16";
-  }
-  return "?";
-}
-
-// A tensor of the device with room for `misaligned` elements before it.
-class DeviceTensor {
- public:
-  DeviceTensor(DeviceMemory& memory, int64_t bytes, int64_t offset)
-      : memory_(memory),
-        base_(static_cast<char*>(memory.Allocate(bytes + offset + 1))),
-        data_(base_ + offset) {}
-  ~DeviceTensor() { memory_.Free(base_); }
-  DeviceTensor(const DeviceTensor&) = delete;
-  DeviceTensor& operator=(const DeviceTensor&) = delete;
-
-  void* data() const { return data_; }
-  template <class T>
-  T* As() const {
-    return reinterpret_cast<T*>(data_);
-  }
-
- private:
-  DeviceMemory& memory_;
-  char* const base_;
-  char* const data_;
-};
-
-std::vector<uint8_t> ToBytes(DType type, const std::vector<float>& x) {
-  std::vector<uint8_t> bytes(x.size() * SizeOf(type));
-  for (size_t i = 0; i < x.size(); ++i) {
-    if (type == DType::kFloat32) {
-      memcpy(&bytes[4 * i], &x[i], 4);
-    } else {
-      const uint16_t narrow =
-          type == DType::kFloat16 ? EncodeHalf(x[i]) : EncodeBfloat16(x[i]);
-      memcpy(&bytes[2 * i], &narrow, 2);
-    }
-  }
-  return bytes;
-}
-
-std::vector<float> FromBytes(DType type, const std::vector<uint8_t>& bytes) {
-  std::vector<float> x(bytes.size() / SizeOf(type));
-  for (size_t i = 0; i < x.size(); ++i) {
-    if (type == DType::kFloat32) {
-      memcpy(&x[i], &bytes[4 * i], 4);
-    } else {
-      uint16_t narrow;
-      memcpy(&narrow, &bytes[2 * i], 2);
-      x[i] =
-          type == DType::kFloat16 ? DecodeHalf(narrow) : DecodeBfloat16(narrow);
-    }
-  }
-  return x;
-}
-
-// What `values` become in `type`: rounded, and limited where asked.
-std::vector<float> Rounded(DType type, bool limit, std::vector<float> values) {
-  const float largest = type == DType::kFloat16    ? 65504.0f
-                        : type == DType::kBfloat16 ? 0x1.FEp127f
-                                                   : INFINITY;
-  for (float& v : values) {
-    if (limit) v = std::fmin(std::fmax(v, -largest), largest);
-  }
-  return FromBytes(type, ToBytes(type, values));
-}
-
-// Blocks of several magnitudes, zeros, ties of E2M1, the odd NaN.
-std::vector<float> Values(int64_t size, bool nonfinite) {
-  std::mt19937 random(20261127);
-  std::normal_distribution<float> normal;
-  std::vector<float> x(size);
-  float magnitude = 1.0f;
-  for (int64_t i = 0; i < size; ++i) {
-    if (i % 16 == 0) {
-      magnitude = std::ldexp(1.0f, static_cast<int>(random() % 12) - 6);
-      if (random() % 16 == 0) magnitude = 0.0f;
-    }
-    x[i] = magnitude * normal(random);
-    if (random() % 8 == 0) {
-      x[i] = magnitude * 0.25f * static_cast<float>(random() % 25) / 6.0f;
-    }
-    if (random() % 64 == 0) x[i] = -0.0f;
-    if (nonfinite && random() % 97 == 0) {
-      const float odd[] = {NAN, INFINITY, -INFINITY};
-      x[i] = odd[random() % 3];
-    }
-  }
-  return x;
-}
 
 BlockGrid GridOf(const DeviceCase& c, const Recipe& recipe) {
   const absl::StatusOr<BlockGrid> grid =
@@ -120,17 +17,6 @@ BlockGrid GridOf(const DeviceCase& c, const Recipe& recipe) {
                       : BlockGrid::Tiles(c.shape, c.tile_rows, c.axis, recipe);
   EXPECT_TRUE(grid.ok()) << grid.status();
   return *grid;
-}
-
-void ExpectSame(const std::vector<float>& expected,
-                const std::vector<float>& actual, const char* what) {
-  ASSERT_EQ(expected.size(), actual.size()) << what;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (std::isnan(expected[i]) && std::isnan(actual[i])) continue;
-    ASSERT_EQ(BitCast<uint32_t>(expected[i]), BitCast<uint32_t>(actual[i]))
-        << what << ", element " << i << ": expected " << expected[i] << ", got "
-        << actual[i];
-  }
 }
 
 // One case under one policy.
@@ -154,12 +40,26 @@ class Comparison {
         reference::Quantize(recipe_, grid_, FromBytes(c.in, bytes), options_);
     EXPECT_TRUE(expected.ok()) << expected.status();
     if (expected.ok()) expected_ = *expected;
+    expected_sums_ = ExpectedSums(recipe_, grid_, options_,
+                                  FromBytes(c.in, bytes), expected_);
   }
 
   void Run() {
-    ASSERT_NO_FATAL_FAILURE(CompareValues());
+    // With statistics other kernels run.
+    for (const bool with_statistics : {false, true}) {
+      const DeviceTensor sums(memory_, sizeof(DistortionSums), 0);
+      options_.device.statistics =
+          with_statistics ? sums.As<DistortionSums>() : nullptr;
+      SCOPED_TRACE(with_statistics ? "with statistics" : "");
+      Clear(sums);
+      ASSERT_NO_FATAL_FAILURE(CompareValues());
+      CompareSums(sums);
+      Clear(sums);
+      ASSERT_NO_FATAL_FAILURE(ComparePacked());
+      CompareSums(sums);
+      options_.device.statistics = nullptr;
+    }
     ASSERT_NO_FATAL_FAILURE(CompareOperand());
-    ASSERT_NO_FATAL_FAILURE(ComparePacked());
   }
 
  private:
@@ -176,6 +76,18 @@ class Comparison {
   DeviceTensor Output() const {
     return {memory_, size_ * SizeOf(case_.out),
             case_.misaligned * SizeOf(case_.out)};
+  }
+
+  void Clear(const DeviceTensor& sums) {
+    const DistortionSums none;
+    memory_.ToDevice(&none, sums.data(), sizeof(none));
+  }
+
+  void CompareSums(const DeviceTensor& sums) {
+    if (options_.device.statistics == nullptr) return;
+    DistortionSums actual;
+    memory_.ToHost(sums.data(), &actual, sizeof(actual));
+    ExpectSums(expected_sums_, actual);
   }
 
   void CompareValues() {
@@ -250,13 +162,14 @@ class Comparison {
   const DeviceCase& case_;
   const DeviceQuantizer& device_;
   DeviceMemory& memory_;
-  const QuantizeOptions options_;
+  QuantizeOptions options_;
   const Recipe recipe_;
   const BlockGrid grid_;
   const int64_t size_;
   const bool limit_;
   const DeviceTensor x_;
   reference::Result expected_;
+  DistortionSums expected_sums_;
 };
 
 }  // namespace

@@ -6,30 +6,15 @@
 // all element types. executor_quantizer_test.cc runs the cases on the CPU,
 // gpu_test.cc on a GPU.
 
-#include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "quant/block_grid.h"
+#include "quant/cuda/device_memory.h"
 #include "quant/device_quantizer.h"
 #include "quant/dtype.h"
-#include "quant/quantize_options.h"
-#include "quant/recipe.h"
 
 namespace cnn_fp4::quant::cuda {
-
-// The device's memory, as the cases see it.
-class DeviceMemory {
- public:
-  virtual ~DeviceMemory() = default;
-  // At 256 bytes.
-  virtual void* Allocate(size_t bytes) = 0;
-  virtual void Free(void* memory) = 0;
-  virtual void ToDevice(const void* host, void* device, size_t bytes) = 0;
-  // Waits for the device.
-  virtual void ToHost(const void* device, void* host, size_t bytes) = 0;
-};
 
 struct DeviceCase {
   std::string recipe;

@@ -8,8 +8,11 @@
 #include <utility>
 
 #include "quant/cuda/block.h"
+#include "quant/cuda/columns.h"
 #include "quant/cuda/elements.h"
 #include "quant/cuda/quantize_args.h"
+#include "quant/cuda/tile.h"
+#include "quant/cuda/units.h"
 
 namespace cnn_fp4::quant::cuda {
 
@@ -49,6 +52,23 @@ inline constexpr bool kHasColumnKernel = std::is_same<In, Out>::value ||
                                          (std::is_same<In, Float32>::value &&
                                           std::is_same<Out, Bfloat16>::value);
 
+// Those of statistics in the same pass: emulated training's, and what packs the
+// weights of a checkpoint.
+template <class In, class Out>
+inline constexpr bool kHasPairsKernel = (std::is_same<In, Float32>::value &&
+                                         std::is_same<Out, Float32>::value) ||
+                                        (std::is_same<In, Bfloat16>::value &&
+                                         std::is_same<Out, Packed>::value);
+
+// Those of two operands at once.
+template <class In, class Out, class Pairs>
+inline constexpr bool kHasBothKernel =
+    Pairs::kWanted
+        ? std::is_same<In, Float32>::value&& std::is_same<Out, Float32>::value
+        : !std::is_same<In, Float16>::value &&
+              (std::is_same<In, Out>::value ||
+               std::is_same<Out, Packed>::value);
+
 // Calls f(Compiled()) for the kernel that a call takes; kEvery: whether one for
 // every rule and rounding is compiled.
 template <bool kEvery, class F>
@@ -68,6 +88,43 @@ inline constexpr int kShortColumn = 16;
 inline constexpr int kShortColumnCount = 4;
 inline constexpr int kLongColumn = 32;
 inline constexpr int kLongColumnCount = 2;
+
+// Calls f(count, length) with integral constants for blocks of block_cols.
+template <class F>
+void WithColumnLength(int64_t block_cols, F&& f) {
+  if (block_cols <= kShortColumn) {
+    f(std::integral_constant<int, kShortColumnCount>(),
+      std::integral_constant<int, kShortColumn>());
+  } else {
+    f(std::integral_constant<int, kLongColumnCount>(),
+      std::integral_constant<int, kLongColumn>());
+  }
+}
+
+// Vectors of a lane in a turn of kRows with statistics.
+inline constexpr int kPairsUnroll = 2;
+
+// Turns of warps in a call of `way` with statistics: partial sums.
+inline int64_t TurnsOf(const QuantizeArgs& a, Way way) {
+  const auto ceil_div = [](int64_t n, int64_t d) { return (n + d - 1) / d; };
+  const Grid& g = a.grid;
+  int64_t turns = 0;
+  switch (way) {
+    case Way::kRows:
+      return ceil_div(g.size() * SizeOf(a.in) / 16, kWarp * kPairsUnroll);
+    case Way::kColumns:
+      WithColumnLength(g.block_cols, [&](auto count, auto) {
+        turns = ceil_div(ColumnTasks<decltype(count)::value>(g), kWarp);
+      });
+      return turns;
+    case Way::kTiles:
+      WithInput(a.in, [&](auto in) { turns = TileTurns<decltype(in)>(g); });
+      return turns;
+    case Way::kUnits:
+      return ceil_div(NumUnits(g), kWarp);
+  }
+  return turns;
+}
 
 }  // namespace cnn_fp4::quant::cuda
 

@@ -18,6 +18,9 @@ class Executor {
 
   // Runs after everything that was run before; need not have ended on return.
   virtual absl::Status Run(Kernel kernel, const QuantizeArgs& args) = 0;
+  // The same for two operands of one tensor.
+  virtual absl::Status RunBoth(BothKernel kernel, const QuantizeArgs& rows,
+                               const QuantizeArgs& columns) = 0;
 
   // Memory full of zeros for what is run from now on, until Free.
   virtual absl::StatusOr<void*> AllocateZeros(size_t bytes) = 0;

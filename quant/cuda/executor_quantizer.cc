@@ -1,13 +1,15 @@
 #include "quant/cuda/executor_quantizer.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "quant/cuda/device_args.h"
 #include "quant/cuda/dispatch.h"
-#include "quant/cuda/tile.h"
+#include "quant/cuda/pairs.h"
+#include "quant/cuda/way.h"
 #include "quant/quantize_checks.h"
 #include "quant/scale_swizzle.h"
 
@@ -39,131 +41,9 @@ class Scratch {
   std::vector<void*> memory_;
 };
 
-Grid ToGrid(const BlockGrid& grid) {
-  Grid g;
-  g.outer = grid.outer();
-  g.rows = grid.rows();
-  g.middle = grid.middle();
-  g.cols = grid.cols();
-  g.inner = grid.inner();
-  g.block_rows = grid.block_rows();
-  g.block_cols = grid.block_cols();
-  // A grid without elements has no blocks, and none is looked for.
-  if (grid.size() > 0) g.Prepare();
-  return g;
-}
-
-bool IsAligned(const void* pointer, int64_t bytes) {
-  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
-}
-
-bool IsOneDimensional(const Grid& g) { return g.rows == 1 && g.middle == 1; }
-
-// Whether an output's `count` neighbours can be written at once.
-bool OutputIsAligned(const QuantizeArgs& a, int64_t count) {
-  if (a.values == nullptr)
-    return IsAligned(a.codes, std::max<int64_t>(count / 2, 1));
-  return IsAligned(a.values, std::min<int64_t>(count * SizeOf(a.out), 16));
-}
-
-bool HasRowsKernel(const QuantizeArgs& a) {
-  bool has = false;
-  WithTypes(a, [&](auto in, auto out) {
-    has = kHasKernel<decltype(in), decltype(out)>;
-  });
-  return has;
-}
-
-// What the kernels that are not compiled for every rule have.
-bool IsForTraining(const QuantizeArgs& a) {
-  return IsTrainingRule(a.rule) &&
-         (a.rounding == Rounding::kNearestEven || IsStochastic(a.rounding));
-}
-
-bool HasColumnsKernel(const QuantizeArgs& a) {
-  bool has = false;
-  WithTypes(a, [&](auto in, auto out) {
-    has = kHasColumnKernel<decltype(in), decltype(out)>;
-  });
-  return has && IsForTraining(a);
-}
-
-int64_t VectorOf(DType type) { return 16 / SizeOf(type); }
-
-absl::Status CheckViews(const BlockGrid& grid, const TensorView& x,
-                        const MutableTensorView& y) {
-  if (x.size != y.size || x.size != grid.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the input has ", x.size, " elements, the output ", y.size,
-                     ", the grid ", grid.size()));
-  }
-  if (x.size > 0 && x.data == y.data && x.dtype != y.dtype) {
-    return absl::InvalidArgumentError(
-        "in place needs the same type for input and output");
-  }
-  return CheckOverlap(x.data, x.size * SizeOf(x.dtype), y.data,
-                      y.size * SizeOf(y.dtype));
-}
-
-absl::Status CheckOptions(const QuantizeOptions& options) {
-  if (options.row_amaxes.empty() && options.block_scales.empty()) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      "options row_amaxes and block_scales are the host's: give device.amax "
-      "and device.block_scales");
-}
-
-absl::Status CheckScales(const Recipe& recipe, const QuantizedView& view) {
-  const bool is_float32 = recipe.scale_format == ScaleFormat::kFloat32;
-  if ((is_float32 ? view.scales_float32 != nullptr : view.scales != nullptr) &&
-      view.tensor_scales != nullptr) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "recipe '", recipe.name, "' needs memory for ",
-      is_float32 ? "scales_float32" : "scales", " and tensor_scales"));
-}
-
-absl::Status CheckSwizzle(const Recipe& recipe, const QuantizeArgs& a) {
-  if (!a.swizzled) return absl::OkStatus();
-  if (recipe.scale_format != ScaleFormat::kFloat32 && a.grid.inner == 1 &&
-      IsOneDimensional(a.grid)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      "swizzled scales are those of 1-D blocks along the last axis, a byte "
-      "each");
-}
-
-// Recipe and options.
-void FillRecipe(const Recipe& recipe, const BlockGrid& grid,
-                const QuantizeOptions& options, QuantizeArgs& a) {
-  a.grid = ToGrid(grid);
-  a.scale_format = recipe.scale_format;
-  a.rule = recipe.scale_rule;
-  a.rounding = recipe.rounding;
-  a.scale_max = recipe.scale_max;
-  a.has_tensor_scale = recipe.tensor_scale != TensorScale::kNone;
-  a.amax_per_row = recipe.tensor_scale == TensorScale::kPerRow;
-  a.saturate = options.nonfinite == NonFinitePolicy::kSaturate;
-  a.hadamard = recipe.hadamard;
-  a.hadamard_signs = options.hadamard_signs;
-  a.key = {options.seed, options.stream};
-  a.step = options.step;
-  a.step_counter = options.device.step_counter;
-  a.first_element = static_cast<uint64_t>(options.first_element);
-  a.nonfinite = options.device.nonfinite;
-  a.block_scales = options.device.block_scales;
-  if (a.has_tensor_scale) {
-    a.amax = options.device.amax;
-    a.given_amax = options.tensor_amax.value_or(0.0f);
-  }
-}
-
 Kernel AmaxKernelOf(const QuantizeArgs& a, Way way) {
   if (a.amax_per_row) return Kernel::kAmaxUnits;
-  if (!a.hadamard) return Kernel::kAmax;
+  if (!a.hadamard && a.window.width == 0) return Kernel::kAmax;
   if (way == Way::kRows) return Kernel::kAmaxRows;
   return way == Way::kColumns ? Kernel::kAmaxColumns : Kernel::kAmaxUnits;
 }
@@ -177,6 +57,44 @@ Kernel KernelOf(Way way) {
     default:
       return Kernel::kTiles;
   }
+}
+
+// Memory for the partial sums of a call's statistics, if it asks for any.
+absl::Status AllocatePairs(Scratch& scratch, int64_t turns, QuantizeArgs& a) {
+  if (a.statistics == nullptr) return absl::OkStatus();
+  a.num_pairs = turns;
+  int64_t all = turns;
+  for (int64_t n = turns; n > kPairsOfRound; all += n) n = RoundsOf(n);
+  return scratch.Allocate(all, &a.pairs);
+}
+
+// The partial sums to the statistics.
+absl::Status SumUpPairs(Executor& executor, QuantizeArgs a) {
+  if (a.statistics == nullptr) return absl::OkStatus();
+  while (true) {
+    a.pair_sums = a.pairs + a.num_pairs;
+    absl::Status status = executor.Run(Kernel::kSumPairs, a);
+    if (!status.ok() || a.num_pairs <= kPairsOfRound) return status;
+    a.pairs = a.pair_sums;
+    a.num_pairs = RoundsOf(a.num_pairs);
+  }
+}
+
+// Memory where a kernel leaves the amax, and the call that reads it there.
+absl::Status AllocateAmax(Scratch& scratch, QuantizeArgs& a) {
+  if (!a.takes_amax) return absl::OkStatus();
+  absl::Status status = scratch.Allocate(
+      a.amax_per_row ? a.grid.outer * a.grid.inner : 1, &a.amax_bits);
+  // The bits of a magnitude are those of the float.
+  a.amax = reinterpret_cast<const float*>(a.amax_bits);
+  return status;
+}
+
+// The padding of swizzled scales.
+absl::Status ZeroSwizzled(Executor& executor, const QuantizeArgs& a) {
+  if (!a.swizzled) return absl::OkStatus();
+  return executor.Zero(a.scales,
+                       SwizzledSize(a.grid.outer, a.grid.col_blocks()));
 }
 
 absl::Status RunUnits(Executor& executor, Scratch& scratch, QuantizeArgs a) {
@@ -203,115 +121,86 @@ absl::Status RunUnits(Executor& executor, Scratch& scratch, QuantizeArgs a) {
 
 }  // namespace
 
-Way ChooseWay(const QuantizeArgs& a) {
-  const Grid& g = a.grid;
-  const bool is_simple = !ComparesErrors(a.rule) && a.block_scales == nullptr &&
-                         !a.amax_per_row && g.size() > 0;
-  if (!is_simple || !IsAligned(a.x, 16)) return Way::kUnits;
-  const int64_t vector = VectorOf(a.in);
-  if (IsOneDimensional(g) && g.inner == 1) {
-    const int64_t lanes = g.block_cols / vector;
-    // Two vectors or more: a lane's neighbours may share a scale.
-    const bool fits = g.cols % g.block_cols == 0 &&
-                      g.block_cols % vector == 0 && lanes >= 2 &&
-                      lanes <= kWarp && (lanes & (lanes - 1)) == 0;
-    return fits && OutputIsAligned(a, vector) && HasRowsKernel(a) ? Way::kRows
-                                                                  : Way::kUnits;
-  }
-  if (IsOneDimensional(g)) {
-    const int64_t count =
-        g.block_cols <= kShortColumn ? kShortColumnCount : kLongColumnCount;
-    const bool fits = g.block_cols <= kLongColumn && g.inner % count == 0;
-    return fits && OutputIsAligned(a, count) && HasColumnsKernel(a)
-               ? Way::kColumns
-               : Way::kUnits;
-  }
-  const bool fits = g.inner == 1 && g.block_rows == kTileSide &&
-                    g.block_cols == kTileSide && g.rows % kTileSide == 0 &&
-                    g.cols % kTileSide == 0;
-  return fits && OutputIsAligned(a, vector) && HasRowsKernel(a) &&
-                 IsForTraining(a)
-             ? Way::kTiles
-             : Way::kUnits;
-}
+ExecutorQuantizer::ExecutorQuantizer(MakeExecutor make_executor)
+    : make_executor_(std::move(make_executor)) {}
 
-std::string ToString(Way way) {
-  switch (way) {
-    case Way::kRows:
-      return "rows";
-    case Way::kColumns:
-      return "columns";
-    case Way::kTiles:
-      return "tiles";
-    case Way::kUnits:
-      return "units";
-  }
-  return "?";
-}
-
-ExecutorQuantizer::ExecutorQuantizer(Device device, MakeExecutor make_executor)
-    : device_(device), make_executor_(std::move(make_executor)) {}
-
-absl::Status ExecutorQuantizer::Run(const Recipe& recipe, const BlockGrid& grid,
-                                    const TensorView& x,
-                                    const QuantizeOptions& options,
-                                    QuantizeArgs a) const {
-  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size, options);
-  status.Update(CheckOptions(options));
-  if (!status.ok()) return status;
-  a.x = x.data;
-  a.in = x.dtype;
-  FillRecipe(recipe, grid, options, a);
-  status = CheckSwizzle(recipe, a);
-  if (!status.ok()) return status;
-
-  const std::unique_ptr<Executor> executor =
-      make_executor_(options.device.stream);
+absl::Status ExecutorQuantizer::Run(QuantizeArgs a, void* stream) const {
+  const std::unique_ptr<Executor> executor = make_executor_(stream);
   Scratch scratch(*executor);
   const Way way = ChooseWay(a);
-  if (a.swizzled) {
-    status = executor->Zero(a.scales,
-                            SwizzledSize(a.grid.outer, a.grid.col_blocks()));
-  }
-  if (status.ok() && a.has_tensor_scale && a.amax == nullptr &&
-      !options.tensor_amax.has_value()) {
-    status =
-        scratch.Allocate(a.amax_per_row ? grid.num_rows() : 1, &a.amax_bits);
-    // The bits of a magnitude are those of the float.
-    a.amax = reinterpret_cast<const float*>(a.amax_bits);
-    if (status.ok() && grid.size() > 0) {
-      status = executor->Run(AmaxKernelOf(a, way), a);
-    }
-  }
+  absl::Status status = ZeroSwizzled(*executor, a);
+  status.Update(AllocateAmax(scratch, a));
   if (!status.ok()) return status;
-  if (grid.size() == 0) return executor->Run(Kernel::kTensorScales, a);
-  return way == Way::kUnits ? RunUnits(*executor, scratch, a)
-                            : executor->Run(KernelOf(way), a);
+  if (a.grid.size() == 0) return executor->Run(Kernel::kTensorScales, a);
+  if (a.takes_amax) status = executor->Run(AmaxKernelOf(a, way), a);
+  status.Update(AllocatePairs(scratch, TurnsOf(a, way), a));
+  if (!status.ok()) return status;
+  status = way == Way::kUnits ? RunUnits(*executor, scratch, a)
+                              : executor->Run(KernelOf(way), a);
+  return status.ok() ? SumUpPairs(*executor, a) : status;
+}
+
+absl::Status ExecutorQuantizer::RunBoth(QuantizeArgs rows, QuantizeArgs columns,
+                                        void* stream) const {
+  const std::unique_ptr<Executor> executor = make_executor_(stream);
+  Scratch scratch(*executor);
+  absl::Status status = ZeroSwizzled(*executor, rows);
+  status.Update(AllocateAmax(scratch, rows));
+  status.Update(AllocateAmax(scratch, columns));
+  // The turns are those of the columns, for both.
+  const int64_t turns = TurnsOf(columns, Way::kColumns);
+  status.Update(AllocatePairs(scratch, turns, rows));
+  status.Update(AllocatePairs(scratch, turns, columns));
+  if (status.ok() && (rows.takes_amax || columns.takes_amax)) {
+    status = executor->RunBoth(BothKernel::kAmax, rows, columns);
+  }
+  if (status.ok()) {
+    status = executor->RunBoth(BothKernel::kQuantize, rows, columns);
+  }
+  if (status.ok()) status = SumUpPairs(*executor, rows);
+  return status.ok() ? SumUpPairs(*executor, columns) : status;
 }
 
 absl::Status ExecutorQuantizer::FakeQuantize(
     const Recipe& recipe, const BlockGrid& grid, const TensorView& x,
     const MutableTensorView& y, const QuantizeOptions& options) const {
-  if (absl::Status status = CheckViews(grid, x, y); !status.ok()) return status;
-  QuantizeArgs args;
-  args.values = y.data;
-  args.out = y.dtype;
-  return Run(recipe, grid, x, options, args);
+  absl::StatusOr<QuantizeArgs> args = MakeArgs(recipe, grid, options);
+  if (!args.ok()) return args.status();
+  absl::Status status = SetSource(x, options.device, *args);
+  status.Update(SetValues(x, y, *args));
+  return status.ok() ? Run(*args, options.device.stream) : status;
+}
+
+absl::StatusOr<QuantizeArgs> ExecutorQuantizer::OperandArgs(
+    const TensorView& x, const DeviceOperand& operand) const {
+  absl::StatusOr<QuantizeArgs> args =
+      MakeArgs(operand.recipe, operand.grid, operand.options);
+  if (!args.ok()) return args;
+  absl::Status status = SetSource(x, operand.options.device, *args);
+  if (operand.packed.codes != nullptr) {
+    if (x.device != operand.packed.device) {
+      status.Update(absl::InvalidArgumentError(absl::StrCat(
+          "the input lies on ", NameOf(x.device), ", the output on ",
+          NameOf(operand.packed.device), ": both must lie on one device")));
+    }
+    status.Update(SetPacked(operand.recipe, operand.packed, *args));
+  } else {
+    status.Update(CheckOneTensorScale(operand.recipe));
+    status.Update(SetValues(x, operand.values, *args));
+    args->operand = true;
+    args->tensor_scales = operand.tensor_scale;
+  }
+  if (!status.ok()) return status;
+  return args;
 }
 
 absl::Status ExecutorQuantizer::QuantizeOperand(
     const Recipe& recipe, const BlockGrid& grid, const TensorView& x,
     const MutableTensorView& y, float* tensor_scale,
     const QuantizeOptions& options) const {
-  absl::Status status = CheckViews(grid, x, y);
-  status.Update(CheckOneTensorScale(recipe));
-  if (!status.ok()) return status;
-  QuantizeArgs args;
-  args.values = y.data;
-  args.out = y.dtype;
-  args.operand = true;
-  args.tensor_scales = tensor_scale;
-  return Run(recipe, grid, x, options, args);
+  const absl::StatusOr<QuantizeArgs> args =
+      OperandArgs(x, {recipe, grid, options, y, tensor_scale, {}});
+  return args.ok() ? Run(*args, options.device.stream) : args.status();
 }
 
 absl::Status ExecutorQuantizer::Quantize(const Recipe& recipe,
@@ -319,50 +208,49 @@ absl::Status ExecutorQuantizer::Quantize(const Recipe& recipe,
                                          const TensorView& x,
                                          const QuantizedView& out,
                                          const QuantizeOptions& options) const {
-  if (x.device != out.device) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the input lies on ", NameOf(x.device), ", the output on ",
-                     NameOf(out.device), ": both must lie on one device"));
+  const absl::StatusOr<QuantizeArgs> args =
+      OperandArgs(x, {recipe, grid, options, {}, nullptr, out});
+  return args.ok() ? Run(*args, options.device.stream) : args.status();
+}
+
+absl::Status ExecutorQuantizer::QuantizeBothWays(
+    const TensorView& x, const DeviceOperand& rows,
+    const DeviceOperand& columns) const {
+  const absl::StatusOr<QuantizeArgs> row_args = OperandArgs(x, rows);
+  const absl::StatusOr<QuantizeArgs> column_args = OperandArgs(x, columns);
+  absl::Status status = row_args.status();
+  status.Update(column_args.status());
+  status.Update(CheckApart(x, rows, columns));
+  if (!status.ok()) return status;
+  void* const stream = rows.options.device.stream;
+  if (FitsBothWays(*row_args, *column_args)) {
+    return RunBoth(*row_args, *column_args, stream);
   }
-  if (absl::Status status = CheckScales(recipe, out); !status.ok()) {
-    return status;
-  }
-  QuantizeArgs args;
-  args.codes = out.codes;
-  args.scales = out.scales;
-  args.scales_float32 = out.scales_float32;
-  args.tensor_scales = out.tensor_scales;
-  args.swizzled = out.swizzled;
-  return Run(recipe, grid, x, options, args);
+  status = Run(*row_args, stream);
+  return status.ok() ? Run(*column_args, stream) : status;
 }
 
 absl::Status ExecutorQuantizer::Dequantize(
     const Recipe& recipe, const BlockGrid& grid, const QuantizedView& x,
     const MutableTensorView& y, const QuantizeOptions& options) const {
-  absl::Status status = CheckScales(recipe, x);
   if (y.size != grid.size()) {
-    status.Update(absl::InvalidArgumentError(absl::StrCat(
-        "the output has ", y.size, " elements, the grid ", grid.size())));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the output has ", y.size, " elements, the grid ", grid.size()));
   }
+  absl::StatusOr<QuantizeArgs> args = MakeArgs(recipe, grid, options);
+  if (!args.ok()) return args.status();
+  absl::Status status = SetPacked(recipe, x, *args);
   if (!status.ok() || grid.size() == 0) return status;
-  QuantizeArgs a;
-  FillRecipe(recipe, grid, options, a);
-  a.codes = x.codes;
-  a.scales = x.scales;
-  a.scales_float32 = x.scales_float32;
-  a.tensor_scales = x.tensor_scales;
-  a.swizzled = x.swizzled;
-  a.values = y.data;
-  a.out = y.dtype;
-  status = CheckSwizzle(recipe, a);
-  if (!status.ok()) return status;
-  const Grid& g = a.grid;
+  args->values = y.data;
+  args->out = y.dtype;
+  const Grid& g = args->grid;
   const bool in_rows = IsOneDimensional(g) && g.inner == 1 &&
                        g.cols % g.block_cols == 0 && g.block_cols % 8 == 0 &&
-                       !a.amax_per_row && IsAligned(a.codes, 4) &&
-                       IsAligned(a.values, 16);
+                       !args->amax_per_row && IsAligned(args->codes, 4) &&
+                       IsAligned(args->values, 16);
   return make_executor_(options.device.stream)
-      ->Run(in_rows ? Kernel::kDequantizeRows : Kernel::kDequantizeUnits, a);
+      ->Run(in_rows ? Kernel::kDequantizeRows : Kernel::kDequantizeUnits,
+            *args);
 }
 
 }  // namespace cnn_fp4::quant::cuda

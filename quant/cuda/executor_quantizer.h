@@ -6,27 +6,20 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
+#include "absl/status/statusor.h"
 #include "quant/cuda/executor.h"
 #include "quant/cuda/quantize_args.h"
 #include "quant/device_quantizer.h"
 
 namespace cnn_fp4::quant::cuda {
 
-// The fastest way for a call: by recipe, grid, element types and the alignment
-// of its pointers.
-Way ChooseWay(const QuantizeArgs& args);
-
-// "rows", "columns", "tiles", "units".
-std::string ToString(Way way);
-
 class ExecutorQuantizer : public DeviceQuantizer {
  public:
   // Makes the executor of a stream.
   using MakeExecutor = std::function<std::unique_ptr<Executor>(void* stream)>;
 
-  ExecutorQuantizer(Device device, MakeExecutor make_executor);
+  explicit ExecutorQuantizer(MakeExecutor make_executor);
 
   absl::Status FakeQuantize(const Recipe& recipe, const BlockGrid& grid,
                             const TensorView& x, const MutableTensorView& y,
@@ -38,17 +31,20 @@ class ExecutorQuantizer : public DeviceQuantizer {
   absl::Status Quantize(const Recipe& recipe, const BlockGrid& grid,
                         const TensorView& x, const QuantizedView& out,
                         const QuantizeOptions& options) const override;
+  absl::Status QuantizeBothWays(const TensorView& x, const DeviceOperand& rows,
+                                const DeviceOperand& columns) const override;
   absl::Status Dequantize(const Recipe& recipe, const BlockGrid& grid,
                           const QuantizedView& x, const MutableTensorView& y,
                           const QuantizeOptions& options) const override;
 
  private:
-  // What the functions that quantise share; `args` says what is written where.
-  absl::Status Run(const Recipe& recipe, const BlockGrid& grid,
-                   const TensorView& x, const QuantizeOptions& options,
-                   QuantizeArgs args) const;
+  // What an operand, or its codes and scales, take.
+  absl::StatusOr<QuantizeArgs> OperandArgs(const TensorView& x,
+                                           const DeviceOperand& operand) const;
+  absl::Status Run(QuantizeArgs args, void* stream) const;
+  absl::Status RunBoth(QuantizeArgs rows, QuantizeArgs columns,
+                       void* stream) const;
 
-  const Device device_;
   const MakeExecutor make_executor_;
 };
 

@@ -12,6 +12,8 @@
 #include "gtest/gtest.h"
 #include "quant/cuda/device_cases.h"
 #include "quant/cuda/host_executor.h"
+#include "quant/cuda/operand_cases.h"
+#include "quant/cuda/pairs.h"
 #include "quant/cuda/tile.h"
 #include "quant/quantizer.h"
 #include "quant/scale_swizzle.h"
@@ -36,22 +38,31 @@ class HostMemory : public DeviceMemory {
 // Counts what is run.
 class CountingExecutor : public HostExecutor {
  public:
-  explicit CountingExecutor(std::map<Kernel, int>* runs) : runs_(runs) {}
+  CountingExecutor(std::map<Kernel, int>* runs,
+                   std::map<BothKernel, int>* both_runs)
+      : runs_(runs), both_runs_(both_runs) {}
   absl::Status Run(Kernel kernel, const QuantizeArgs& args) override {
     ++(*runs_)[kernel];
     return HostExecutor::Run(kernel, args);
   }
+  absl::Status RunBoth(BothKernel kernel, const QuantizeArgs& rows,
+                       const QuantizeArgs& columns) override {
+    ++(*both_runs_)[kernel];
+    return HostExecutor::RunBoth(kernel, rows, columns);
+  }
 
  private:
   std::map<Kernel, int>* const runs_;
+  std::map<BothKernel, int>* const both_runs_;
 };
 
 class ExecutorQuantizerTest : public ::testing::Test {
  protected:
   std::map<Kernel, int> runs_;
-  const ExecutorQuantizer quantizer_{
-      Device::kCuda,
-      [this](void*) { return std::make_unique<CountingExecutor>(&runs_); }};
+  std::map<BothKernel, int> both_runs_;
+  const ExecutorQuantizer quantizer_{[this](void*) {
+    return std::make_unique<CountingExecutor>(&runs_, &both_runs_);
+  }};
   HostMemory memory_;
 };
 
@@ -65,10 +76,127 @@ TEST_F(ExecutorQuantizerTest, EveryCaseIsTheReference) {
        {Kernel::kAmax, Kernel::kAmaxRows, Kernel::kAmaxColumns, Kernel::kRows,
         Kernel::kColumns, Kernel::kTiles, Kernel::kTensorScales,
         Kernel::kAmaxUnits, Kernel::kBlockAmaxes, Kernel::kBlockScales,
-        Kernel::kElements, Kernel::kPack, Kernel::kDequantizeRows,
-        Kernel::kDequantizeUnits}) {
+        Kernel::kElements, Kernel::kPack, Kernel::kSumPairs,
+        Kernel::kDequantizeRows, Kernel::kDequantizeUnits}) {
     EXPECT_GT(runs_[kernel], 0) << static_cast<int>(kernel);
   }
+}
+
+TEST_F(ExecutorQuantizerTest, TwoOperandsFromOneRead) {
+  for (const BothCase& c : AllBothCases()) {
+    SCOPED_TRACE(ToString(c));
+    runs_.clear();
+    both_runs_.clear();
+    ASSERT_NO_FATAL_FAILURE(RunBothCase(c, quantizer_, memory_));
+    // Once under each policy, after one pass for the amaxes.
+    EXPECT_EQ(both_runs_[BothKernel::kQuantize], c.one_read ? 2 : 0);
+    EXPECT_LE(both_runs_[BothKernel::kAmax], 2);
+    if (c.one_read) {
+      EXPECT_EQ(runs_.size(), c.statistics ? 1 : 0);
+    }
+  }
+}
+
+TEST_F(ExecutorQuantizerTest, AGivenAmaxOfEitherOperandIsNotTaken) {
+  const Recipe recipe = *FindRecipe("nvfp4");
+  std::vector<float> x(2 * 16 * 32, 0.7f), a(x.size()), b(x.size());
+  const auto size = static_cast<int64_t>(x.size());
+  float scales[2] = {};
+  DeviceOperand rows, columns;
+  rows.recipe = columns.recipe = recipe;
+  rows.grid = *BlockGrid::Along({32, 32}, 1, recipe);
+  rows.values = {DType::kFloat32, a.data(), size, Device::kCuda};
+  rows.tensor_scale = &scales[0];
+  columns.grid = *BlockGrid::Along({2, 16, 32}, 1, recipe);
+  columns.values = {DType::kFloat32, b.data(), size, Device::kCuda};
+  columns.tensor_scale = &scales[1];
+  columns.options.tensor_amax = 2688.0f;
+  const TensorView source = {DType::kFloat32, x.data(), size, Device::kCuda};
+  ASSERT_TRUE(quantizer_.QuantizeBothWays(source, rows, columns).ok());
+  EXPECT_EQ(scales[0], 0.7f / 2688.0f);
+  EXPECT_EQ(scales[1], 1.0f);
+  rows.options.tensor_amax = 5376.0f;
+  both_runs_.clear();
+  ASSERT_TRUE(quantizer_.QuantizeBothWays(source, rows, columns).ok());
+  EXPECT_EQ(scales[0], 2.0f);
+  EXPECT_EQ(both_runs_[BothKernel::kAmax], 0);
+  // Outputs of their own.
+  columns.values.data = a.data() + 8;
+  EXPECT_FALSE(quantizer_.QuantizeBothWays(source, rows, columns).ok());
+  columns.values.data = x.data();
+  EXPECT_FALSE(quantizer_.QuantizeBothWays(source, rows, columns).ok());
+}
+
+TEST_F(ExecutorQuantizerTest, WindowsAreTheTensorThatTheyStandFor) {
+  for (const WindowCase& c : AllWindowCases()) {
+    SCOPED_TRACE(ToString(c));
+    ASSERT_NO_FATAL_FAILURE(RunWindowCase(c, quantizer_, memory_));
+  }
+  // Those of training are read once after the amax.
+  runs_.clear();
+  WindowCase training;
+  training.recipe = "nvfp4+rht";
+  training.window = {32, 6, 3, 32, 1, 1, 1};
+  ASSERT_NO_FATAL_FAILURE(RunWindowCase(training, quantizer_, memory_));
+  EXPECT_EQ(runs_[Kernel::kRows], 2);
+  EXPECT_EQ(runs_[Kernel::kAmaxRows], 2);
+  EXPECT_EQ(runs_.size(), 2);
+}
+
+TEST_F(ExecutorQuantizerTest, RefusesAWindowThatIsNotTheGrids) {
+  const Recipe recipe = *FindRecipe("nvfp4");
+  const BlockGrid grid = *BlockGrid::Along({12, 16}, 1, recipe);
+  std::vector<float> x(4 * 18), y(grid.size());
+  const SourceWindow good = {18, 2, 3, 16, 1, 1, 0};
+  const auto run = [&](const SourceWindow& window, int64_t size) {
+    QuantizeOptions options;
+    options.device.window = window;
+    return quantizer_.FakeQuantize(
+        recipe, grid, {DType::kFloat32, x.data(), size, Device::kCuda},
+        {DType::kFloat32, y.data(), grid.size(), Device::kCuda}, options);
+  };
+  EXPECT_TRUE(run(good, 72).ok());
+  EXPECT_FALSE(run(good, 71).ok());
+  for (int64_t SourceWindow::*extent :
+       {&SourceWindow::width, &SourceWindow::rows, &SourceWindow::kernel,
+        &SourceWindow::positions, &SourceWindow::stride,
+        &SourceWindow::dilation, &SourceWindow::padding}) {
+    SourceWindow bad = good;
+    bad.*extent = -1;
+    EXPECT_FALSE(run(bad, 72).ok());
+    bad.*extent = int64_t{1} << 40;
+    EXPECT_FALSE(run(bad, 72).ok());
+  }
+  SourceWindow bad = good;
+  bad.kernel = 5;
+  EXPECT_FALSE(run(bad, 72).ok());
+}
+
+// More partial sums than one round adds up.
+TEST_F(ExecutorQuantizerTest, StatisticsOfALargeTensorAreAddedToTheCallers) {
+  const Recipe recipe = *FindRecipe("nvfp4");
+  const BlockGrid grid = *BlockGrid::Along({2048, 1024}, 1, recipe);
+  const std::vector<float> x = Values(grid.size(), /*nonfinite=*/false);
+  std::vector<float> y(x.size());
+  DistortionSums once, twice;
+  QuantizeOptions options;
+  options.device.statistics = &once;
+  const auto run = [&] {
+    return quantizer_.FakeQuantize(
+        recipe, grid, {DType::kFloat32, x.data(), grid.size(), Device::kCuda},
+        {DType::kFloat32, y.data(), grid.size(), Device::kCuda}, options);
+  };
+  ASSERT_TRUE(run().ok());
+  EXPECT_GT(grid.size() / 256, kPairsOfRound * kPairsOfRound);
+  EXPECT_EQ(runs_[Kernel::kSumPairs], 3);
+  ExpectSums(
+      ExpectedSums(recipe, grid, {}, x, *reference::Quantize(recipe, grid, x)),
+      once);
+  options.device.statistics = &twice;
+  ASSERT_TRUE(run().ok());
+  ASSERT_TRUE(run().ok());
+  once.Merge(once);
+  ExpectSums(once, twice);
 }
 
 // What training asks for must not fall back.

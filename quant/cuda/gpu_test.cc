@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "quant/cuda/cuda_quantizer.h"
 #include "quant/cuda/device_cases.h"
+#include "quant/cuda/operand_cases.h"
 #include "quant/quantizer.h"
 
 namespace cnn_fp4::quant::cuda {
@@ -52,6 +53,58 @@ TEST_F(GpuTest, EveryCaseIsTheReference) {
     SCOPED_TRACE(ToString(c));
     ASSERT_NO_FATAL_FAILURE(RunDeviceCase(c, CudaQuantizer(), memory_));
   }
+}
+
+TEST_F(GpuTest, TwoOperandsFromOneRead) {
+  std::vector<BothCase> cases = AllBothCases();
+  // Every warp strides over several turns.
+  for (const bool statistics : {false, true}) {
+    cases.push_back({"nvfp4+sr+rht", "nvfp4+sr", 16, 64, 4096, DType::kFloat32,
+                     false, statistics, true});
+  }
+  cases.push_back({"nvfp4", "nvfp4", 16, 64, 4096, DType::kBfloat16,
+                   /*packed=*/true});
+  for (const BothCase& c : cases) {
+    SCOPED_TRACE(ToString(c));
+    ASSERT_NO_FATAL_FAILURE(RunBothCase(c, CudaQuantizer(), memory_));
+  }
+}
+
+TEST_F(GpuTest, WindowsAreTheTensorThatTheyStandFor) {
+  std::vector<WindowCase> cases = AllWindowCases();
+  cases.push_back({"nvfp4+rht", 16, {64, 32 * 64, 3, 64, 1, 1, 1}});
+  for (const WindowCase& c : cases) {
+    SCOPED_TRACE(ToString(c));
+    ASSERT_NO_FATAL_FAILURE(RunWindowCase(c, CudaQuantizer(), memory_));
+  }
+}
+
+// Which turn a warp takes does not show in the sums.
+TEST_F(GpuTest, StatisticsAreTheSameOnEveryRun) {
+  const Recipe recipe = *FindRecipe("nvfp4");
+  const BlockGrid grid = *BlockGrid::Along({4096, 4096}, 1, recipe);
+  const std::vector<float> x = Values(grid.size(), /*nonfinite=*/false);
+  const DeviceTensor source(memory_, grid.size() * 4, 0);
+  memory_.ToDevice(x.data(), source.data(), grid.size() * 4);
+  const DeviceTensor values(memory_, grid.size() * 4, 0);
+  const DeviceTensor sums(memory_, sizeof(DistortionSums), 0);
+  QuantizeOptions options;
+  options.device.statistics = sums.As<DistortionSums>();
+  DistortionSums first, again;
+  for (DistortionSums* const one : {&first, &again}) {
+    memory_.ToDevice(one, sums.data(), sizeof(*one));
+    const absl::Status status = CudaQuantizer().FakeQuantize(
+        recipe, grid,
+        {DType::kFloat32, source.data(), grid.size(), Device::kCuda},
+        {DType::kFloat32, values.data(), grid.size(), Device::kCuda}, options);
+    ASSERT_TRUE(status.ok()) << status;
+    memory_.ToHost(sums.data(), one, sizeof(*one));
+  }
+  EXPECT_GT(first.finite, 0);
+  EXPECT_EQ(first.ee, again.ee);
+  EXPECT_EQ(first.xx, again.xx);
+  EXPECT_EQ(first.xy, again.xy);
+  EXPECT_EQ(first.codes.counts, again.codes.counts);
 }
 
 // Every thread strides over several shares.

@@ -11,6 +11,8 @@ namespace cnn_fp4::quant::cuda {
 class HostExecutor : public Executor {
  public:
   absl::Status Run(Kernel kernel, const QuantizeArgs& args) override;
+  absl::Status RunBoth(BothKernel kernel, const QuantizeArgs& rows,
+                       const QuantizeArgs& columns) override;
   absl::StatusOr<void*> AllocateZeros(size_t bytes) override;
   void Free(void* memory) override;
   absl::Status Zero(void* memory, size_t bytes) override;

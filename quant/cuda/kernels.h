@@ -16,6 +16,13 @@ const char* LaunchColumns(Kernel kernel, const QuantizeArgs& args,
                           void* stream);
 const char* LaunchTiles(const QuantizeArgs& args, void* stream);
 const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream);
+// kAmaxRows and kRows of a source that is read through a window.
+const char* LaunchWindows(Kernel kernel, const QuantizeArgs& args,
+                          void* stream);
+// kRows, kColumns, kTiles and kElements with statistics.
+const char* LaunchPairs(Kernel kernel, const QuantizeArgs& args, void* stream);
+const char* LaunchBoth(BothKernel kernel, const QuantizeArgs& rows,
+                       const QuantizeArgs& columns, void* stream);
 
 // Memory in the order of the stream (cudaMallocAsync): no call waits.
 const char* AllocateOnStream(size_t bytes, void* stream, void** memory);

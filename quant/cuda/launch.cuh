@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <type_traits>
 
+#include "quant/cuda/pairs.h"
 #include "quant/cuda/tile.h"
 
 namespace cnn_fp4::quant::cuda {
@@ -35,7 +37,8 @@ enum class Lie {
 };
 
 // One lane, with kUnroll vectors: as many loads are on their way at once.
-template <class In, int kUnroll, Lie kLie = Lie::kApart>
+template <class State, int kUnroll, Lie kLie = Lie::kApart,
+          class Pairs = NoPairs>
 class DeviceLanes {
  public:
   // From the lane's first vector to the next.
@@ -60,9 +63,7 @@ class DeviceLanes {
   template <class Make, class F>
   __device__ void EachWithBlock(const Make& make, const F& f) {
     if constexpr (kLie == Lie::kApart) {
-      Each([&](int64_t vector, LaneState<In>& s) {
-        f(vector, s, make(vector, s));
-      });
+      Each([&](int64_t vector, State& s) { f(vector, s, make(vector, s)); });
     } else {
       if (first_ >= count_) return;
       const BlockFactors factors = make(first_, states_[0]);
@@ -115,7 +116,7 @@ class DeviceLanes {
     if (kLie == Lie::kAdjacent && distance < kUnroll) {
       static_assert(kLie == Lie::kApart || kUnroll == 2, "one pair a lane");
       CNN_FP4_UNROLL
-      for (int i = 0; i < In::kVector; ++i) {
+      for (int i = 0; i < State::kVector; ++i) {
         const float low = states_[0].v[i];
         const float other = states_[kUnroll - 1].v[i];
         states_[0].v[i] = low + other;
@@ -127,7 +128,7 @@ class DeviceLanes {
       CNN_FP4_UNROLL
       for (int u = 0; u < kUnroll; ++u) {
         CNN_FP4_UNROLL
-        for (int i = 0; i < In::kVector; ++i) {
+        for (int i = 0; i < State::kVector; ++i) {
           const float own = states_[u].v[i];
           const float other = __shfl_xor_sync(kAllLanes, own, lanes);
           // (low + high, low - high), each as it is written there.
@@ -138,11 +139,46 @@ class DeviceLanes {
   }
   __device__ static int Log2(int power) { return 31 - __clz(power); }
 
+  __device__ Pairs& PairsOf(int64_t) { return pairs_; }
+  __device__ void ClearPairs() { pairs_ = {}; }
+  // Over the lanes, in a tree.
+  template <class Of>
+  __device__ auto Sum(const Of& of) const {
+    auto sum = of(pairs_);
+    if constexpr (std::is_same<decltype(sum), uint32_t>::value) {
+      return __reduce_add_sync(kAllLanes, sum);
+    } else {
+      CNN_FP4_UNROLL
+      for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+        sum += __shfl_xor_sync(kAllLanes, sum, distance);
+      }
+      return sum;
+    }
+  }
+  template <class Of>
+  __device__ double Largest(const Of& of) const {
+    double largest = of(pairs_);
+    CNN_FP4_UNROLL
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+      largest = fmax(largest, __shfl_xor_sync(kAllLanes, largest, distance));
+    }
+    return largest;
+  }
+
  private:
   int64_t first_;
   int64_t count_;
-  LaneState<In> states_[kUnroll];
+  State states_[kUnroll];
+  Pairs pairs_;
 };
+
+// The sums of a turn, from which they go to where the host looks for them.
+template <class Lanes>
+__device__ void StorePairs(Lanes& lanes, const QuantizeArgs& a, int64_t turn) {
+  DistortionSums sums;
+  SumLanes(lanes, &sums);
+  if (LaneIndex() == 0) a.pairs[turn] = sums;
+}
 
 // The largest of the threads' magnitudes goes to *at.
 __device__ inline void StoreLargest(uint32_t amax, uint32_t* at) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "quant/distortion_sums.h"
 #include "quant/dtype.h"
 #include "quant/formats/host_device.h"
 #include "quant/hadamard.h"
@@ -120,8 +121,38 @@ struct Grid {
   }
 };
 
+// quant::SourceWindow.
+struct Window {
+  int64_t width = 0;  // Of a row of the source; 0: x is read as it lies.
+  int64_t stride = 1;
+  int64_t dilation = 1;
+  int64_t padding = 0;
+  Divisor by_positions;
+  Divisor by_rows;
+  Divisor by_kernel;
+
+  // Where element i of the grid lies: `column` of the row that begins at
+  // `row_begin`, or beside it.
+  struct At {
+    int64_t row_begin = 0;
+    int64_t column = 0;
+
+    CNN_FP4_HOST_DEVICE constexpr bool IsIn(int64_t width) const {
+      return column >= 0 && column < width;
+    }
+  };
+  CNN_FP4_HOST_DEVICE constexpr At at(int64_t i) const {
+    const Divisor::Result row = by_positions.Divide(i);
+    const Divisor::Result copy = by_rows.Divide(row.quotient);
+    const Divisor::Result image = by_kernel.Divide(copy.quotient);
+    return {(image.quotient * by_rows.value() + copy.remainder) * width,
+            row.remainder * stride + image.remainder * dilation - padding};
+  }
+};
+
 struct QuantizeArgs {
   Grid grid;
+  Window window;
 
   // Pointers to the device's memory; null where nothing is asked for or given.
   const void* x = nullptr;
@@ -134,11 +165,17 @@ struct QuantizeArgs {
   const float* block_scales = nullptr;  // QuantizeOptions::block_scales.
   const uint64_t* step_counter = nullptr;  // Added to `step`.
   uint32_t* nonfinite = nullptr;           // Set to 1 by a NaN or an infinity.
+  DistortionSums* statistics = nullptr;    // Added to.
 
   // Scratch: what one kernel leaves for the next.
   uint32_t* amax_bits = nullptr;   // Largest |x|, as bits: tensor or rows.
   uint32_t* block_amax = nullptr;  // The same of each block.
   uint8_t* byte_codes = nullptr;   // One code a byte.
+  // Partial sums of the statistics, one a turn of a warp, and what a round of
+  // kSumPairs makes of them.
+  DistortionSums* pairs = nullptr;
+  DistortionSums* pair_sums = nullptr;
+  int64_t num_pairs = 0;
 
   DType in = DType::kFloat32;
   DType out = DType::kFloat32;
@@ -148,6 +185,7 @@ struct QuantizeArgs {
   float scale_max = 448.0f;
   bool has_tensor_scale = false;  // Also one for each row.
   float given_amax = 0.0f;        // Without `amax`.
+  bool takes_amax = false;        // None is given: a kernel takes it.
   bool amax_per_row = false;
   bool operand = false;   // Values are q * stored scale.
   bool saturate = false;  // NonFinitePolicy::kSaturate.
@@ -195,9 +233,16 @@ enum class Kernel {
   kBlockAmaxes,
   kBlockScales,
   kElements,
-  kPack,  // byte_codes to codes.
+  kPack,      // byte_codes to codes.
+  kSumPairs,  // Partial sums to fewer, or to the statistics.
   kDequantizeRows,
   kDequantizeUnits,
+};
+
+// One launch for two operands of one tensor: blocks along memory, and across.
+enum class BothKernel {
+  kAmax,  // Of one or both, where there is memory for it.
+  kQuantize,
 };
 
 }  // namespace cnn_fp4::quant::cuda

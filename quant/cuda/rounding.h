@@ -9,6 +9,7 @@
 
 #include "quant/cuda/block.h"
 #include "quant/cuda/elements.h"
+#include "quant/cuda/pairs.h"
 #include "quant/cuda/quantize_args.h"
 #include "quant/formats/e2m1_aligned.h"
 #include "quant/formats/e2m1_rounding.h"
@@ -135,13 +136,18 @@ __device__ inline uint32_t NearestCodes(const float* s) {
 
 // Quantises kCount neighbours in memory, 2, 4 or 8, of one block or (kEach)
 // each with its own factors, and writes them as values of type Out or as codes
-// to element `offset`, which is aligned to them. v is overwritten, and holds no
-// NaN: ZeroIfNan.
-template <class Compiled, class Out, int kCount, bool kEach = false>
+// to element `offset`, which is aligned to them; `pairs` are told of them. v is
+// overwritten, and holds no NaN: ZeroIfNan.
+template <class Compiled, class Out, int kCount, bool kEach, class Pairs>
 CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
                                                  uint64_t step, int64_t offset,
                                                  const BlockScale* factors,
-                                                 float* v) {
+                                                 float* v, Pairs& pairs) {
+  [[maybe_unused]] float x[kCount];
+  if constexpr (Pairs::kWanted) {
+    CNN_FP4_UNROLL
+    for (int i = 0; i < kCount; ++i) x[i] = v[i];
+  }
   const uint64_t index = a.first_element + static_cast<uint64_t>(offset);
   if (Compiled::kAllRules && DividesElements(a.rule)) {
     CNN_FP4_UNROLL
@@ -156,7 +162,8 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
   if constexpr (std::is_same<Out, Packed>::value) {
     uint32_t codes = 0;
 #if defined(CNN_FP4_HAS_CVT_E2M1)
-    if (Compiled::kNearest && a.rounding == Rounding::kNearestEven) {
+    if (!Pairs::kWanted && Compiled::kNearest &&
+        a.rounding == Rounding::kNearestEven) {
       StoreCodes<kCount>(NearestCodes<kCount>(v), a.codes, offset);
       return;
     }
@@ -166,12 +173,23 @@ CNN_FP4_HOST_DEVICE inline void QuantizeAndStore(const QuantizeArgs& a,
           // The sign of v[i] to bit 3 of its nibble.
           const uint32_t sign = BitCast<uint32_t>(v[i]) >> 28 & ~7u;
           codes += (r.code | sign) << (4 * i);
+          if constexpr (Pairs::kWanted) {
+            pairs.Add(x[i],
+                      E2m1CopySign(r.magnitude, v[i]) *
+                          factors[kEach ? i : 0].dequantize,
+                      r.code | sign);
+          }
         });
     StoreCodes<kCount>(codes, a.codes, offset);
   } else {
     RoundAll<Compiled, kCount>(
         a, step, index, v, [&](int i, const AlignedE2m1& r) {
-          v[i] = E2m1CopySign(r.magnitude, v[i]) * factors[kEach ? i : 0].value;
+          const float q = E2m1CopySign(r.magnitude, v[i]);
+          if constexpr (Pairs::kWanted) {
+            pairs.Add(x[i], q * factors[kEach ? i : 0].dequantize,
+                      r.code | (BitCast<uint32_t>(q) >> 28 & ~7u));
+          }
+          v[i] = q * factors[kEach ? i : 0].value;
         });
     if constexpr (Out::kDType != DType::kFloat32) {
       if (a.saturate) {

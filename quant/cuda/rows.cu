@@ -3,6 +3,7 @@
 #include "quant/cuda/dispatch.h"
 #include "quant/cuda/kernels.h"
 #include "quant/cuda/launch.cuh"
+#include "quant/cuda/rows.cuh"
 
 namespace cnn_fp4::quant::cuda {
 namespace {
@@ -21,27 +22,6 @@ template <class Compiled, class In, class Out>
 constexpr int kUnroll =
     In::kVector == 8 && kLie<Compiled, In, Out> == Lie::kApart ? 4 : 2;
 constexpr int kAmaxUnroll = 4;
-
-// Calls f(lanes) for a warp's share of the tensor's vectors.
-template <class In, int kVectors, Lie kLie = Lie::kApart, class F>
-__device__ void ForEachChunk(const QuantizeArgs& a, const F& f) {
-  const int64_t count = a.grid.size() / In::kVector;
-  constexpr int64_t kChunk = kWarp * kVectors;
-  const int64_t step = TotalThreads() / kWarp * kChunk;
-  int64_t first = GlobalThread() / kWarp * kChunk;
-  if (first >= count) return;
-  using Lanes = DeviceLanes<In, kVectors, kLie>;
-  Lanes lanes(Lanes::FirstOf(first), count);
-  LoadRows<In>(a, lanes);
-  while (true) {
-    first += step;
-    Lanes next(Lanes::FirstOf(first), count);
-    LoadRows<In>(a, next);
-    f(lanes);
-    if (first >= count) return;
-    lanes = next;
-  }
-}
 
 template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kFewThreads)

@@ -11,7 +11,8 @@
 // of one lane on the device, those of the whole warp on the host - and between
 // the steps the lanes exchange values. EachWithBlock(make, f) calls f(vector
 // index, state, make(vector index, state)), with one make for the vectors of a
-// block that a lane holds.
+// block that a lane holds. PairsOf(vector index) are the sums (pairs.h) of the
+// lane that holds the vector.
 
 #include <cstdint>
 
@@ -29,8 +30,9 @@ namespace cnn_fp4::quant::cuda {
 // What a lane holds: one vector of 16 bytes of the source.
 template <class In>
 struct LaneState {
+  static constexpr int kVector = In::kVector;
   Words<4> words = {};  // As they were loaded.
-  float v[In::kVector] = {};
+  float v[kVector] = {};
   uint32_t amax = 0;  // Magnitude bits.
 };
 
@@ -41,22 +43,44 @@ CNN_FP4_HOST_DEVICE inline void LoadLane(const QuantizeArgs& a, int64_t offset,
       LoadWords<4>(static_cast<const char*>(a.x) + offset * SizeOf(In::kDType));
 }
 
+// The same through a window, an element after the other.
+template <class In>
+CNN_FP4_HOST_DEVICE inline void LoadLaneOfWindow(const QuantizeArgs& a,
+                                                 int64_t offset,
+                                                 LaneState<In>& s) {
+  // A vector lies in one row of the window.
+  Window::At at = a.window.at(offset);
+  s.words = {};
+  CNN_FP4_UNROLL
+  for (int i = 0; i < In::kVector; ++i) {
+    if (at.IsIn(a.window.width)) {
+      const int64_t element = at.row_begin + at.column;
+      if constexpr (In::kDType == DType::kFloat32) {
+        s.words.w[i] = static_cast<const uint32_t*>(a.x)[element];
+      } else {
+        s.words.w[i / 2] |= uint32_t{static_cast<const uint16_t*>(a.x)[element]}
+                            << (16 * (i % 2));
+      }
+    }
+    at.column += a.window.stride;
+  }
+}
+
 // A step of its own: nothing may wait for the first load before the last is on
 // its way.
 template <class In, class Lanes>
 CNN_FP4_HOST_DEVICE inline void UnpackLanes(const QuantizeArgs& a,
                                             Lanes& lanes) {
-  lanes.Each([&](int64_t, LaneState<In>& s) { Unpack<In, 4>(s.words, s.v); });
+  lanes.Each([&](int64_t, LaneState<In>& s) { Unpack<In>(s.words, s.v); });
   if (!a.saturate) return;
   lanes.Each([&](int64_t, LaneState<In>& s) { SaturateAll<In::kVector>(s.v); });
 }
 
 // quant::RandomHadamard16 of the groups of 16 that lie in successive lanes.
-template <class In, class Lanes>
+template <int kVector, class Lanes>
 CNN_FP4_HOST_DEVICE inline void RotateLanes(const QuantizeArgs& a,
                                             Lanes& lanes) {
-  constexpr int kVector = In::kVector;
-  lanes.Each([&](int64_t vector, LaneState<In>& s) {
+  lanes.Each([&](int64_t vector, auto& s) {
     const uint32_t signs =
         a.hadamard_signs >> (vector % (kHadamardSize / kVector) * kVector);
     CNN_FP4_UNROLL
@@ -69,7 +93,7 @@ CNN_FP4_HOST_DEVICE inline void RotateLanes(const QuantizeArgs& a,
   for (int distance = 1; distance < kHadamardSize / kVector; distance *= 2) {
     lanes.Butterfly(distance);
   }
-  lanes.Each([&](int64_t, LaneState<In>& s) {
+  lanes.Each([&](int64_t, auto& s) {
     CNN_FP4_UNROLL
     for (int i = 0; i < kVector; ++i) s.v[i] *= 0.25f;
     if (a.saturate) SaturateAll<kVector>(s.v);
@@ -78,10 +102,14 @@ CNN_FP4_HOST_DEVICE inline void RotateLanes(const QuantizeArgs& a,
 
 // kRows: vector i of a tensor is its elements i * kVector and on. A warp loads
 // its next vectors before it works on these.
-template <class In, class Lanes>
+template <class In, bool kWindow, class Lanes>
 CNN_FP4_HOST_DEVICE inline void LoadRows(const QuantizeArgs& a, Lanes& lanes) {
   lanes.Each([&](int64_t vector, LaneState<In>& s) {
-    LoadLane<In>(a, vector * In::kVector, s);
+    if constexpr (kWindow) {
+      LoadLaneOfWindow<In>(a, vector * In::kVector, s);
+    } else {
+      LoadLane<In>(a, vector * In::kVector, s);
+    }
   });
 }
 
@@ -90,15 +118,15 @@ template <class In, class Lanes>
 CNN_FP4_HOST_DEVICE inline void PrepareRows(const QuantizeArgs& a,
                                             Lanes& lanes) {
   UnpackLanes<In>(a, lanes);
-  if (a.hadamard) RotateLanes<In>(a, lanes);
+  if (a.hadamard) RotateLanes<In::kVector>(a, lanes);
 }
 
-template <class In, class Lanes>
+template <int kVector, class Lanes>
 CNN_FP4_HOST_DEVICE inline void TakeLaneAmaxes(Lanes& lanes) {
-  lanes.Each([&](int64_t, LaneState<In>& s) {
+  lanes.Each([&](int64_t, auto& s) {
     s.amax = 0;
     CNN_FP4_UNROLL
-    for (int i = 0; i < In::kVector; ++i) {
+    for (int i = 0; i < kVector; ++i) {
       s.amax = LargerMagnitude(s.amax, s.v[i]);
     }
   });
@@ -109,7 +137,7 @@ CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
                                              const Factors& t, uint64_t step,
                                              Lanes& lanes) {
   PrepareRows<In>(a, lanes);
-  TakeLaneAmaxes<In>(lanes);
+  TakeLaneAmaxes<In::kVector>(lanes);
   const int vectors_a_block = static_cast<int>(a.grid.block_cols) / In::kVector;
   lanes.ReduceMax(vectors_a_block);
   const int shift = lanes.Log2(vectors_a_block);
@@ -124,8 +152,8 @@ CNN_FP4_HOST_DEVICE inline void QuantizeRows(const QuantizeArgs& a,
       [&](int64_t vector, LaneState<In>& s, const BlockFactors& f) {
         ZeroIfNan<In::kVector>(f, s.v);
         const BlockScale scale = ScaleOf(a, f);
-        QuantizeAndStore<Compiled, Out, In::kVector>(
-            a, step, vector * In::kVector, &scale, s.v);
+        QuantizeAndStore<Compiled, Out, In::kVector, /*kEach=*/false>(
+            a, step, vector * In::kVector, &scale, s.v, lanes.PairsOf(vector));
       });
 }
 
@@ -156,6 +184,12 @@ inline constexpr int kWarpTiles = kLineVectors / kTileRowVectors<In>;
 template <class In>
 CNN_FP4_HOST_DEVICE constexpr int64_t TurnsARow(const Grid& g) {
   return (g.col_blocks() + kWarpTiles<In> - 1) / kWarpTiles<In>;
+}
+
+// Of all of a tensor.
+template <class In>
+CNN_FP4_HOST_DEVICE constexpr int64_t TileTurns(const Grid& g) {
+  return g.num_blocks() / g.col_blocks() * TurnsARow<In>(g);
 }
 
 // The tiles of one turn.
@@ -208,7 +242,7 @@ CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
                                               const TileTurn& turn,
                                               Lanes& lanes) {
   UnpackLanes<In>(a, lanes);
-  TakeLaneAmaxes<In>(lanes);
+  TakeLaneAmaxes<In::kVector>(lanes);
   lanes.template ReduceMaxOfTiles<kTileRowVectors<In>>();
   EachOfTurn<In>(a, turn, lanes, [&](int i, int64_t offset, LaneState<In>& s) {
     const BlockFactors f = FactorsOfAmax<Compiled>(a, t, s.amax);
@@ -217,7 +251,8 @@ CNN_FP4_HOST_DEVICE inline void QuantizeTiles(const QuantizeArgs& a,
     }
     ZeroIfNan<In::kVector>(f, s.v);
     const BlockScale scale = ScaleOf(a, f);
-    QuantizeAndStore<Compiled, Out, In::kVector>(a, step, offset, &scale, s.v);
+    QuantizeAndStore<Compiled, Out, In::kVector, /*kEach=*/false>(
+        a, step, offset, &scale, s.v, lanes.PairsOf(i));
   });
 }
 

@@ -7,11 +7,6 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-template <class In>
-__host__ __device__ int64_t Turns(const Grid& g) {
-  return g.num_blocks() / g.col_blocks() * TurnsARow<In>(g);
-}
-
 template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kManyThreads, 2)
     TilesKernel(const __grid_constant__ QuantizeArgs a) {
@@ -19,11 +14,11 @@ __global__ void __launch_bounds__(kManyThreads, 2)
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t turns_a_row = TurnsARow<In>(a.grid);
-  const int64_t turns = Turns<In>(a.grid);
+  const int64_t turns = TileTurns<In>(a.grid);
   const int64_t stride = TotalThreads() / kWarp;
   int64_t i = GlobalThread() / kWarp;
   TileTurn turn = TileTurnAt<In>(a.grid, i, turns, turns_a_row);
-  using Lanes = DeviceLanes<In, kWarpTileVectors / kWarp>;
+  using Lanes = DeviceLanes<LaneState<In>, kWarpTileVectors / kWarp>;
   if constexpr (std::is_same<Compiled, StochasticOnly>::value) {
     // Random bits take the registers that the next tiles would.
     while (turn.tiles > 0) {
@@ -60,7 +55,7 @@ const char* LaunchTiles(const QuantizeArgs& args, void* stream) {
       WithCompiled</*kEvery=*/false>(args, [&](auto compiled) {
         error = LaunchOver<kManyThreads>(
             TilesKernel<decltype(compiled), In, Out>,
-            Turns<In>(args.grid) * kWarp, args, stream);
+            TileTurns<In>(args.grid) * kWarp, args, stream);
       });
     } else {
       error = "no kernel for these element types";

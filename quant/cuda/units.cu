@@ -20,7 +20,11 @@ __global__ void __launch_bounds__(kFewThreads)
     if constexpr (kKernel == Kernel::kAmaxUnits) TakeUnitAmax(a, i);
     if constexpr (kKernel == Kernel::kBlockAmaxes) TakeBlockAmax(a, i);
     if constexpr (kKernel == Kernel::kBlockScales) ChooseBlockScale(a, step, i);
-    if constexpr (kKernel == Kernel::kElements) QuantizeUnit(a, step, i);
+    if constexpr (kKernel == Kernel::kElements) {
+      NoPairs none;
+      QuantizeUnit(a, step, i, none);
+    }
+    if constexpr (kKernel == Kernel::kSumPairs) SumPairs(a, i);
     if constexpr (kKernel == Kernel::kPack) PackCodes(a, i);
     if constexpr (kKernel == Kernel::kDequantizeUnits) DequantizeUnit(a, i);
   }
@@ -84,6 +88,9 @@ const char* LaunchUnits(Kernel kernel, const QuantizeArgs& args, void* stream) {
     case Kernel::kElements:
       return LaunchTasks(UnitsKernel<Kernel::kElements>, NumUnits(g), args,
                          stream);
+    case Kernel::kSumPairs:
+      return LaunchTasks(UnitsKernel<Kernel::kSumPairs>,
+                         RoundsOf(args.num_pairs), args, stream);
     case Kernel::kPack:
       return LaunchTasks(UnitsKernel<Kernel::kPack>, (g.size() + 1) / 2, args,
                          stream);

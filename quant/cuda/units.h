@@ -10,6 +10,7 @@
 #include "quant/choose_scale.h"
 #include "quant/cuda/block.h"
 #include "quant/cuda/elements.h"
+#include "quant/cuda/pairs.h"
 #include "quant/cuda/quantize_args.h"
 #include "quant/formats/e2m1.h"
 #include "quant/formats/e4m3.h"
@@ -58,7 +59,7 @@ CNN_FP4_HOST_DEVICE inline void LoadUnit(const QuantizeArgs& a, int64_t offset,
                                          int count, float* v) {
   CNN_FP4_UNROLL
   for (int j = 0; j < kUnit; ++j) {
-    v[j] = j < count ? LoadElement(a.in, a.x, offset + j * a.grid.inner) : 0.0f;
+    v[j] = j < count ? LoadSource(a, offset + j * a.grid.inner) : 0.0f;
   }
   if (a.saturate) SaturateAll<kUnit>(v);
   if (!a.hadamard) return;
@@ -116,7 +117,7 @@ struct UnitElements {
   }
   CNN_FP4_HOST_DEVICE float x(int64_t i) const {
     if (!a.hadamard) {
-      const float v = LoadElement(a.in, a.x, offset(i));
+      const float v = LoadSource(a, offset(i));
       return a.saturate ? Saturated(v) : v;
     }
     // Blocks that are rotated are 1-D and whole groups.
@@ -168,9 +169,11 @@ CNN_FP4_HOST_DEVICE inline BlockFactors StoredFactors(const QuantizeArgs& a,
                              : DecodeE4m3(code));
 }
 
-// Kernel::kElements, a thread for each unit.
+// Kernel::kElements, a thread for each unit, whose pairs are added to `pairs`.
+template <class Pairs>
 CNN_FP4_HOST_DEVICE inline void QuantizeUnit(const QuantizeArgs& a,
-                                             uint64_t step, int64_t index) {
+                                             uint64_t step, int64_t index,
+                                             Pairs& pairs) {
   const Unit u = UnitAt(a.grid, index);
   if (u.count == 0) return;
   const BlockFactors f = StoredFactors(a, a.FactorsOfRow(u.row), u.block);
@@ -187,11 +190,24 @@ CNN_FP4_HOST_DEVICE inline void QuantizeUnit(const QuantizeArgs& a,
         is_nan ? uint8_t{0}
                : CodeOf(a.rule, rounding, f, v[j],
                         a.first_element + static_cast<uint64_t>(at));
+    if constexpr (Pairs::kWanted) {
+      pairs.Add(v[j], DecodeE2m1(code) * f.dequantize, code);
+    }
     if (a.byte_codes != nullptr) a.byte_codes[at] = code;
     if (a.values != nullptr) {
       StoreElement(a.out, a.saturate, DecodeE2m1(code) * scale, a.values, at);
     }
   }
+}
+
+// The same for the lanes of a warp, a unit each: tile.h.
+struct NoState {};
+template <class Lanes>
+CNN_FP4_HOST_DEVICE inline void QuantizeUnitTurn(const QuantizeArgs& a,
+                                                 uint64_t step, Lanes& lanes) {
+  lanes.Each([&](int64_t unit, NoState&) {
+    QuantizeUnit(a, step, unit, lanes.PairsOf(unit));
+  });
 }
 
 // Kernel::kPack, a thread for each byte of codes.
