@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "nn/gemm/tensor_span.h"
+#include "nn/layers/learned_scale.h"
 #include "nn/layers/quant_conv.h"
 #include "nn/net.h"
 #include "quant/block_stats.h"
@@ -240,14 +241,16 @@ void LayerProbe::AddLearnedScale(TensorKind kind, const std::string& layer,
                                  LayerStats* out) const {
   const nn::LearnedScales& learned =
       layers_[by_name_.at(layer)].layer->learned_scales();
-  const at::Tensor& parameter = kind == TensorKind::kWeightsPrequantize
-                                    ? learned.weight_scale
-                                    : learned.x_clip;
-  const bool has = kind == TensorKind::kWeightsPrequantize ||
-                   kind == TensorKind::kActivations;
-  if (!has || !parameter.defined()) return;
+  at::Tensor learnt;
+  if (kind == TensorKind::kWeightsPrequantize &&
+      learned.log2_weight_scale.defined()) {
+    learnt = nn::WeightScale(learned.log2_weight_scale);
+  } else if (kind == TensorKind::kActivations) {
+    learnt = learned.x_clip;
+  }
+  if (!learnt.defined()) return;
   out->values.emplace_back(StatId::kLearnedScale,
-                           parameter.detach().mean().item<double>());
+                           learnt.detach().mean().item<double>());
 }
 
 std::optional<double> LayerProbe::FlippedShare(

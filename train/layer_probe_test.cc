@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "nn/layers/learned_scale.h"
 #include "telemetry/fp4_values.h"
 #include "train/layer_probe_fixture.h"
 
@@ -180,7 +181,9 @@ TEST(LayerProbe, ScalesThatAreLearntAreRecorded) {
   const Numbers numbers = ByKey(Probe(test));
   const auto parameters = test.net->named_parameters();
   EXPECT_EQ(numbers.at("learned_scale/weights/quantized/enc2.conv2"),
-            parameters["enc2.conv2.w_scale"].mean().item<double>());
+            nn::WeightScale(parameters["enc2.conv2.w_log2_scale"])
+                .mean()
+                .item<double>());
   EXPECT_EQ(numbers.at("learned_scale/activations/enc2.conv2"),
             parameters["enc2.conv2.x_clip"].item<double>());
   EXPECT_EQ(numbers.count("learned_scale/gradients/enc2.conv2"), 0u);

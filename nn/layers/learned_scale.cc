@@ -96,7 +96,7 @@ absl::Status CheckPositive(const at::Tensor& parameter, const char* what) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "the learnt ", what, " is ", parameter.detach().min().item<float>(),
-      "; it has to stay positive, so take a lower learning rate"));
+      "; it has to stay positive and finite, so take a lower learning rate"));
 }
 
 float InitialScale(const at::Tensor& values) {
@@ -117,13 +117,19 @@ int64_t NumWeightScales(const at::Tensor& weight, const ConvGeometry& geometry,
 }
 
 void InitializeWeightScale(const at::Tensor& weight,
-                           const ConvGeometry& geometry, at::Tensor scale) {
+                           const ConvGeometry& geometry,
+                           at::Tensor log2_scale) {
   const torch::NoGradGuard no_grad;
-  if (scale.ne(0).any().item<bool>()) return;
-  const at::Tensor rows = ToRows(weight, geometry, scale.numel());
-  for (int64_t i = 0; i < scale.numel(); ++i) {
-    scale[i] = OrOne(InitialScale(rows[i]));
+  if (log2_scale.ne(0).any().item<bool>()) return;
+  const at::Tensor rows = ToRows(weight, geometry, log2_scale.numel());
+  for (int64_t i = 0; i < log2_scale.numel(); ++i) {
+    log2_scale[i] = std::log2(OrOne(InitialScale(rows[i])));
   }
+}
+
+at::Tensor WeightScale(const at::Tensor& log2_scale) {
+  // In FP64, whose last place does not reach FP32's: the same bits everywhere.
+  return log2_scale.detach().to(at::kDouble).exp2().to(at::kFloat);
 }
 
 void InitializeClip(const at::Tensor& x, at::Tensor clip) {
@@ -133,9 +139,10 @@ void InitializeClip(const at::Tensor& x, at::Tensor clip) {
 }
 
 absl::StatusOr<GemmOperand> QuantizeWithScale(
-    const at::Tensor& weight, const at::Tensor& scale,
+    const at::Tensor& weight, const at::Tensor& log2_scale,
     const ConvGeometry& geometry, const OperandFormat& format,
     std::optional<QuantizedOperand>* taken_apart) {
+  const at::Tensor scale = WeightScale(log2_scale);
   if (absl::Status status = CheckPositive(scale, "scale of a weight");
       !status.ok()) {
     return status;
@@ -159,11 +166,12 @@ absl::StatusOr<GemmOperand> QuantizeWithScale(
 }
 
 WeightGradients BackwardWithScale(const at::Tensor& weight,
-                                  const at::Tensor& scale,
+                                  const at::Tensor& log2_scale,
                                   const GemmOperand& operand,
                                   const ConvGeometry& geometry,
                                   const OperandFormat& format,
                                   const at::Tensor& gradient) {
+  const at::Tensor scale = WeightScale(log2_scale).cpu();
   const int64_t count = scale.numel();
   const quant::Recipe recipe = RecipeOfRows(format);
   const at::Tensor x = ToRows(weight, geometry, count);
@@ -179,8 +187,10 @@ WeightGradients BackwardWithScale(const at::Tensor& weight,
   // Esser et al., section 2.2.
   of_scale.div_(
       std::sqrt(kE2m1Max * static_cast<double>(weight.numel() / count)));
+  // Of 2^x.
+  of_scale.mul_(scale.view({count})).mul_(std::log(2.0));
   return {FromRows(rows, weight, geometry),
-          of_scale.view(scale.sizes()).to(scale.device())};
+          of_scale.view(log2_scale.sizes()).to(log2_scale.device())};
 }
 
 at::Tensor Clip(const at::Tensor& x, const at::Tensor& clip) {

@@ -106,7 +106,7 @@ TEST_P(LearnedScaleTest, GradientsAreThoseOfTheSurrogate) {
   {
     // So low that a good part of the values is clipped.
     const torch::NoGradGuard no_grad;
-    if (layer.Has("w_scale")) layer.Get("w_scale").mul_(0.25);
+    if (layer.Has("w_log2_scale")) layer.Get("w_log2_scale").sub_(2);
     if (layer.Has("x_clip")) layer.Get("x_clip").mul_(0.5);
   }
   const at::Tensor y = layer.forward(x);
@@ -116,8 +116,9 @@ TEST_P(LearnedScaleTest, GradientsAreThoseOfTheSurrogate) {
   const at::Tensor weight = layer.Get("weight");
   at::Tensor w = weight.detach().to(at::kDouble).requires_grad_();
   at::Tensor s, w_hat = w;
-  if (layer.Has("w_scale")) {
-    const at::Tensor learnt = layer.Get("w_scale").detach().to(at::kDouble);
+  if (layer.Has("w_log2_scale")) {
+    const at::Tensor learnt =
+        WeightScale(layer.Get("w_log2_scale")).to(at::kDouble);
     s = learnt;
     if (c.w == "nvfp4+lsq") {
       const double unit = learnt.max().item<double>() / 448;
@@ -177,9 +178,11 @@ TEST_P(LearnedScaleTest, GradientsAreThoseOfTheSurrogate) {
   expect_near(x.grad(), z.grad(), 32 * 9, "dx");
   if (s.defined()) {
     const int64_t n = w.numel() / s.numel();
-    expect_near(layer.Get("w_scale").grad(),
-                s.grad() / std::sqrt(6.0 * static_cast<double>(n)), n * outputs,
-                "dscale");
+    // d 2^t / dt = ln 2 * 2^t.
+    expect_near(layer.Get("w_log2_scale").grad(),
+                s.grad() * WeightScale(layer.Get("w_log2_scale")) *
+                    std::log(2.0) / std::sqrt(6.0 * static_cast<double>(n)),
+                n * outputs, "dlog2 scale");
   }
   if (alpha.defined()) {
     expect_near(layer.Get("x_clip").grad(), alpha.grad(), x.numel(), "dalpha");
@@ -201,30 +204,30 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(LearnedScale, TheFirstForwardPassSetsThemAndNoOther) {
   Layer layer({"", "nvfp4+lsq", "nvfp4+pact"});
-  EXPECT_EQ(layer.Get("w_scale").sizes(), at::IntArrayRef({32}));
-  EXPECT_EQ(layer.Get("w_scale").abs().sum().item<float>(), 0);
+  EXPECT_EQ(layer.Get("w_log2_scale").sizes(), at::IntArrayRef({32}));
+  EXPECT_EQ(layer.Get("w_log2_scale").abs().sum().item<float>(), 0);
   const at::Tensor x = at::randn({2, 32, 6, 8});
   layer.forward(x);
   const at::Tensor w = layer.Get("weight").detach();
-  const at::Tensor scale = layer.Get("w_scale").detach().clone();
-  EXPECT_TRUE(
-      at::allclose(scale, 2 * w.abs().flatten(1).mean(1) / std::sqrt(6.0)));
+  const at::Tensor scale = layer.Get("w_log2_scale").detach().clone();
+  EXPECT_TRUE(at::allclose(scale.exp2(),
+                           2 * w.abs().flatten(1).mean(1) / std::sqrt(6.0)));
   const at::Tensor clip = layer.Get("x_clip").detach().clone();
   EXPECT_NEAR(clip.item<double>(),
               12 * x.abs().mean().item<double>() / std::sqrt(6.0),
               clip.item<double>() * 4 * kEpsilon);
   layer.forward(10 * x);
-  EXPECT_TRUE(at::equal(layer.Get("w_scale"), scale));
+  EXPECT_TRUE(at::equal(layer.Get("w_log2_scale"), scale));
   EXPECT_TRUE(at::equal(layer.Get("x_clip"), clip));
 }
 
-TEST(LearnedScale, AScaleThatIsNotPositiveIsNamed) {
+TEST(LearnedScale, AScaleThatVanishesIsNamed) {
   Layer layer({"", "nvfp4+lsq", "fp32"});
   const at::Tensor x = at::randn({1, 32, 4, 4});
   layer.forward(x);
   {
     const torch::NoGradGuard no_grad;
-    layer.Get("w_scale")[3] = -0.5;
+    layer.Get("w_log2_scale")[3] = -200;
   }
   try {
     layer.forward(x);
@@ -232,7 +235,7 @@ TEST(LearnedScale, AScaleThatIsNotPositiveIsNamed) {
   } catch (const c10::Error& error) {
     EXPECT_THAT(error.what_without_backtrace(),
                 HasSubstr("layer layer, operand fprop_w: the learnt scale of a "
-                          "weight is -0.5"));
+                          "weight is 0;"));
   }
 }
 
@@ -244,7 +247,7 @@ TEST(LearnedScale, AnotherPolicyHasNoUseForThem) {
                        std::make_shared<QuantContext>())
                   .ok());
   layer.forward(x).sum().backward();
-  EXPECT_FALSE(layer.Get("w_scale").grad().defined());
+  EXPECT_FALSE(layer.Get("w_log2_scale").grad().defined());
   EXPECT_FALSE(layer.Get("x_clip").grad().defined());
 }
 

@@ -97,8 +97,8 @@ void QuantLayer::SetPrecision(const std::string& name,
       ConvSpec{name, spec_->geometry, precision, std::move(context)});
   learned_ = {};
   if (precision.fprop_w.learned) {
-    learned_.weight_scale = Parameter(
-        "w_scale",
+    learned_.log2_weight_scale = Parameter(
+        "w_log2_scale",
         NumWeightScales(kernel(), spec_->geometry, precision.fprop_w));
   }
   if (precision.fprop_x.learned) learned_.x_clip = Parameter("x_clip", 1);
@@ -108,8 +108,8 @@ at::Tensor QuantLayer::Convolve(const at::Tensor& x, const at::Tensor& weight,
                                 const at::Tensor& bias) const {
   TORCH_CHECK(x.dim() == 4, "layer ", spec_->layer,
               ": the input must be [N, C, H, W], not ", x.sizes());
-  if (learned_.weight_scale.defined()) {
-    InitializeWeightScale(weight, spec_->geometry, learned_.weight_scale);
+  if (learned_.log2_weight_scale.defined()) {
+    InitializeWeightScale(weight, spec_->geometry, learned_.log2_weight_scale);
   }
   if (learned_.x_clip.defined()) InitializeClip(x, learned_.x_clip);
   return QuantConvolution(x, weight, bias, spec_, learned_);

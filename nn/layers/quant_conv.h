@@ -33,8 +33,8 @@ class QuantLayer {
 
   // Name, precision and context are Quantize's; the name is empty before.
   const ConvSpec& spec() const { return *spec_; }
-  // A format whose scale is learnt gives the module a parameter, "w_scale" or
-  // "x_clip", which the first forward pass sets. It stays when another
+  // A format whose scale is learnt gives the module a parameter, "w_log2_scale"
+  // or "x_clip", which the first forward pass sets. It stays when another
   // precision has no use for it.
   void SetPrecision(const std::string& name, const ConvPrecision& precision,
                     std::shared_ptr<const QuantContext> context);

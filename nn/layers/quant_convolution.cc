@@ -119,7 +119,7 @@ class ConvolutionFunction
                             const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias,
                             const std::shared_ptr<const ConvSpec>& spec,
-                            const std::optional<at::Tensor>& weight_scale,
+                            const std::optional<at::Tensor>& log2_weight_scale,
                             const std::optional<at::Tensor>& x_clip) {
     const ConvPrecision& precision = spec->precision;
     const GemmOperand qx =
@@ -127,7 +127,7 @@ class ConvolutionFunction
                     {nullptr, x_clip.value_or(at::Tensor())});
     const GemmOperand qw =
         MakeOperand(*spec, Operand::kFpropW, weight, precision.fprop_w,
-                    {nullptr, weight_scale.value_or(at::Tensor())});
+                    {nullptr, log2_weight_scale.value_or(at::Tensor())});
 
     // The backward pass gets the operands of fprop, or the source where it
     // quantises anew, or where a scale is learnt, both.
@@ -137,12 +137,12 @@ class ConvolutionFunction
     if (x_clip) {
       saved.insert(saved.end(), {x, *x_clip});
     }
-    if (weight_scale) {
-      saved.insert(saved.end(), {weight, *weight_scale, qw.values});
+    if (log2_weight_scale) {
+      saved.insert(saved.end(), {weight, *log2_weight_scale, qw.values});
     }
     ctx->save_for_backward(std::move(saved));
     ctx->saved_data["has_x_clip"] = x_clip.has_value();
-    ctx->saved_data["has_weight_scale"] = weight_scale.has_value();
+    ctx->saved_data["has_log2_weight_scale"] = log2_weight_scale.has_value();
     ctx->saved_data["spec"] =
         c10::IValue::make_capsule(c10::make_intrusive<SpecHolder>(spec));
     ctx->saved_data["has_bias"] = bias.has_value();
@@ -167,14 +167,14 @@ class ConvolutionFunction
 
     at::Tensor dx, dw, db, dscale, dclip;
     size_t next = 4;
-    at::Tensor source_x, x_clip, source_w, weight_scale, fprop_w;
+    at::Tensor source_x, x_clip, source_w, log2_weight_scale, fprop_w;
     if (ctx->saved_data["has_x_clip"].toBool()) {
       source_x = saved[next++];
       x_clip = saved[next++];
     }
-    if (ctx->saved_data["has_weight_scale"].toBool()) {
+    if (ctx->saved_data["has_log2_weight_scale"].toBool()) {
       source_w = saved[next++];
-      weight_scale = saved[next++];
+      log2_weight_scale = saved[next++];
       fprop_w = saved[next++];
     }
     // The gradient of a clipping value is made of dx, which the first layer
@@ -221,12 +221,12 @@ class ConvolutionFunction
               : x;
       dw =
           RoundTo(gemms.Wgrad(a, b, w.values, spec.geometry), precision.result);
-      if (weight_scale.defined()) {
+      if (log2_weight_scale.defined()) {
         WeightGradients learned =
-            BackwardWithScale(source_w, weight_scale, {fprop_w, saved[3]},
+            BackwardWithScale(source_w, log2_weight_scale, {fprop_w, saved[3]},
                               spec.geometry, precision.fprop_w, dw);
         dw = std::move(learned.weight);
-        dscale = std::move(learned.scale);
+        dscale = std::move(learned.log2_scale);
       }
     }
     // Autograd counts an absent bias among the inputs no more than the spec.
@@ -269,10 +269,11 @@ at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const std::shared_ptr<const ConvSpec>& spec,
                             const LearnedScales& learned) {
   const ConvPrecision& precision = spec->precision;
-  TORCH_CHECK(precision.fprop_w.learned == learned.weight_scale.defined() &&
-                  precision.fprop_x.learned == learned.x_clip.defined(),
-              "layer ", spec->layer,
-              ": the learnt parameters are not those of its formats");
+  TORCH_CHECK(
+      precision.fprop_w.learned == learned.log2_weight_scale.defined() &&
+          precision.fprop_x.learned == learned.x_clip.defined(),
+      "layer ", spec->layer,
+      ": the learnt parameters are not those of its formats");
   if (precision.full_precision()) {
     ShowForward(*spec, x, weight);
     return PlainConvolution(x, weight, bias, spec->geometry);
@@ -282,7 +283,7 @@ at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
     return AutocastConvolution(x, weight, bias, spec->geometry);
   }
   return ConvolutionFunction::apply(x, weight, IfDefined(bias), spec,
-                                    IfDefined(learned.weight_scale),
+                                    IfDefined(learned.log2_weight_scale),
                                     IfDefined(learned.x_clip));
 }
 

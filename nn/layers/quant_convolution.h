@@ -56,8 +56,8 @@ struct ConvSpec {
 // `learned`: the parameters of formats whose scale is learnt, else undefined;
 // nn/layers/learned_scale.h has what their gradients are.
 struct LearnedScales {
-  at::Tensor weight_scale;  // [1] or [Cout]
-  at::Tensor x_clip;        // [1]
+  at::Tensor log2_weight_scale;  // [1] or [Cout]
+  at::Tensor x_clip;             // [1]
 };
 at::Tensor QuantConvolution(const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias,
