@@ -37,36 +37,43 @@ def _loaded(opcode):
 
 def main_loop(code):
     """(instructions of the shortest way, of all, bytes loaded), or None."""
+    # Jumps back from cold code behind the loop look like loops, but no way leads
+    # to them from where they go.
     loops = [(address - _target(rest), _target(rest), address)
              for address, _, opcode, rest in code
              if opcode.startswith("BRA") and _target(rest) is not None
              and _target(rest) < address]
-    if not loops:
-        return None
-    _, begin, end = max(loops)
-    body = [one for one in code if begin <= one[0] <= end]
-    # The best way from each instruction to the end, from the last one back:
-    # most memory operations, then fewest instructions. Inner loops go once.
+    for _, begin, end in sorted(loops, reverse=True):
+        body = [one for one in code if begin <= one[0] <= end]
+        way = _best_way(body)
+        if way is not None:
+            return way[1], len(body), way[2]
+    return None
+
+
+def _best_way(body):
+    """(memory operations, instructions, bytes loaded) of the best way through."""
+    # From the last instruction back: most memory operations, then fewest
+    # instructions. Inner loops go once.
     best = {}
     following = None
     for address, predicated, opcode, rest in reversed(body):
         ways = []
-        if address == end:
+        if following is None:
             ways.append((0, 0, 0))
         else:
             jumps = opcode.startswith("BRA")
             ends = opcode.startswith(("EXIT", "RET"))
-            if following is not None and (predicated or not (jumps or ends)):
+            # BRA.DIV and its like go on where the warp has not diverged.
+            if predicated or "." in opcode or not (jumps or ends):
                 ways.append(best[following])
             if jumps and _target(rest) in best:
                 ways.append(best[_target(rest)])
-        memory = opcode.startswith(("LDG", "STG"))
         found = [way for way in ways if way is not None]
         best[address] = None
         if found:
             operations, cost, loaded = max(found, key=lambda w: (w[0], -w[1]))
-            best[address] = (operations + memory, cost + 1,
-                             loaded + _loaded(opcode))
+            best[address] = (operations + opcode.startswith(("LDG", "STG")),
+                             cost + 1, loaded + _loaded(opcode))
         following = address
-    way = best[begin]
-    return None if way is None else (way[1], len(body), way[2])
+    return best[body[0][0]]

@@ -56,8 +56,8 @@ MACHINE_CODE = """
 
 Registers and resident threads of a processor of the kernels of each way, from
 the least to the most; instructions in all, cold paths included. Stack is spilled
-registers and local arrays: tests of the machine code hold rows, columns and tiles
-to 0.
+registers and local arrays: tests of the machine code hold all ways but statistics
+and units to 0.
 
 | architecture | way | kernels | registers | threads a processor | stack | instructions |
 |---|---|---:|---:|---:|---:|---:|
