@@ -6,9 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "quant/cpu/narrow.h"
+#include "quant/cpu/narrow_packed.h"
 #include "quant/device_quantizer.h"
 #include "quant/guarded_call.h"
-#include "quant/narrow_quantizer.h"
 #include "quant/quantize_checks.h"
 #include "quant/quantizer.h"
 
@@ -47,7 +47,7 @@ absl::StatusOr<const DeviceQuantizer*> DeviceOf(Device x, Device y) {
 
 absl::StatusOr<float> AmaxOf(const TensorView& x) {
   if (x.dtype == DType::kFloat32) return Amax(Float32Of(x));
-  const std::optional<float> amax = NarrowAmax(x);
+  const std::optional<float> amax = cpu::NarrowAmax(x);
   if (amax.has_value()) return *amax;
   return Amax(absl::MakeConstSpan(Widened(x)));  // Says which element.
 }
@@ -70,9 +70,32 @@ absl::Status FakeQuantizeViews(const Recipe& recipe, const BlockGrid& grid,
     status = absl::InvalidArgumentError(
         "in place needs the same type for input and output");
   }
-  status.Update(CheckQuantizeArguments(recipe, grid, x.size, options));
   if (!status.ok()) return status;
-  return FakeQuantizeNarrow(recipe, grid, x, y, options);
+  std::vector<float> wide = Widened(x);
+  status = FakeQuantize(recipe, grid, wide, absl::MakeSpan(wide), options);
+  if (!status.ok()) return status;
+  cpu::NarrowAll(wide.data(), options.nonfinite == NonFinitePolicy::kSaturate,
+                 y);
+  return status;
+}
+
+// QuantizeInto of an FP16 or BF16 tensor.
+absl::Status QuantizeNarrowInto(const Recipe& recipe, const BlockGrid& grid,
+                                const TensorView& x, PackedTensor* out,
+                                const QuantizeOptions& options) {
+  if (cpu::CanPackNarrow(recipe, grid, options)) {
+    QuantizeOptions with_amax = options;
+    const bool need_amax = recipe.tensor_scale == TensorScale::kPerTensor &&
+                           !options.tensor_amax.has_value();
+    if (need_amax && !recipe.hadamard) {
+      with_amax.tensor_amax = cpu::NarrowAmax(x);
+    }
+    if (!need_amax || with_amax.tensor_amax.has_value()) {
+      return cpu::PackNarrow(recipe, grid, x, with_amax, out);
+    }
+  }
+  // Also where an amax is not that of x as it is: transformed, or not finite.
+  return QuantizeInto(recipe, grid, Widened(x), out, options);
 }
 
 }  // namespace
@@ -93,7 +116,7 @@ absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
     if (!status.ok()) return status;
     if (recipe.tensor_scale == TensorScale::kPerTensor && !recipe.hadamard &&
         !options.tensor_amax.has_value()) {
-      const std::optional<float> amax = NarrowAmax(x);
+      const std::optional<float> amax = cpu::NarrowAmax(x);
       if (amax.has_value()) return *amax;
     }
     return ScaleAmax(recipe, grid, Widened(x), options);

@@ -32,13 +32,12 @@ struct ChunkFactors {
 // amax_bits, of units. False if the chunk is not finite. This and the next one
 // are not inlined: there are many callers, and a call for 256 elements is
 // nothing.
-template <class Lanes>
-HWY_NOINLINE bool FindAmaxes(const typename Lanes::Bits* HWY_RESTRICT x,
-                             ChunkFactors& f) {
+HWY_NOINLINE inline bool FindAmaxes(const float* HWY_RESTRICT x,
+                                    ChunkFactors& f) {
   const Ints di;
   VI largest = hn::Zero(di);
   for (size_t i = 0; i < kUnits; i += kLanes) {
-    const VI max = AmaxBitsOfUnits<Lanes>(x + i * kUnit);
+    const VI max = UnitMaxima(x + i * kUnit);
     largest = hn::Max(largest, max);
     hn::Store(max, di, f.amax_bits + i);
   }
@@ -103,9 +102,9 @@ HWY_NOINLINE inline void FindFactors(const KernelParams& params,
 // Calls apply(factors, c) for chunks c = 0, 1, .. until one is not finite or
 // apply returns false. Returns the number of those before it. x may be what
 // apply writes to.
-template <class Lanes, class Apply>
+template <class Apply>
 HWY_INLINE size_t ForEachChunk(const KernelParams& params, size_t block_units,
-                               const typename Lanes::Bits* x, size_t chunks,
+                               const float* x, size_t chunks,
                                const Apply& apply) {
   // Three chunks at a time: the elements of one while the scales of the next
   // and the amaxes of the one after it are found. Each is a chain of operations
@@ -114,7 +113,7 @@ HWY_INLINE size_t ForEachChunk(const KernelParams& params, size_t block_units,
   size_t finite = 0;  // Chunks from the first on whose amaxes are found.
   const auto find_amaxes = [&](size_t c) HWY_ATTR {
     if (c < chunks && c == finite &&
-        FindAmaxes<Lanes>(x + c * kChunk, buffers[c % 3])) {
+        FindAmaxes(x + c * kChunk, buffers[c % 3])) {
       ++finite;
     }
   };

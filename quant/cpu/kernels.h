@@ -73,16 +73,6 @@ constexpr bool HasChunkKernel(int64_t block) {
          kChunkElements % block == 0;
 }
 
-// The same for FP16 and BF16 elements in and out, as bits, for roundings to
-// nearest only (others: 0 chunks). Values are rounded to the type at the end.
-// `stream`: they need not stay in a cache.
-size_t QuantizeHalfChunks(const KernelParams& params, size_t block_units,
-                          const uint16_t* x, size_t chunks, bool stream,
-                          uint16_t* y);
-size_t QuantizeBfloat16Chunks(const KernelParams& params, size_t block_units,
-                              const uint16_t* x, size_t chunks, bool stream,
-                              uint16_t* y);
-
 // Blocks across memory: block j, 0 <= j < width, is x[r * stride + j] for
 // 0 <= r < rows <= kMaxStridedRows. Rows of values and codes are
 // output_stride apart (packed is not offered), rows of random bits

@@ -38,29 +38,6 @@ class Streaming : public ::testing::TestWithParam<size_t> {
     return storage_.data() + (kVectorFloats - misplaced) + GetParam();
   }
 
-  // FP16 or BF16.
-  void ExpectSameNarrow(ScaleRule rule, bool half, const std::string& where) {
-    std::vector<uint16_t> x(kElements), y(kElements);
-    if (half) {
-      FloatToHalf(x_.data(), kElements, x.data());
-    } else {
-      FloatToBfloat16(x_.data(), kElements, x.data());
-    }
-    KernelParams params;
-    params.rule = rule;
-    params.tensor.encode = 512.0f;
-    params.tensor.decode = 1.0f / 512.0f;
-    auto* const streamed = reinterpret_cast<uint16_t*>(Streamed());
-    const auto quantize = half ? QuantizeHalfChunks : QuantizeBfloat16Chunks;
-    ASSERT_EQ(quantize(params, 1, x.data(), kChunks, false, y.data()), kChunks);
-    ASSERT_EQ(quantize(params, 1, x.data(), kChunks, true, streamed), kChunks);
-    FlushStreams();
-    EXPECT_NE(y[0], 0);
-    for (size_t i = 0; i < kElements; ++i) {
-      ASSERT_EQ(streamed[i], y[i]) << where << " " << i;
-    }
-  }
-
   std::vector<float> storage_;
   std::vector<float> x_ = std::vector<float>(kElements);
   std::vector<float> y_ = std::vector<float>(kElements);

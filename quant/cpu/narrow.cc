@@ -1,10 +1,12 @@
 #include "quant/cpu/narrow.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "quant/cpu/narrow_kernels.h"
 #include "quant/cpu/parallel.h"
+#include "quant/formats/float16.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -27,6 +29,32 @@ void ForEachPiece(int64_t size, const Body& body) {
                        [](const Nothing&) {});
 }
 
+void Narrow(const float* from, int64_t n, const MutableTensorView& y,
+            int64_t first) {
+  switch (y.dtype) {
+    case DType::kFloat32:
+      memcpy(static_cast<float*>(y.data) + first, from, n * sizeof(float));
+      break;
+    case DType::kFloat16:
+      FloatToHalf(from, n, static_cast<uint16_t*>(y.data) + first);
+      break;
+    case DType::kBfloat16:
+      FloatToBfloat16(from, n, static_cast<uint16_t*>(y.data) + first);
+      break;
+  }
+}
+
+// values[0 .. n-1] become at most the type's largest finite number.
+void LimitTo(DType dtype, float* values, int64_t n) {
+  // FP32 values are what they are.
+  if (dtype == DType::kFloat32) return;
+  const float largest =
+      dtype == DType::kFloat16 ? kLargestHalf : kLargestBfloat16;
+  for (int64_t i = 0; i < n; ++i) {
+    values[i] = std::min(std::max(values[i], -largest), largest);
+  }
+}
+
 }  // namespace
 
 void Widen(const TensorView& x, int64_t first, int64_t n, float* to) {
@@ -43,35 +71,10 @@ void Widen(const TensorView& x, int64_t first, int64_t n, float* to) {
   }
 }
 
-void Narrow(const float* from, int64_t n, const MutableTensorView& y,
-            int64_t first) {
-  switch (y.dtype) {
-    case DType::kFloat32:
-      memcpy(static_cast<float*>(y.data) + first, from, n * sizeof(float));
-      break;
-    case DType::kFloat16:
-      FloatToHalf(from, n, static_cast<uint16_t*>(y.data) + first);
-      break;
-    case DType::kBfloat16:
-      FloatToBfloat16(from, n, static_cast<uint16_t*>(y.data) + first);
-      break;
-  }
-}
-
 void WidenAll(const TensorView& x, float* to) {
   ForEachPiece(x.size, [&](int64_t first, int64_t n) {
     Widen(x, first, n, to + first);
   });
-}
-
-void LimitTo(DType dtype, float* values, int64_t n) {
-  // FP32 values are what they are.
-  if (dtype == DType::kFloat32) return;
-  const float largest =
-      dtype == DType::kFloat16 ? kLargestHalf : kLargestBfloat16;
-  for (int64_t i = 0; i < n; ++i) {
-    values[i] = std::min(std::max(values[i], -largest), largest);
-  }
 }
 
 void NarrowAll(float* from, bool limit, const MutableTensorView& y) {
@@ -79,6 +82,28 @@ void NarrowAll(float* from, bool limit, const MutableTensorView& y) {
     if (limit) LimitTo(y.dtype, from + first, n);
     Narrow(from + first, n, y, first);
   });
+}
+
+std::optional<float> NarrowAmax(const TensorView& x) {
+  struct State {
+    uint16_t bits = 0;
+  };
+  const auto* const elements = static_cast<const uint16_t*>(x.data);
+  uint16_t bits = 0;
+  ParallelFor<State>(
+      (x.size + kTaskElements - 1) / kTaskElements, WorthThreads(x.size),
+      [&](int64_t task, State& state) {
+        const int64_t first = task * kTaskElements;
+        state.bits =
+            std::max(state.bits,
+                     MaxMagnitudeBits(elements + first,
+                                      std::min(kTaskElements, x.size - first)));
+      },
+      [&](const State& state) { bits = std::max(bits, state.bits); });
+  const float amax =
+      x.dtype == DType::kFloat16 ? DecodeHalf(bits) : DecodeBfloat16(bits);
+  if (!std::isfinite(amax)) return std::nullopt;
+  return amax;
 }
 
 }  // namespace cnn_fp4::quant::cpu

@@ -58,13 +58,13 @@ void WidenBits(const uint16_t* HWY_RESTRICT x, size_t n,
   const Floats d;
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    hn::StoreU(Lanes::LoadAny(x + i), d, y + i);
+    hn::StoreU(Lanes::Load(x + i), d, y + i);
   }
   if (i == n) return;
   uint16_t rest[kLanes] = {};
   float wide[kLanes];
   memcpy(rest, x + i, (n - i) * sizeof(rest[0]));
-  hn::StoreU(Lanes::LoadAny(rest), d, wide);
+  hn::StoreU(Lanes::Load(rest), d, wide);
   memcpy(y + i, wide, (n - i) * sizeof(wide[0]));
 }
 
@@ -74,13 +74,13 @@ void NarrowBits(const float* HWY_RESTRICT x, size_t n,
   const Floats d;
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    Lanes::StoreAny(hn::LoadU(d, x + i), y + i);
+    Lanes::Store(hn::LoadU(d, x + i), y + i);
   }
   if (i == n) return;
   float rest[kLanes] = {};
   uint16_t narrow[kLanes];
   memcpy(rest, x + i, (n - i) * sizeof(rest[0]));
-  Lanes::StoreAny(hn::LoadU(d, rest), narrow);
+  Lanes::Store(hn::LoadU(d, rest), narrow);
   memcpy(y + i, narrow, (n - i) * sizeof(narrow[0]));
 }
 

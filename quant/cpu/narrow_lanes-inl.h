@@ -36,115 +36,53 @@ HWY_INLINE VF RoundHalfMagnitude(VF m) {
                         FloatOfBits(0x7F800000), r);
 }
 
-// To nearest even, in the upper halves; the lower ones are not cleared. v is
-// not NaN.
-HWY_INLINE VU RoundNumberToBfloat16(VF v) {
-  const VU bits = hn::BitCast(Words(), v);
-  const VU odd = hn::And(hn::ShiftRight<16>(bits), SetWords(1));
-  return hn::Add(bits, hn::Add(SetWords(0x7FFF), odd));
-}
-
-// The same for any v, with lower halves of zero: NaN becomes quiet.
+// To nearest even, in the upper halves; NaN becomes quiet.
 HWY_INLINE VU RoundBfloat16Bits(VF v) {
   const Words d;
+  const VU bits = hn::BitCast(d, v);
   const VU upper = SetWords(0xFFFF0000);
-  const VU rounded = hn::And(RoundNumberToBfloat16(v), upper);
-  const VU quiet =
-      hn::Or(hn::And(hn::BitCast(d, v), upper), SetWords(0x00400000));
+  const VU odd = hn::And(hn::ShiftRight<16>(bits), SetWords(1));
+  const VU rounded =
+      hn::And(hn::Add(bits, hn::Add(SetWords(0x7FFF), odd)), upper);
+  const VU quiet = hn::Or(hn::And(bits, upper), SetWords(0x00400000));
   return hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
 }
 
-// An element type: its bits to FP32 and back, kLanes at a time, or twice as
-// many where kInPairs. Load, Store and Round are for numbers and infinities,
-// LoadAny and StoreAny for NaN too.
-struct Float32Lanes {
-  using Bits = float;
-  static constexpr bool kInPairs = false;
-  static HWY_INLINE VF Load(const float* x) { return hn::LoadU(Floats(), x); }
-  static HWY_INLINE void Store(VF v, float* y) { hn::StoreU(v, Floats(), y); }
-};
-
+// An element type: its bits to FP32 and back, kLanes at a time.
 struct Bfloat16Lanes {
-  using Bits = uint16_t;
-  // Bits in the lower halves; the upper ones are ignored. NaN as it is.
-  static HWY_INLINE VF OfWords(VU bits) {
-    return hn::BitCast(Floats(), hn::ShiftLeft<16>(bits));
-  }
   static HWY_INLINE VF Load(const uint16_t* x) {
-    return OfWords(hn::PromoteTo(Words(), hn::LoadU(Halves(), x)));
-  }
-  static HWY_INLINE VF LoadAny(const uint16_t* x) {
     const Floats d;
-    const VF v = Load(x);
+    const VF v = hn::BitCast(
+        d, hn::ShiftLeft<16>(hn::PromoteTo(Words(), hn::LoadU(Halves(), x))));
     const VU quiet = hn::Or(hn::BitCast(Words(), v), SetWords(0x00400000));
     return hn::IfThenElse(hn::IsNaN(v), hn::BitCast(d, quiet), v);
   }
-  static HWY_INLINE void StoreAny(VF v, uint16_t* y) {
+  static HWY_INLINE void Store(VF v, uint16_t* y) {
     const Halves d16;
     const VU bits = hn::ShiftRight<16>(RoundBfloat16Bits(v));
     hn::StoreU(hn::TruncateTo(d16, bits), d16, y);
   }
-
-  // Two elements a word, the even one below: both are FP32 numbers after one
-  // operation, without moving anything between lanes.
-  static constexpr bool kInPairs = true;
-  static HWY_INLINE VU LoadPairs(const uint16_t* x) {
-    const hn::Repartition<uint16_t, Words> d16;
-    return hn::BitCast(Words(), hn::LoadU(d16, x));
-  }
-  static HWY_INLINE VF Even(VU pairs) { return OfWords(pairs); }
-  static HWY_INLINE VF Odd(VU pairs) {
-    return hn::BitCast(Floats(), hn::And(pairs, SetWords(0xFFFF0000)));
-  }
-  static HWY_INLINE VU Round(VF v) { return RoundNumberToBfloat16(v); }
-  // Of rounded elements.
-  static HWY_INLINE void StorePairs(VU even, VU odd, uint16_t* y) {
-    const hn::Repartition<uint16_t, Words> d16;
-    const VU pairs =
-        hn::Or(hn::ShiftRight<16>(even), hn::And(odd, SetWords(0xFFFF0000)));
-    hn::StoreU(hn::BitCast(d16, pairs), d16, y);
-  }
-};
-
-// For values that BF16 holds exactly.
-struct ExactBfloat16Lanes : Bfloat16Lanes {
-  static HWY_INLINE VU Round(VF v) { return hn::BitCast(Words(), v); }
 };
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 // F16C, whose conversions are those of formats/float16.h.
 struct HalfLanes {
-  using Bits = uint16_t;
-  static constexpr bool kInPairs = false;
-  static HWY_INLINE VF OfHalves(hn::Vec<Halves> bits) {
-    const hn::Rebind<hwy::float16_t, Floats> df16;
-    return hn::PromoteTo(Floats(), hn::BitCast(df16, bits));
-  }
-  static HWY_INLINE VF OfWords(VU bits) {
-    return OfHalves(hn::TruncateTo(Halves(), bits));
-  }
   static HWY_INLINE VF Load(const uint16_t* x) {
-    return OfHalves(hn::LoadU(Halves(), x));
+    const hn::Rebind<hwy::float16_t, Floats> df16;
+    return hn::PromoteTo(Floats(), hn::BitCast(df16, hn::LoadU(Halves(), x)));
   }
-  static HWY_INLINE VF LoadAny(const uint16_t* x) { return Load(x); }
   static HWY_INLINE void Store(VF v, uint16_t* y) {
     const Halves d16;
     const hn::Rebind<hwy::float16_t, Floats> df16;
     hn::StoreU(hn::BitCast(d16, hn::DemoteTo(df16, v)), d16, y);
   }
-  static HWY_INLINE void StoreAny(VF v, uint16_t* y) { Store(v, y); }
 };
 #else
 struct HalfLanes {
-  using Bits = uint16_t;
-  static constexpr bool kInPairs = false;
-  static HWY_INLINE VF Load(const uint16_t* x) { return LoadAny(x); }
-  static HWY_INLINE VF LoadAny(const uint16_t* x) {
-    return OfWords(hn::PromoteTo(Words(), hn::LoadU(Halves(), x)));
-  }
-  static HWY_INLINE VF OfWords(VU bits) {
+  static HWY_INLINE VF Load(const uint16_t* x) {
     const Floats d;
     const Words dw;
+    const VU bits = hn::PromoteTo(dw, hn::LoadU(Halves(), x));
     const VU sign = hn::ShiftLeft<16>(hn::And(bits, SetWords(0x8000)));
     const VU magnitude = hn::And(bits, SetWords(0x7FFF));
     const VU normal =
@@ -168,8 +106,7 @@ struct HalfLanes {
     value = hn::Or(value, hn::IfThenElseZero(is_nan, SetWords(0x00400000)));
     return hn::BitCast(d, hn::Or(value, sign));
   }
-  static HWY_INLINE void Store(VF v, uint16_t* y) { StoreAny(v, y); }
-  static HWY_INLINE void StoreAny(VF v, uint16_t* y) {
+  static HWY_INLINE void Store(VF v, uint16_t* y) {
     const Floats d;
     const Words dw;
     const Halves d16;

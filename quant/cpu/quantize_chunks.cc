@@ -141,7 +141,7 @@ size_t Run(const KernelParams& params, size_t block_units, const float* x,
   const bool scales =
       output.scale_codes != nullptr || output.stored_scales != nullptr;
   const size_t blocks = kUnits / block_units;  // Of a chunk.
-  return ForEachChunk<Float32Lanes>(
+  return ForEachChunk(
       params, block_units, x, chunks,
       [&](const ChunkFactors& f, size_t c) HWY_ATTR {
         const size_t at = c * kChunk;
