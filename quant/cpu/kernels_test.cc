@@ -9,10 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "quant/cpu/instruction_sets.h"
-#include "quant/cpu/narrow_kernels.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -95,32 +93,6 @@ TEST_P(Streaming, WritesTheSameValues) {
     EXPECT_NE(y_[kUnit + 2], 0.0f);
     expect_same("DequantizeUnits");
   }
-}
-
-TEST_P(Streaming, WritesTheSameNarrowValues) {
-  for (const InstructionSet& set : SupportedInstructionSets()) {
-    UseInstructionSet(set.id);
-    for (const ScaleRule rule :
-         {ScaleRule::kPow2Floor, ScaleRule::kTransformerEngine}) {
-      ExpectSameNarrow(rule, true, absl::StrCat(set.name, " FP16"));
-      ExpectSameNarrow(rule, false, absl::StrCat(set.name, " BF16"));
-    }
-  }
-}
-
-// What AddErrors does instead of a division, for every mantissa.
-TEST(Kernels, DivisionByReciprocalIsExact) {
-  for (const float range : {1536.0f, 2688.0f}) {
-    ASSERT_TRUE(DividesByReciprocal(range));
-    const float inverse = 1.0f / range;
-    for (uint32_t mantissa = 0; mantissa < 1u << 23; ++mantissa) {
-      const float n = BitCast<float>(0x3F800000u | mantissa);
-      const float q = n * inverse;
-      const float exact = std::fma(std::fma(-q, range, n), inverse, q);
-      ASSERT_EQ(exact, n / range) << n;
-    }
-  }
-  EXPECT_FALSE(DividesByReciprocal(448.0f * 96.0f / 17.0f));
 }
 
 INSTANTIATE_TEST_SUITE_P(Alignments, Streaming, ::testing::Values(0, 1));
