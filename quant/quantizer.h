@@ -92,7 +92,8 @@ absl::StatusOr<float> OperandValues(const PackedTensor& packed,
 // The functions above for FP32, FP16 and BF16 tensors. The arithmetic is
 // FP32's: narrow inputs are widened exactly, and values are rounded to the
 // output's type at the end, to nearest even. y may be x only with the same
-// type.
+// type. On the CPU FP16 and BF16 take FP32 copies of a whole tensor, but for
+// codes of blocks along memory.
 absl::StatusOr<float> Amax(const TensorView& x);
 absl::StatusOr<float> ScaleAmax(const Recipe& recipe, const BlockGrid& grid,
                                 const TensorView& x,
