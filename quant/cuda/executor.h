@@ -1,7 +1,7 @@
 #ifndef QUANT_CUDA_EXECUTOR_H_
 #define QUANT_CUDA_EXECUTOR_H_
 
-// Where the passes of a quantisation run: a GPU's stream (device_executor.h),
+// Where the passes of a quantisation run: a GPU's stream (cuda_quantizer.cc),
 // or this thread, which walks the same grids of threads (host_executor.h).
 
 #include <cstddef>
