@@ -17,15 +17,10 @@ cpu::Way WayOf(const OperandOf& operand) {
           operand.values.data(), 1.0f,         operand.packed};
 }
 
-// Two ranges of memory without a byte in common.
-absl::Status CheckApart(absl::Span<const float> a, absl::Span<const float> b) {
-  if (a.empty() || b.empty() || a.data() + a.size() <= b.data() ||
-      b.data() + b.size() <= a.data()) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      "the input and the two outputs of QuantizeBothWays must be three "
-      "separate pieces of memory");
+absl::Status CheckSpansApart(absl::Span<const float> a,
+                             absl::Span<const float> b) {
+  return quant::CheckApart(a.data(), a.size() * sizeof(float), b.data(),
+                           b.size() * sizeof(float));
 }
 
 absl::Status Check(absl::Span<const float> x, const OperandOf& operand) {
@@ -34,7 +29,7 @@ absl::Status Check(absl::Span<const float> x, const OperandOf& operand) {
         absl::StrCat("the output has ", operand.values.size(),
                      " elements, the input ", x.size()));
   }
-  absl::Status status = CheckApart(x, operand.values);
+  absl::Status status = CheckSpansApart(x, operand.values);
   status.Update(CheckQuantizeArguments(operand.recipe, operand.grid, x.size(),
                                        operand.options));
   status.Update(CheckOneTensorScale(operand.recipe));
@@ -95,7 +90,7 @@ absl::Status Run(absl::Span<const float> x, BothWays& both) {
   OperandOf& columns = both.columns;
   absl::Status status = Check(x, rows);
   status.Update(Check(x, columns));
-  status.Update(CheckApart(rows.values, columns.values));
+  status.Update(CheckSpansApart(rows.values, columns.values));
   if (!status.ok()) return status;
 
   DistortionStats row_statistics, column_statistics;

@@ -34,6 +34,13 @@ absl::Status CheckAmounts(const char* name, absl::Span<const float> amounts,
   return absl::OkStatus();
 }
 
+// Two ranges of memory without a byte in common.
+bool AreApart(const void* a, size_t a_bytes, const void* b, size_t b_bytes) {
+  const auto a_begin = reinterpret_cast<uintptr_t>(a);
+  const auto b_begin = reinterpret_cast<uintptr_t>(b);
+  return a_begin + a_bytes <= b_begin || b_begin + b_bytes <= a_begin;
+}
+
 }  // namespace
 
 absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
@@ -90,13 +97,22 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
 
 absl::Status CheckOverlap(const void* input, size_t input_bytes,
                           const void* output, size_t output_bytes) {
-  const auto in = reinterpret_cast<uintptr_t>(input);
-  const auto out = reinterpret_cast<uintptr_t>(output);
-  const bool apart = in + input_bytes <= out || out + output_bytes <= in;
-  const bool same = in == out && input_bytes == output_bytes;
-  if (apart || same) return absl::OkStatus();
+  const bool same = input == output && input_bytes == output_bytes;
+  if (same || AreApart(input, input_bytes, output, output_bytes)) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(
       "input and output overlap in part: give the same memory or other memory");
+}
+
+absl::Status CheckApart(const void* a, size_t a_bytes, const void* b,
+                        size_t b_bytes) {
+  if (a_bytes == 0 || b_bytes == 0 || AreApart(a, a_bytes, b, b_bytes)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "the input and the two outputs of QuantizeBothWays must be three "
+      "separate pieces of memory");
 }
 
 absl::Status CheckOneTensorScale(const Recipe& recipe) {

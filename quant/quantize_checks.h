@@ -29,6 +29,11 @@ absl::Status CheckQuantizeArguments(const Recipe& recipe, const BlockGrid& grid,
 absl::Status CheckOverlap(const void* input, size_t input_bytes,
                           const void* output, size_t output_bytes);
 
+// InvalidArgument where two of what QuantizeBothWays reads and writes share
+// memory.
+absl::Status CheckApart(const void* a, size_t a_bytes, const void* b,
+                        size_t b_bytes);
+
 // InvalidArgument for a recipe with a tensor scale for each row: what a GEMM
 // cannot apply after accumulation.
 absl::Status CheckOneTensorScale(const Recipe& recipe);

@@ -178,8 +178,8 @@ TEST_F(OnHostExecutor, WindowsAreReadWithoutCopies) {
       ASSERT_EQ(plan.unfolded, OperandForm::kWindows);
       absl::StatusOr<GemmOperand> actual;
       EXPECT_TRUE(CopiesOf([&] {
-                    actual = MakeWgradOperandOn(side_, x, Operand::kWgradX,
-                                                plan, format, Options(6));
+                    actual = MakeWindowsOperand(side_, x, plan,
+                                                *format.recipe(), Options(6));
                   }).empty());
       ASSERT_TRUE(actual.ok()) << actual.status();
       ExpectSame(

@@ -85,29 +85,6 @@ at::Tensor Windows(const at::Tensor& source, const WgradPlan& plan) {
   return at::stack(windows, 2).flatten(1, 3);
 }
 
-// The same without the copies; `shape` is that of the values.
-absl::StatusOr<GemmOperand> QuantizeWindows(
-    const DeviceSide& side, const at::Tensor& source, const WgradPlan& plan,
-    const quant::Recipe& recipe, const quant::QuantizeOptions& options) {
-  const ConvGeometry& g = plan.geometry;
-  const int64_t height = source.size(2);
-  quant::SourceWindow window;
-  window.width = source.size(3);
-  window.rows = source.size(1) / g.groups * height;
-  window.kernel = plan.kernel[1];
-  window.positions = plan.positions[1];
-  window.stride = g.stride[1];
-  window.dilation = g.dilation[1];
-  window.padding = g.padding[1];
-  absl::StatusOr<GemmOperand> made =
-      QuantizeWindowsOnDevice(side, source, window,
-                              {source.size(0), plan.kernel[1] * source.size(1),
-                               height, window.positions},
-                              recipe, options);
-  if (made.ok()) made->form = OperandForm::kWindows;
-  return made;
-}
-
 at::Tensor Im2col(const at::Tensor& source, const WgradPlan& plan) {
   const ConvGeometry& g = plan.geometry;
   const at::Tensor padded = Padded(source, g.padding[0], g.padding[1]);
@@ -196,18 +173,31 @@ absl::StatusOr<std::optional<quant::BlockGrid>> GridInSource(
   return GridOfRows(shape[0] * shape[1] * positions, positions, *recipe);
 }
 
+absl::StatusOr<GemmOperand> MakeWindowsOperand(
+    const DeviceSide& side, const at::Tensor& source, const WgradPlan& plan,
+    const quant::Recipe& recipe, const quant::QuantizeOptions& options) {
+  const ConvGeometry& g = plan.geometry;
+  const int64_t height = source.size(2);
+  quant::SourceWindow window;
+  window.width = source.size(3);
+  window.rows = source.size(1) / g.groups * height;
+  window.kernel = plan.kernel[1];
+  window.positions = plan.positions[1];
+  window.stride = g.stride[1];
+  window.dilation = g.dilation[1];
+  window.padding = g.padding[1];
+  absl::StatusOr<GemmOperand> made =
+      QuantizeWindowsOnDevice(side, source, window,
+                              {source.size(0), plan.kernel[1] * source.size(1),
+                               height, window.positions},
+                              recipe, options);
+  if (made.ok()) made->form = OperandForm::kWindows;
+  return made;
+}
+
 absl::StatusOr<GemmOperand> MakeWgradOperand(
     const at::Tensor& tensor, Operand operand, const WgradPlan& plan,
     const OperandFormat& format, const quant::QuantizeOptions& options,
-    std::optional<QuantizedOperand>* taken_apart) {
-  return MakeWgradOperandOn(DeviceSideOf(tensor), tensor, operand, plan, format,
-                            options, taken_apart);
-}
-
-absl::StatusOr<GemmOperand> MakeWgradOperandOn(
-    const std::optional<DeviceSide>& side, const at::Tensor& tensor,
-    Operand operand, const WgradPlan& plan, const OperandFormat& format,
-    const quant::QuantizeOptions& options,
     std::optional<QuantizedOperand>* taken_apart) {
   const quant::Recipe* const recipe = AlongPositions(&format);
   if (recipe == nullptr) {
@@ -218,8 +208,9 @@ absl::StatusOr<GemmOperand> MakeWgradOperandOn(
   const at::Tensor source = tensor.detach();
   const bool unfolded = IsUnfolded(operand, plan.geometry);
   if (unfolded && plan.unfolded == OperandForm::kWindows) {
+    const std::optional<DeviceSide> side = DeviceSideOf(source);
     if (side.has_value() && taken_apart == nullptr && !format.scaled) {
-      return QuantizeWindows(*side, source, plan, *recipe, options);
+      return MakeWindowsOperand(*side, source, plan, *recipe, options);
     }
     return QuantizeRows(Windows(source, plan), plan.positions[1],
                         OperandForm::kWindows, format, options, taken_apart);

@@ -67,12 +67,11 @@ absl::StatusOr<GemmOperand> MakeWgradOperand(
     const OperandFormat& format, const quant::QuantizeOptions& options = {},
     std::optional<QuantizedOperand>* taken_apart = nullptr);
 
-// The same with a quantiser named: what tests of devices do.
-absl::StatusOr<GemmOperand> MakeWgradOperandOn(
-    const std::optional<DeviceSide>& side, const at::Tensor& tensor,
-    Operand operand, const WgradPlan& plan, const OperandFormat& format,
-    const quant::QuantizeOptions& options,
-    std::optional<QuantizedOperand>* taken_apart = nullptr);
+// What MakeWgradOperand does on a device for the unfolded operand of a plan
+// with windows: `source` is read through them and not copied.
+absl::StatusOr<GemmOperand> MakeWindowsOperand(
+    const DeviceSide& side, const at::Tensor& source, const WgradPlan& plan,
+    const quant::Recipe& recipe, const quant::QuantizeOptions& options);
 
 }  // namespace cnn_fp4::nn
 

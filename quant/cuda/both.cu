@@ -23,9 +23,7 @@ __global__ void __launch_bounds__(kFewThreads)
     StoreTensorScale(columns, 0);
   }
   const int64_t tasks = ColumnTasks<kCount>(columns.grid);
-  const int64_t turns = (tasks + kWarp - 1) / kWarp;
-  const int64_t stride = TotalThreads() / kWarp;
-  for (int64_t turn = GlobalThread() / kWarp; turn < turns; turn += stride) {
+  ForEachTurn(TurnsOfTasks(tasks), [&](int64_t turn) {
     Lanes lanes(Lanes::FirstOf(turn * kWarp), tasks);
     LoadColumnsOfBoth<In>(columns, lanes);
     QuantizeColumnsOfBoth<Compiled, Out>(columns, column_factors, column_step,
@@ -35,7 +33,7 @@ __global__ void __launch_bounds__(kFewThreads)
     QuantizeRowsOfBoth<Compiled, In, Out, kCount>(rows, columns, row_factors,
                                                   row_step, lanes);
     if constexpr (Pairs::kWanted) StorePairs(lanes, rows, turn);
-  }
+  });
 }
 
 template <class In, int kCount, int kLength>
@@ -46,12 +44,10 @@ __global__ void __launch_bounds__(kFewThreads)
   uint32_t rows_amax = 0;
   uint32_t columns_amax = 0;
   const int64_t tasks = ColumnTasks<kCount>(columns.grid);
-  const int64_t turns = (tasks + kWarp - 1) / kWarp;
-  const int64_t stride = TotalThreads() / kWarp;
-  for (int64_t turn = GlobalThread() / kWarp; turn < turns; turn += stride) {
+  ForEachTurn(TurnsOfTasks(tasks), [&](int64_t turn) {
     Lanes lanes(Lanes::FirstOf(turn * kWarp), tasks);
     AmaxOfBoth<In, kCount>(rows, columns, lanes, &rows_amax, &columns_amax);
-  }
+  });
   if (rows.amax_bits != nullptr) StoreLargest(rows_amax, rows.amax_bits);
   if (columns.amax_bits != nullptr) {
     StoreLargest(columns_amax, columns.amax_bits);

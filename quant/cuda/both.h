@@ -33,10 +33,8 @@ struct BothState {
 template <class In, class Lanes>
 CNN_FP4_HOST_DEVICE inline void LoadColumnsOfBoth(const QuantizeArgs& columns,
                                                   Lanes& lanes) {
-  lanes.Each([&](int64_t task, auto& s) {
-    LoadColumns<In>(columns, task, s.c);
-    RotateColumns(columns, s.c);
-  });
+  lanes.Each(
+      [&](int64_t task, auto& s) { LoadColumns<In>(columns, task, s.c); });
 }
 
 template <class Compiled, class Out, class Lanes>

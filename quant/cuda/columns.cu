@@ -18,7 +18,6 @@ __global__ void __launch_bounds__(kFewThreads)
   for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
     Columns<kCount, kLength> c;
     LoadColumns<In>(a, task, c);
-    RotateColumns(a, c);
     NoPairs none;
     QuantizeColumns<Compiled, Out>(a, t, step, c, none);
   }
@@ -32,7 +31,6 @@ __global__ void __launch_bounds__(kFewThreads)
   for (int64_t task = GlobalThread(); task < tasks; task += TotalThreads()) {
     Columns<kCount, kLength> c;
     LoadColumns<In>(a, task, c);
-    RotateColumns(a, c);
     amax = AmaxOfColumns(amax, c);
   }
   StoreLargest(amax, a.amax_bits);

@@ -62,26 +62,6 @@ CNN_FP4_HOST_DEVICE inline auto LoadNeighbours(const QuantizeArgs& a,
                            offset * SizeOf(In::kDType));
 }
 
-// What thread `task` takes, after the policy.
-template <class In, int kCount, int kLength>
-CNN_FP4_HOST_DEVICE inline void LoadColumns(const QuantizeArgs& a, int64_t task,
-                                            Columns<kCount, kLength>& c) {
-  static_cast<ColumnPlace&>(c) = ColumnPlaceOf<kCount>(a.grid, task);
-  decltype(LoadNeighbours<In, kCount>(a, 0)) words[kLength];
-  CNN_FP4_UNROLL
-  for (int j = 0; j < kLength; ++j) {
-    words[j] = {};
-    if (j < c.length) {
-      words[j] = LoadNeighbours<In, kCount>(a, c.first + j * a.grid.inner);
-    }
-  }
-  CNN_FP4_UNROLL
-  for (int j = 0; j < kLength; ++j) {
-    Unpack<In>(words[j], c.v[j]);
-    if (a.saturate) SaturateAll<kCount>(c.v[j]);
-  }
-}
-
 // quant::RandomHadamard16 of the groups along the blocks.
 template <int kCount, int kLength>
 CNN_FP4_HOST_DEVICE inline void RotateColumns(const QuantizeArgs& a,
@@ -105,6 +85,27 @@ CNN_FP4_HOST_DEVICE inline void RotateColumns(const QuantizeArgs& a,
   if (!a.saturate) return;
   CNN_FP4_UNROLL
   for (int j = 0; j < kLength; ++j) SaturateAll<kCount>(c.v[j]);
+}
+
+// What thread `task` takes, after policy and transform.
+template <class In, int kCount, int kLength>
+CNN_FP4_HOST_DEVICE inline void LoadColumns(const QuantizeArgs& a, int64_t task,
+                                            Columns<kCount, kLength>& c) {
+  static_cast<ColumnPlace&>(c) = ColumnPlaceOf<kCount>(a.grid, task);
+  decltype(LoadNeighbours<In, kCount>(a, 0)) words[kLength];
+  CNN_FP4_UNROLL
+  for (int j = 0; j < kLength; ++j) {
+    words[j] = {};
+    if (j < c.length) {
+      words[j] = LoadNeighbours<In, kCount>(a, c.first + j * a.grid.inner);
+    }
+  }
+  CNN_FP4_UNROLL
+  for (int j = 0; j < kLength; ++j) {
+    Unpack<In>(words[j], c.v[j]);
+    if (a.saturate) SaturateAll<kCount>(c.v[j]);
+  }
+  RotateColumns(a, c);
 }
 
 template <class Compiled, class Out, int kCount, int kLength, class Pairs>
@@ -142,7 +143,6 @@ CNN_FP4_HOST_DEVICE inline void QuantizeColumnTurn(const QuantizeArgs& a,
                                                    Lanes& lanes) {
   lanes.Each([&](int64_t task, auto& c) {
     LoadColumns<In>(a, task, c);
-    RotateColumns(a, c);
     QuantizeColumns<Compiled, Out>(a, t, step, c, lanes.PairsOf(task));
   });
 }

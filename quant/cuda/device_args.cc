@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "quant/quantize_checks.h"
@@ -175,20 +174,13 @@ absl::Status CheckApart(const TensorView& x, const DeviceOperand& rows,
       {x.data, static_cast<size_t>(x.size) * SizeOf(x.dtype)},
       OutputOf(rows),
       OutputOf(columns)};
+  absl::Status status;
   for (int i = 0; i < 3; ++i) {
     const Range& a = ranges[i];
     const Range& b = ranges[(i + 1) % 3];
-    const auto a_begin = reinterpret_cast<uintptr_t>(a.begin);
-    const auto b_begin = reinterpret_cast<uintptr_t>(b.begin);
-    if (a.bytes == 0 || b.bytes == 0 || a_begin + a.bytes <= b_begin ||
-        b_begin + b.bytes <= a_begin) {
-      continue;
-    }
-    return absl::InvalidArgumentError(
-        "the input and the two outputs of QuantizeBothWays must be three "
-        "separate pieces of memory");
+    status.Update(quant::CheckApart(a.begin, a.bytes, b.begin, b.bytes));
   }
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace cnn_fp4::quant::cuda

@@ -47,14 +47,12 @@ class Comparison {
   void Run() {
     // With statistics other kernels run.
     for (const bool with_statistics : {false, true}) {
-      const DeviceTensor sums(memory_, sizeof(DistortionSums), 0);
-      options_.device.statistics =
-          with_statistics ? sums.As<DistortionSums>() : nullptr;
+      DeviceSums sums(memory_);
+      options_.device.statistics = with_statistics ? sums.get() : nullptr;
       SCOPED_TRACE(with_statistics ? "with statistics" : "");
-      Clear(sums);
       ASSERT_NO_FATAL_FAILURE(CompareValues());
       CompareSums(sums);
-      Clear(sums);
+      sums.Clear();
       ASSERT_NO_FATAL_FAILURE(ComparePacked());
       CompareSums(sums);
       options_.device.statistics = nullptr;
@@ -68,9 +66,7 @@ class Comparison {
   }
 
   std::vector<float> Fetch(const DeviceTensor& y) const {
-    std::vector<uint8_t> bytes(size_ * SizeOf(case_.out));
-    memory_.ToHost(y.data(), bytes.data(), bytes.size());
-    return FromBytes(case_.out, bytes);
+    return cuda::Fetch(memory_, y.data(), case_.out, size_);
   }
 
   DeviceTensor Output() const {
@@ -78,16 +74,9 @@ class Comparison {
             case_.misaligned * SizeOf(case_.out)};
   }
 
-  void Clear(const DeviceTensor& sums) {
-    const DistortionSums none;
-    memory_.ToDevice(&none, sums.data(), sizeof(none));
-  }
-
-  void CompareSums(const DeviceTensor& sums) {
+  void CompareSums(const DeviceSums& sums) {
     if (options_.device.statistics == nullptr) return;
-    DistortionSums actual;
-    memory_.ToHost(sums.data(), &actual, sizeof(actual));
-    ExpectSums(expected_sums_, actual);
+    ExpectSums(expected_sums_, sums.Fetch());
   }
 
   void CompareValues() {

@@ -79,6 +79,13 @@ std::vector<float> FromBytes(DType type, const std::vector<uint8_t>& bytes) {
   return x;
 }
 
+std::vector<float> Fetch(DeviceMemory& memory, const void* from, DType type,
+                         int64_t size) {
+  std::vector<uint8_t> bytes(size * SizeOf(type));
+  memory.ToHost(from, bytes.data(), bytes.size());
+  return FromBytes(type, bytes);
+}
+
 std::vector<float> Rounded(DType type, bool limit, std::vector<float> values) {
   const float largest = type == DType::kFloat16    ? 65504.0f
                         : type == DType::kBfloat16 ? 0x1.FEp127f

@@ -29,7 +29,7 @@ class DeviceMemory {
   virtual void ToHost(const void* device, void* host, size_t bytes) = 0;
 };
 
-// A tensor of the device with room for `misaligned` elements before it.
+// Memory of the device that begins `offset` bytes after an aligned address.
 class DeviceTensor {
  public:
   DeviceTensor(DeviceMemory& memory, int64_t bytes, int64_t offset)
@@ -51,6 +51,33 @@ class DeviceTensor {
   char* const base_;
   char* const data_;
 };
+
+// Statistics in the device's memory.
+class DeviceSums {
+ public:
+  explicit DeviceSums(DeviceMemory& memory)
+      : memory_(memory), sums_(memory, sizeof(DistortionSums), 0) {
+    Clear();
+  }
+  DistortionSums* get() const { return sums_.As<DistortionSums>(); }
+  void Clear() {
+    const DistortionSums none;
+    memory_.ToDevice(&none, sums_.data(), sizeof(none));
+  }
+  DistortionSums Fetch() const {
+    DistortionSums sums;
+    memory_.ToHost(sums_.data(), &sums, sizeof(sums));
+    return sums;
+  }
+
+ private:
+  DeviceMemory& memory_;
+  const DeviceTensor sums_;
+};
+
+// `size` elements of the device's memory.
+std::vector<float> Fetch(DeviceMemory& memory, const void* from, DType type,
+                         int64_t size);
 
 // The bits of x in `type`, and back.
 std::vector<uint8_t> ToBytes(DType type, const std::vector<float>& x);

@@ -106,22 +106,22 @@ inline constexpr int kPairsUnroll = 2;
 
 // Turns of warps in a call of `way` with statistics: partial sums.
 inline int64_t TurnsOf(const QuantizeArgs& a, Way way) {
-  const auto ceil_div = [](int64_t n, int64_t d) { return (n + d - 1) / d; };
   const Grid& g = a.grid;
   int64_t turns = 0;
   switch (way) {
     case Way::kRows:
-      return ceil_div(g.size() * SizeOf(a.in) / 16, kWarp * kPairsUnroll);
+      return (TurnsOfTasks(g.size() * SizeOf(a.in) / 16) + kPairsUnroll - 1) /
+             kPairsUnroll;
     case Way::kColumns:
       WithColumnLength(g.block_cols, [&](auto count, auto) {
-        turns = ceil_div(ColumnTasks<decltype(count)::value>(g), kWarp);
+        turns = TurnsOfTasks(ColumnTasks<decltype(count)::value>(g));
       });
       return turns;
     case Way::kTiles:
       WithInput(a.in, [&](auto in) { turns = TileTurns<decltype(in)>(g); });
       return turns;
     case Way::kUnits:
-      return ceil_div(NumUnits(g), kWarp);
+      return TurnsOfTasks(NumUnits(g));
   }
   return turns;
 }

@@ -87,18 +87,18 @@ TEST_F(GpuTest, StatisticsAreTheSameOnEveryRun) {
   const DeviceTensor source(memory_, grid.size() * 4, 0);
   memory_.ToDevice(x.data(), source.data(), grid.size() * 4);
   const DeviceTensor values(memory_, grid.size() * 4, 0);
-  const DeviceTensor sums(memory_, sizeof(DistortionSums), 0);
+  DeviceSums sums(memory_);
   QuantizeOptions options;
-  options.device.statistics = sums.As<DistortionSums>();
+  options.device.statistics = sums.get();
   DistortionSums first, again;
   for (DistortionSums* const one : {&first, &again}) {
-    memory_.ToDevice(one, sums.data(), sizeof(*one));
+    sums.Clear();
     const absl::Status status = CudaQuantizer().FakeQuantize(
         recipe, grid,
         {DType::kFloat32, source.data(), grid.size(), Device::kCuda},
         {DType::kFloat32, values.data(), grid.size(), Device::kCuda}, options);
     ASSERT_TRUE(status.ok()) << status;
-    memory_.ToHost(sums.data(), one, sizeof(*one));
+    *one = sums.Fetch();
   }
   EXPECT_GT(first.finite, 0);
   EXPECT_EQ(first.ee, again.ee);

@@ -30,6 +30,15 @@ __device__ inline int64_t TotalThreads() {
 }
 __device__ inline int LaneIndex() { return threadIdx.x % kWarp; }
 
+// Calls run(turn) for a warp's share of the turns.
+template <class F>
+__device__ void ForEachTurn(int64_t turns, const F& run) {
+  const int64_t stride = TotalThreads() / kWarp;
+  for (int64_t turn = GlobalThread() / kWarp; turn < turns; turn += stride) {
+    run(turn);
+  }
+}
+
 // How the vectors of a warp lie over its lanes.
 enum class Lie {
   kApart,     // A lane's are a warp apart: each access is of whole lines.

@@ -1,8 +1,5 @@
 #include "quant/cuda/operand_cases.h"
 
-#include <algorithm>
-#include <memory>
-
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "quant/reference/reference_quantizer.h"
@@ -20,13 +17,6 @@ QuantizeOptions OptionsOf(NonFinitePolicy policy, uint32_t stream) {
   return options;
 }
 
-std::vector<float> Fetch(DeviceMemory& memory, const void* from, DType type,
-                         int64_t size) {
-  std::vector<uint8_t> bytes(size * SizeOf(type));
-  memory.ToHost(from, bytes.data(), bytes.size());
-  return FromBytes(type, bytes);
-}
-
 // One of the two operands: where it is written, and what is expected there.
 class OneWay {
  public:
@@ -39,15 +29,11 @@ class OneWay {
         values_(memory, grid.size() * 4, 0),
         scales_(memory, ScaleBytes(grid), 0),
         tensor_scale_(memory, sizeof(float), 0),
-        sums_(memory, sizeof(DistortionSums), 0) {
+        sums_(memory) {
     operand_.recipe = *FindRecipe(recipe);
     operand_.grid = grid;
     operand_.options = options;
-    if (c.statistics) {
-      const DistortionSums none;
-      memory.ToDevice(&none, sums_.data(), sizeof(none));
-      operand_.options.device.statistics = sums_.As<DistortionSums>();
-    }
+    if (c.statistics) operand_.options.device.statistics = sums_.get();
     operand_.tensor_scale = tensor_scale_.As<float>();
     operand_.values = {c.type, values_.data(), grid.size(), Device::kCuda};
     if (c.packed) {
@@ -68,10 +54,7 @@ class OneWay {
     ExpectSame(expected_.packed.tensor_scales,
                Fetch(memory_, tensor_scale_.data(), DType::kFloat32, 1),
                "tensor scale");
-    if (!case_.statistics) return;
-    DistortionSums actual;
-    memory_.ToHost(sums_.data(), &actual, sizeof(actual));
-    ExpectSums(expected_sums_, actual);
+    if (case_.statistics) ExpectSums(expected_sums_, sums_.Fetch());
   }
 
  private:
@@ -105,7 +88,8 @@ class OneWay {
   const BothCase& case_;
   const bool swizzled_;
   DeviceMemory& memory_;
-  const DeviceTensor values_, scales_, tensor_scale_, sums_;
+  const DeviceTensor values_, scales_, tensor_scale_;
+  const DeviceSums sums_;
   DeviceOperand operand_;
   reference::Result expected_;
   DistortionSums expected_sums_;
@@ -277,7 +261,7 @@ void RunWindowCase(const WindowCase& c, const DeviceQuantizer& device,
   const DeviceTensor x(memory, bytes.size(), SizeOf(c.in));
   memory.ToDevice(bytes.data(), x.data(), bytes.size());
   const DeviceTensor y(memory, grid.size() * SizeOf(c.out), 0);
-  const DeviceTensor sums(memory, sizeof(DistortionSums), 0);
+  DeviceSums sums(memory);
   const std::vector<float> built =
       BuildWindow(w, c.images, FromBytes(c.in, bytes));
   for (const NonFinitePolicy policy :
@@ -286,9 +270,8 @@ void RunWindowCase(const WindowCase& c, const DeviceQuantizer& device,
     const reference::Result expected =
         *reference::Quantize(recipe, grid, built, options);
     options.device.window = w;
-    const DistortionSums none;
-    memory.ToDevice(&none, sums.data(), sizeof(none));
-    if (c.statistics) options.device.statistics = sums.As<DistortionSums>();
+    sums.Clear();
+    if (c.statistics) options.device.statistics = sums.get();
     const absl::Status status = device.FakeQuantize(
         recipe, grid, {c.in, x.data(), size, Device::kCuda},
         {c.out, y.data(), grid.size(), Device::kCuda}, options);
@@ -297,9 +280,8 @@ void RunWindowCase(const WindowCase& c, const DeviceQuantizer& device,
         Rounded(c.out, policy == NonFinitePolicy::kSaturate, expected.values),
         Fetch(memory, y.data(), c.out, grid.size()), "values"));
     if (!c.statistics) continue;
-    DistortionSums actual;
-    memory.ToHost(sums.data(), &actual, sizeof(actual));
-    ExpectSums(ExpectedSums(recipe, grid, options, built, expected), actual);
+    ExpectSums(ExpectedSums(recipe, grid, options, built, expected),
+               sums.Fetch());
   }
 }
 

@@ -63,7 +63,6 @@ and units to 0.
 |---|---|---:|---:|---:|---:|---:|
 """
 
-# Of all three architectures.
 LOOPS = """
 ## What the main loop costs
 
@@ -84,6 +83,7 @@ TYPES = {"Float32": "fp32", "Float16": "fp16", "Bfloat16": "bf16",
          "Packed": "codes"}
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 
+# Of all three architectures.
 REGISTERS = 65536
 MAX_THREADS = 2048
 WARP_GRANULE = 256  # Registers are given to a warp in units of this.
@@ -102,18 +102,18 @@ def resident_threads(registers, block):
 
 
 def loop_rows(way, functions):
-    """The lines of LOOPS of an archive's {function: lines of machine code}."""
+    """The lines of LOOPS of an archive's {function: instructions}."""
     names = subprocess.run(["c++filt"], input="\n".join(functions), check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split("\n")
     rows = []
-    for name, lines in zip(names, functions.values()):
+    for name, code in zip(names, functions.values()):
         found = re.search(r"(NearestOnly|StochasticOnly), [\w:]*?(\w+), "
                           r"[\w:]*?(\w+)(?:, (\d+), (\d+))?>", name)
         if not found or way == "both":
             continue
         compiled, source, out, _, length = found.groups()
         pair = TYPES[source], TYPES[out]
-        cost = main_loop.main_loop(main_loop.parse(lines))
+        cost = main_loop.main_loop(code)
         if pair not in BUDGETS or cost is None or cost[2] == 0:
             continue
         shortest, whole, loaded = cost
@@ -132,7 +132,7 @@ def loop_rows(way, functions):
 
 
 def kernels(toolkit, archive, arch):
-    """{function: (registers, stack)} and {function: its machine code}."""
+    """{function: (registers, stack)} and {function: its instructions}."""
     usage = {}
     function = None
     for line in dump(toolkit, archive, arch, "-res-usage").splitlines():
@@ -149,7 +149,7 @@ def kernels(toolkit, archive, arch):
             function = found.group(1)
         elif function is not None:
             code[function].append(line)
-    return usage, code
+    return usage, {f: main_loop.parse(code[f]) for f in usage}
 
 
 def span(values):
@@ -172,16 +172,15 @@ def main():
         for archive in sorted(args.archives):
             way = re.search(r"lib(\w+)_kernels", archive).group(1)
             usage, code = kernels(args.toolkit, archive, arch)
-            lengths = {f: len(main_loop.parse(code[f])) for f in usage}
             if arch == "sm_90a":
-                loops += loop_rows(way, {f: code[f] for f in usage})
+                loops += loop_rows(way, code)
             # kManyThreads and kFewThreads of launch.cuh.
             block = 256 if way == "tiles" else 128
             registers = [r for r, _ in usage.values()]
             print(f"| {arch} | {way} | {len(usage)} | {span(registers)} | "
                   f"{span([resident_threads(r, block) for r in registers])} | "
                   f"{span([s for _, s in usage.values()])} | "
-                  f"{span([lengths[f] for f in usage])} |")
+                  f"{span([len(code[f]) for f in usage])} |")
     print(LOOPS + "\n".join(loops))
     print("\n## Beside the device's own copy\n")
     print("The share of the bandwidth of a device-to-device copy in the same "

@@ -7,16 +7,6 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
-// Calls run(turn) for a warp's share of the turns.
-template <class F>
-__device__ void ForEachTurn(const QuantizeArgs& a, const F& run) {
-  const int64_t stride = TotalThreads() / kWarp;
-  for (int64_t turn = GlobalThread() / kWarp; turn < a.num_pairs;
-       turn += stride) {
-    run(turn);
-  }
-}
-
 template <class Compiled, class In, class Out>
 __global__ void __launch_bounds__(kFewThreads)
     RowsPairsKernel(const __grid_constant__ QuantizeArgs a) {
@@ -26,7 +16,7 @@ __global__ void __launch_bounds__(kFewThreads)
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t count = a.grid.size() / In::kVector;
-  ForEachTurn(a, [&](int64_t turn) {
+  ForEachTurn(a.num_pairs, [&](int64_t turn) {
     Lanes lanes(Lanes::FirstOf(turn * kWarp * kPairsUnroll), count);
     LoadRows<In, /*kWindow=*/false>(a, lanes);
     QuantizeRows<Compiled, In, Out>(a, t, step, lanes);
@@ -43,7 +33,7 @@ __global__ void __launch_bounds__(kFewThreads)
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t tasks = ColumnTasks<kCount>(a.grid);
-  ForEachTurn(a, [&](int64_t turn) {
+  ForEachTurn(a.num_pairs, [&](int64_t turn) {
     Lanes lanes(Lanes::FirstOf(turn * kWarp), tasks);
     QuantizeColumnTurn<Compiled, In, Out>(a, t, step, lanes);
     StorePairs(lanes, a, turn);
@@ -59,7 +49,7 @@ __global__ void __launch_bounds__(kFewThreads)
   const uint64_t step = a.StepNow();
   if (GlobalThread() == 0) StoreTensorScale(a, 0);
   const int64_t turns_a_row = TurnsARow<In>(a.grid);
-  ForEachTurn(a, [&](int64_t i) {
+  ForEachTurn(a.num_pairs, [&](int64_t i) {
     const TileTurn turn = TileTurnAt<In>(a.grid, i, a.num_pairs, turns_a_row);
     Lanes lanes(LaneIndex(), kWarpTileVectors);
     LoadTiles<In>(a, turn, lanes);
@@ -73,7 +63,7 @@ __global__ void __launch_bounds__(kFewThreads)
   using Lanes = DeviceLanes<NoState, 1, Lie::kApart, LanePairs>;
   const uint64_t step = a.StepNow();
   const int64_t count = NumUnits(a.grid);
-  ForEachTurn(a, [&](int64_t turn) {
+  ForEachTurn(a.num_pairs, [&](int64_t turn) {
     Lanes lanes(Lanes::FirstOf(turn * kWarp), count);
     QuantizeUnitTurn(a, step, lanes);
     StorePairs(lanes, a, turn);

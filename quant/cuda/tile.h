@@ -25,6 +25,11 @@
 
 namespace cnn_fp4::quant::cuda {
 
+// Turns of warps whose lanes take a task each.
+CNN_FP4_HOST_DEVICE constexpr int64_t TurnsOfTasks(int64_t tasks) {
+  return (tasks + kWarp - 1) / kWarp;
+}
+
 // Several lanes to a block: rows and tiles.
 
 // What a lane holds: one vector of 16 bytes of the source.
