@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/user_path.h"
+#include "experiments/cpu_name.h"
 
 namespace cnn_fp4::experiments {
 namespace {
@@ -37,17 +37,6 @@ std::string GitRevision() {
   return changed ? commit + "+" : commit;
 }
 
-std::string CpuModel() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    if (absl::StartsWith(line, "model name")) {
-      return std::string(absl::StripAsciiWhitespace(
-          absl::string_view(line).substr(line.find(':') + 1)));
-    }
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 RunFacts CollectRunFacts(const std::string& device,
@@ -59,7 +48,7 @@ RunFacts CollectRunFacts(const std::string& device,
   facts.device = device;
   facts.libtorch_version = libtorch_version;
   facts.git_revision = GitRevision();
-  facts.cpu = CpuModel();
+  facts.cpu = CpuName();
   facts.cores = std::thread::hardware_concurrency();
   facts.system =
       absl::StrCat(system.sysname, " ", system.release, " ", system.machine);

@@ -19,7 +19,7 @@ struct RunFacts {
   // The commit of the workspace, with "+" when files differ from it; "unknown"
   // outside of `bazel run`.
   std::string git_revision;
-  std::string cpu;     // The model's name.
+  std::string cpu;     // experiments/cpu_name.h.
   unsigned cores = 0;  // As the system counts them.
   std::string system;  // Kernel, release and architecture.
   // The caller's: CPU threads, and of the data set that the run found the
