@@ -56,8 +56,7 @@ MACHINE_CODE = """
 
 Registers and resident threads of a processor of the kernels of each way, from
 the least to the most; instructions in all, cold paths included. Stack is spilled
-registers and local arrays: tests of the machine code hold all ways but statistics
-and units to 0.
+registers and local arrays: tests of the machine code hold it to 0.
 
 | architecture | way | kernels | registers | threads a processor | stack | instructions |
 |---|---|---:|---:|---:|---:|---:|

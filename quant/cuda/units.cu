@@ -10,9 +10,17 @@
 namespace cnn_fp4::quant::cuda {
 namespace {
 
+// Blocks of threads that must fit a multiprocessor at once. The compiler weighs
+// registers against occupancy by itself (0), and where a block's elements are
+// rounded by every rule its choice spills.
+template <Kernel kKernel>
+constexpr int kBlocksAtOnce = kKernel == Kernel::kBlockScales ? 4
+                              : kKernel == Kernel::kElements  ? 8
+                                                              : 0;
+
 // One thread for each of `count` tasks.
 template <Kernel kKernel>
-__global__ void __launch_bounds__(kFewThreads)
+__global__ void __launch_bounds__(kFewThreads, kBlocksAtOnce<kKernel>)
     UnitsKernel(const __grid_constant__ QuantizeArgs a, int64_t count) {
   [[maybe_unused]] const uint64_t step = a.StepNow();
   for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
@@ -31,7 +39,7 @@ __global__ void __launch_bounds__(kFewThreads)
 }
 
 template <class Out>
-__global__ void __launch_bounds__(kFewThreads)
+__global__ void __launch_bounds__(kFewThreads, 6)
     DequantizeRowsKernel(const __grid_constant__ QuantizeArgs a,
                          int64_t count) {
   for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
