@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
 namespace cnn_fp4::quant {
@@ -17,6 +18,13 @@ std::atomic<const DeviceQuantizer*>& Slot(Device device) {
 
 absl::string_view NameOf(Device device) {
   return device == Device::kCpu ? "CPU" : "CUDA";
+}
+
+absl::Status CheckOneDevice(Device input, Device output) {
+  if (input == output) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the input lies on ", NameOf(input), ", the output on ",
+                   NameOf(output), ": both must lie on one device"));
 }
 
 void RegisterDeviceQuantizer(Device device, const DeviceQuantizer* quantizer) {

@@ -76,6 +76,9 @@ class DeviceQuantizer {
 // "CPU", "CUDA".
 absl::string_view NameOf(Device device);
 
+// InvalidArgument, with both names, unless input and output lie on one device.
+absl::Status CheckOneDevice(Device input, Device output);
+
 // For the implementation: before main, once a device. It is never deleted.
 void RegisterDeviceQuantizer(Device device, const DeviceQuantizer* quantizer);
 

@@ -30,11 +30,7 @@ std::vector<float> Widened(const TensorView& x) {
 
 // The implementation for a call whose views are not both the CPU's.
 absl::StatusOr<const DeviceQuantizer*> DeviceOf(Device x, Device y) {
-  if (x != y) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the input lies on ", NameOf(x), ", the output on ",
-                     NameOf(y), ": both must lie on one device"));
-  }
+  if (absl::Status status = CheckOneDevice(x, y); !status.ok()) return status;
   const DeviceQuantizer* const quantizer = FindDeviceQuantizer(x);
   if (quantizer == nullptr) {
     return absl::UnimplementedError(

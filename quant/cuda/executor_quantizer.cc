@@ -178,11 +178,7 @@ absl::StatusOr<QuantizeArgs> ExecutorQuantizer::OperandArgs(
   if (!args.ok()) return args;
   absl::Status status = SetSource(x, operand.options.device, *args);
   if (operand.packed.codes != nullptr) {
-    if (x.device != operand.packed.device) {
-      status.Update(absl::InvalidArgumentError(absl::StrCat(
-          "the input lies on ", NameOf(x.device), ", the output on ",
-          NameOf(operand.packed.device), ": both must lie on one device")));
-    }
+    status.Update(CheckOneDevice(x.device, operand.packed.device));
     status.Update(SetPacked(operand.recipe, operand.packed, *args));
   } else {
     status.Update(CheckOneTensorScale(operand.recipe));
