@@ -26,22 +26,28 @@ uint32_t BigEndian(absl::string_view bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadMediaFile(const std::string& run_directory,
-                                          const std::string& file) {
+absl::StatusOr<std::string> MediaPath(const std::string& run_directory,
+                                      const std::string& file) {
   const fs::path relative = fs::path(file).lexically_normal();
   if (relative.is_absolute() || relative.empty() || *relative.begin() == "..") {
     return absl::InvalidArgumentError(
         absl::StrCat(file, " is not in the run's directory"));
   }
-  const fs::path path = fs::path(run_directory) / relative;
+  return (fs::path(run_directory) / relative).string();
+}
+
+absl::StatusOr<std::string> ReadMediaFile(const std::string& run_directory,
+                                          const std::string& file) {
+  const absl::StatusOr<std::string> path = MediaPath(run_directory, file);
+  if (!path.ok()) return path.status();
   errno = 0;
-  std::ifstream in(path, std::ios::binary);
+  std::ifstream in(*path, std::ios::binary);
   if (!in) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("opening ", path.string()));
+    return absl::ErrnoToStatus(errno, absl::StrCat("opening ", *path));
   }
   std::string bytes{std::istreambuf_iterator<char>(in), {}};
   if (in.bad()) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("reading ", path.string()));
+    return absl::ErrnoToStatus(errno, absl::StrCat("reading ", *path));
   }
   return bytes;
 }

@@ -1,8 +1,8 @@
 #ifndef TELEMETRY_SINKS_MEDIA_FILE_H_
 #define TELEMETRY_SINKS_MEDIA_FILE_H_
 
-// Pictures and pages, which records name by their files in the run's directory,
-// for the sinks that copy them.
+// Pictures, pages and artifacts, which records name by their files in the run's
+// directory, for the sinks that copy them.
 
 #include <cstdint>
 #include <string>
@@ -12,8 +12,12 @@
 
 namespace cnn_fp4::telemetry {
 
-// The bytes of `file` below `run_directory`. InvalidArgument for a path that
+// Where `file` lies below `run_directory`. InvalidArgument for a path that
 // leads out of it.
+absl::StatusOr<std::string> MediaPath(const std::string& run_directory,
+                                      const std::string& file);
+
+// The bytes of the file there.
 absl::StatusOr<std::string> ReadMediaFile(const std::string& run_directory,
                                           const std::string& file);
 

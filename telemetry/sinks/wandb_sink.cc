@@ -320,11 +320,13 @@ absl::Status WandbSink::WriteFor(const Record& record, Arm& arm) {
   wandb::Record out;
   if (const auto* artifact = std::get_if<Artifact>(&record.payload)) {
     if (!options_.labels.log_model) return absl::OkStatus();
-    const auto made = MakeWandbArtifact(
-        *artifact, absl::StrCat(options_.run_directory, "/", artifact->file),
-        {arm.run_id, WandbUtf8(options_.labels.project),
-         WandbUtf8(options_.labels.entity),
-         fs::path(arm.files).parent_path().string()});
+    const auto path = MediaPath(options_.run_directory, artifact->file);
+    if (!path.ok()) return path.status();
+    const auto made =
+        MakeWandbArtifact(*artifact, *path,
+                          {arm.run_id, WandbUtf8(options_.labels.project),
+                           WandbUtf8(options_.labels.entity),
+                           fs::path(arm.files).parent_path().string()});
     if (!made.ok()) return made.status();
     *out.mutable_artifact() = *made;
     return arm.Append(out);

@@ -231,6 +231,18 @@ TEST_F(WandbSinkTest, APictureThatIsMissingIsNamed) {
               ::testing::AllOf(HasSubstr("nvfp4: "), HasSubstr("none.png")));
 }
 
+TEST_F(WandbSinkTest, AnArtifactOutsideOfTheRunIsRefused) {
+  std::ofstream(directory_ + "/secret") << "not of the run";
+  WandbSinkOptions options = Options();
+  options.run_directory = directory_ + "/run";
+  options.labels.log_model = true;
+  const auto sink = WandbSink::Create(options);
+  const absl::Status status =
+      sink->Write({Artifact{2, "weights", "model", "../secret"}, "a", kTime});
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("../secret"));
+}
+
 TEST_F(WandbSinkTest, TheConsoleAndTheSystemStandBesideTheHistory) {
   const auto sink = WandbSink::Create(Options());
   WriteAll({{Text{"console", "40/160 \xff"}, "a", kTime},
