@@ -82,6 +82,14 @@ END
 formats that have a tensor scale, or block scales that are powers of two, they do
 nothing.
 END
+  section scale_learning_s025 nuclei_epyc_avx2 "Scales that are learnt" <<'END'
+Are scales that are learnt (`+lsq` for weights, `+pact` for activations) better than
+those from amax and than powers of two? Forward operands only, the first convolution in
+BF16.
+END
+  section width_s0125_to_s100 nuclei_epyc_avx2 "Narrower and wider nets" <<'END'
+Does the loss grow with the width of the net?
+END
   section input_layer_s025 nuclei_s025_epyc "How images are normalised" <<'END'
 Does the first convolution stand FP4 if images are normalised in another way: by a mean
 of 0.5 and a deviation of 0.25 (`constants`), by the moments of the data set, or each by
