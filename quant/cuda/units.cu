@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kFewThreads, kBlocksAtOnce<kKernel>)
 }
 
 template <class Out>
-__global__ void __launch_bounds__(kFewThreads, 6)
+__global__ void __launch_bounds__(kFewThreads)
     DequantizeRowsKernel(const __grid_constant__ QuantizeArgs a,
                          int64_t count) {
   for (int64_t i = GlobalThread(); i < count; i += TotalThreads()) {
