@@ -80,29 +80,27 @@ def _resolved(name, overrides):
             config[part] = dict(config.get(part, {}), **{field: value})
     return json.encode_indent(config, indent = "  ")
 
-def experiment(name, overrides):
-    """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
+def _pinned(name, config_cc, interface, main):
+    """The binary <name> and <name>_smoke_test, of a main and what it is pinned to.
 
     Args:
-      name: Name of the experiment; experiment_spec.h has its grammar.
-      overrides: Fields of BASE with other values, by path ("train.steps": 40)
-        or nested ("train": {"steps": 40}).
+      name: Name of the binary.
+      config_cc: C++ that defines what `interface` declares.
+      interface: Library whose header declares the configuration.
+      main: Library with main().
     """
     _write(
         name = name + "_config_cc",
-        content = _PINNED_CONFIG_CC.format(
-            config = _resolved(name, overrides),
-            name = name,
-        ),
+        content = config_cc,
         out = name + "_config.cc",
     )
     cc_library(
         name = name + "_config",
         srcs = [name + "_config.cc"],
-        deps = [":pinned_config"],
+        deps = [interface],
     )
     deps = [
-        ":pinned_main",
+        main,
         ":%s_config" % name,
     ]
     cc_binary(
@@ -119,6 +117,24 @@ def experiment(name, overrides):
             "torch",
         ],
         deps = deps,
+    )
+
+def experiment(name, overrides):
+    """Makes the binary <name> and <name>_smoke_test, which runs it in miniature.
+
+    Args:
+      name: Name of the experiment; experiment_spec.h has its grammar.
+      overrides: Fields of BASE with other values, by path ("train.steps": 40)
+        or nested ("train": {"steps": 40}).
+    """
+    _pinned(
+        name = name,
+        config_cc = _PINNED_CONFIG_CC.format(
+            config = _resolved(name, overrides),
+            name = name,
+        ),
+        interface = ":pinned_config",
+        main = ":pinned_main",
     )
 
 def study(name, arms, seeds, overrides = {}, conditions = {}):
@@ -137,9 +153,9 @@ def study(name, arms, seeds, overrides = {}, conditions = {}):
             fail("study %s: %s is an argument of its own" % (name, path))
     if len(seeds) < 2:
         fail("study %s: it needs two seeds at least" % name)
-    _write(
-        name = name + "_config_cc",
-        content = _PINNED_STUDY_CC.format(
+    _pinned(
+        name = name,
+        config_cc = _PINNED_STUDY_CC.format(
             conditions = "".join([
                 "\"%s:%s\", " % (condition, ";".join([
                     "%s=%s" % (path, value)
@@ -151,31 +167,8 @@ def study(name, arms, seeds, overrides = {}, conditions = {}):
             name = name,
             seeds = ",".join([str(seed) for seed in seeds]),
         ),
-        out = name + "_config.cc",
-    )
-    cc_library(
-        name = name + "_config",
-        srcs = [name + "_config.cc"],
-        deps = [":pinned_study"],
-    )
-    deps = [
-        ":pinned_study_main",
-        ":%s_config" % name,
-    ]
-    cc_binary(
-        name = name,
-        tags = ["torch"],
-        visibility = ["//visibility:public"],
-        deps = deps,
-    )
-    cc_test(
-        name = name + "_smoke_test",
-        args = ["--smoke"],
-        tags = [
-            "smoke",
-            "torch",
-        ],
-        deps = deps,
+        interface = ":pinned_study",
+        main = ":pinned_study_main",
     )
 
 def all_pinned_configs(name, experiments):
