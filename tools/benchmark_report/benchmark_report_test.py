@@ -125,9 +125,19 @@ class MeasureTest(unittest.TestCase):
 
 
 class EnvironmentTest(unittest.TestCase):
-    def test_cpu_model(self):
-        self.assertEqual(environment.cpu_model("a : b\nmodel name\t: X 3\n"), "X 3")
-        self.assertEqual(environment.cpu_model(""), "unknown")
+    def test_cpu_name_tells_machines_of_one_name_apart(self):
+        self.assertEqual(
+            environment.cpu_name(
+                "cpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\n"
+                "flags\t\t: fpu avx avx2\n\nmodel\t\t: 7\nmodel name\t: X\n"
+            ),
+            "AMD EPYC (family 25, model 1, AVX2)",
+        )
+
+    def test_cpu_name_leaves_out_what_is_not_said(self):
+        self.assertEqual(environment.cpu_name("a : b\nmodel name\t: X: 3\n"), "X: 3")
+        self.assertEqual(environment.cpu_name("model\t: 1\n"), "unknown")
+        self.assertEqual(environment.cpu_name(""), "unknown")
 
     def test_flags_are_those_of_the_build(self):
         info = environment.build_flags(BUILD_INFO)

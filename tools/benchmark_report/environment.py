@@ -41,10 +41,26 @@ def _read(path: str) -> str:
         return ""
 
 
-def cpu_model(cpuinfo: str) -> str:
-    """From the text of /proc/cpuinfo."""
-    match = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return match.group(1) if match else "unknown"
+def cpu_name(cpuinfo: str) -> str:
+    """Of the first processor in the text of /proc/cpuinfo, e.g. "AMD EPYC (family
+    25, model 1, AVX2)": virtual machines call several generations by one name.
+    As experiments/cpu_name.h writes it in the records of trainings."""
+    fields: dict[str, str] = {}
+    for line in cpuinfo.strip().split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name")
+    if not name:
+        return "unknown"
+    parts = []
+    if fields.get("cpu family"):
+        parts.append(f"family {fields['cpu family']}")
+    if fields.get("model"):
+        parts.append(f"model {fields['model']}")
+    flags = fields.get("flags", "").split()
+    sets = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}
+    parts += [title for flag, title in sets.items() if flag in flags][:1]
+    return f"{name} ({', '.join(parts)})" if parts else name
 
 
 def load_average() -> list[float]:
@@ -89,7 +105,7 @@ def _versions() -> dict[str, str]:
 def describe(root: str, build_info: str) -> dict[str, Any]:
     governor = _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return {
-        "cpu": cpu_model(_read("/proc/cpuinfo")),
+        "cpu": cpu_name(_read("/proc/cpuinfo")),
         "cpus": len(os.sched_getaffinity(0)),
         "governor": governor or "not shown by this machine",
         "gpu": _gpu(),
