@@ -59,6 +59,9 @@ TEST(DistortionStats, NonFinitePairsAreLeftOut) {
           .ok());
   EXPECT_EQ(stats.nonfinite(), 2);
   EXPECT_EQ(stats.count(), 1);
+  EXPECT_EQ(stats.exact(), 1);
+  EXPECT_EQ(stats.underflow(), 0);
+  EXPECT_EQ(stats.saturated(), 0);
   EXPECT_EQ(stats.SqnrDb(), std::numeric_limits<double>::infinity());
   EXPECT_EQ(stats.CodesUsed(), 1);
 }

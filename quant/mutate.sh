@@ -2,6 +2,7 @@
 # Mutation test of the quantiser: does a test fail for a one-line error?
 #
 # usage: quant/mutate.sh DIRECTORY [NAME...]
+#        quant/mutate.sh --check
 #
 # Copies the workspace to DIRECTORY/tree, makes one mutation after the other
 # there and runs the tests that shall notice it. DIRECTORY/results has a line
@@ -10,7 +11,8 @@
 #
 # Another mutation is a line below: NAME@FILE@SED SCRIPT@TESTS. The script has to
 # change exactly one line, and the tests are all that is built. None may survive:
-# one that changes nothing does not belong here.
+# one that changes nothing does not belong here. --check only looks whether each
+# script still changes one line; a test does it (//quant:mutations_test).
 set -euo pipefail
 
 mutations() {
@@ -42,8 +44,8 @@ operand-scale@quant/cpu/cpu_dequantizer.cc@s/if \(operand_ \|\|/if (/@//quant/cp
 narrow-limit@quant/cpu/narrow.cc@s/kLargestHalf = 65504/kLargestHalf = 65536/@//quant:edges_test
 both-ways-runs@quant/cpu/job.h@s/strip\.offset \+ r \* inner/strip.offset + r * strip.width/@//quant:both_ways_test
 both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /@//quant:both_ways_test
-decoded-finite@quant/cpu/decode_tile.cc@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:both_ways_test
-decoded-order@quant/cpu/decode_tile.cc@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
+pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:distortion_test
+pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
@@ -51,11 +53,28 @@ swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:sca
 LIST
 }
 
-[[ $# -ge 1 ]] || { sed -n '2,14p' "$0"; exit 2; }
+[[ $# -ge 1 ]] || { sed -n '2,16p' "$0"; exit 2; }
+source="$(dirname -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")")"
+
+# changed_lines FILE SCRIPT: how many lines of the source the script changes.
+changed_lines() {
+  sed -E -- "$2" "${source}/$1" | diff -- "${source}/$1" - | grep -c '^>' || true
+}
+
+if [[ "$1" == --check ]]; then
+  status=0
+  while IFS='@' read -r name file script tests; do
+    changed="$(changed_lines "${file}" "${script}")"
+    [[ "${changed}" == 1 ]] && continue
+    echo "${name}: the script changes ${changed} lines of ${file}" >&2
+    status=1
+  done < <(mutations)
+  exit "${status}"
+fi
+
 mkdir -p "$1"
 directory="$(realpath "$1")"
 shift
-source="$(dirname -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")")"
 tree="${directory}/tree"
 results="${directory}/results"
 touch "${results}"
@@ -72,14 +91,13 @@ done
 try() {
   local file="$1" script="$2" tests="$3"
   local path="${tree}/${file}"
-  cp -- "${source}/${file}" "${path}"
-  sed -E -i -- "${script}" "${path}"
   local changed
-  changed="$(diff -- "${source}/${file}" "${path}" | grep -c '^>' || true)"
+  changed="$(changed_lines "${file}" "${script}")"
   if [[ "${changed}" != 1 ]]; then
     echo "broken: the script changes ${changed} lines"
     return
   fi
+  sed -E -- "${script}" "${source}/${file}" >"${path}"
   local status=0
   # shellcheck disable=SC2086
   (cd -- "${tree}" && bazel test --noshow_progress --test_output=summary \
