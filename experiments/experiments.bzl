@@ -224,7 +224,7 @@ STUDIES = {
             scale: {"net.model_scale_factor": factor}
             for scale, factor in _SCALES.items()
         },
-        "seeds": [1, 2, 3],
+        "seeds": [1, 2, 3, 4, 5],
     },
     # What does each part of a recipe for training fully in FP4 cost or gain?
     "recipe_ablation_s025": {
