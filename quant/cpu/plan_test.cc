@@ -1,12 +1,19 @@
-// Which way each kind of call takes.
+// Which way each kind of call takes, and that each way has the reference's
+// bits.
 
 #include "quant/cpu/plan.h"
 
+#include <omp.h>
+
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "quant/cpu/cache_size.h"
+#include "quant/cpu/parallel.h"
+#include "quant/testing/reference_bits.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -70,6 +77,13 @@ Plan PlanOf(const Row& row) {
                   options);
 }
 
+// The rule that tries scales row by row is a combination that has no name.
+Recipe ErrorsUnderRowScales() {
+  Recipe recipe = FindRecipe("nvfp4_four_over_six").value();
+  recipe.tensor_scale = TensorScale::kPerRow;
+  return recipe;
+}
+
 TEST(Plan, FollowsTheTable) {
   for (const Row& row : Table()) {
     std::string shape;
@@ -82,10 +96,8 @@ TEST(Plan, FollowsTheTable) {
   }
 }
 
-// The rule that tries scales row by row is a combination that has no name.
 TEST(Plan, ErrorsUnderRowScalesGoOneByOne) {
-  Recipe recipe = FindRecipe("nvfp4_four_over_six").value();
-  recipe.tensor_scale = TensorScale::kPerRow;
+  const Recipe recipe = ErrorsUnderRowScales();
   const BlockGrid grid = BlockGrid::Along({4, 64}, 1, recipe).value();
   EXPECT_EQ(MakePlan(recipe, grid, {}).path, Path::kOneByOne);
   const BlockGrid row = BlockGrid::Along({1, 64}, 1, recipe).value();
@@ -96,6 +108,57 @@ TEST(Plan, TheTableHasEveryWay) {
   std::set<Path> paths = {Path::kOneByOne};
   for (const Row& row : Table()) paths.insert(PlanOf(row).path);
   EXPECT_EQ(paths.size(), 11u);
+}
+
+// As of a large tensor: two threads, outputs that are streamed, counters of
+// random bits beyond 32 bits.
+class EveryWay : public ::testing::Test {
+ protected:
+  EveryWay() {
+    omp_set_num_threads(2);
+    SetWorthThreadsForTest(1);
+    SetStreamedBytesForTest(1);
+  }
+  ~EveryWay() override {
+    SetStreamedBytesForTest(0);
+    SetWorthThreadsForTest(65536);
+    omp_set_num_threads(max_threads_);
+  }
+
+  static void ExpectReference(const Recipe& recipe, const Row& row) {
+    const BlockGrid grid =
+        BlockGrid::Along(row.shape, row.axis, recipe).value();
+    std::mt19937 engine(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> x(grid.size());
+    for (float& v : x) v = normal(engine);
+    std::vector<float> scales;
+    QuantizeOptions options;
+    options.first_element = (int64_t{1} << 40) + 3;
+    if (row.given_scales) {
+      for (int64_t b = 0; b < grid.num_blocks(); ++b) {
+        scales.push_back(0.25f + static_cast<float>(b % 7));
+      }
+      options.block_scales = scales;
+    }
+    SCOPED_TRACE(ToString(recipe) + ": " +
+                 ToString(MakePlan(recipe, grid, options)));
+    EXPECT_TRUE(ExpectReferenceBits(recipe, grid, x, options));
+  }
+
+ private:
+  const int max_threads_ = omp_get_max_threads();
+};
+
+TEST_F(EveryWay, HasTheBitsOfTheReference) {
+  for (const Row& row : Table()) {
+    Recipe recipe = FindRecipe(row.recipe).value();
+    ExpectReference(recipe, row);
+    recipe.rounding = Rounding::kStochastic;
+    ExpectReference(recipe, row);
+  }
+  ExpectReference(ErrorsUnderRowScales(), {"", {4, 64}, 1, ""});
+  ExpectReference(ErrorsUnderRowScales(), {"", {64, 20}, 0, ""});
 }
 
 }  // namespace
