@@ -48,6 +48,7 @@ pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::E
 pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
+one-by-one@quant/cpu/cpu_quantizer.cc@s/QuantizeSlowly\(job, tasks\.first\(task\), tasks\.count/QuantizeSlowly(job, tasks.first(task), 1 + 0 * tasks.count/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST
