@@ -54,7 +54,7 @@ swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:sca
 LIST
 }
 
-[[ $# -ge 1 ]] || { sed -n '2,16p' "$0"; exit 2; }
+[[ $# -ge 1 ]] || { sed -n '2,15p' "$0"; exit 2; }
 source="$(dirname -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")")"
 
 # changed_lines FILE SCRIPT: how many lines of the source the script changes.
