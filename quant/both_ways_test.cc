@@ -21,6 +21,7 @@
 #include "quant/hadamard.h"
 #include "quant/quantizer.h"
 #include "quant/testing/reference_bits.h"
+#include "quant/testing/restored_ways.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -168,16 +169,8 @@ void ExpectAsAlone(const std::vector<float>& x, const OperandOf& operand) {
 }
 
 class BothWaysTest : public ::testing::Test {
- protected:
-  ~BothWaysTest() override {
-    cpu::UseInstructionSet(0);
-    cpu::SetWorthThreadsForTest(65536);
-    cpu::SetStreamedBytesForTest(0);
-    omp_set_num_threads(max_threads_);
-  }
-
  private:
-  const int max_threads_ = omp_get_max_threads();
+  const RestoredWays restored_;
 };
 
 TEST_F(BothWaysTest, EachIsAsByACallOfItsOwn) {

@@ -27,6 +27,7 @@
 #include "quant/quantizer.h"
 #include "quant/testing/hostile_environments.h"
 #include "quant/testing/reference_bits.h"
+#include "quant/testing/restored_ways.h"
 
 namespace cnn_fp4::quant {
 namespace {
@@ -285,7 +286,7 @@ void ExpectBothWays(const Case& c, Dice& dice) {
 
 TEST(RandomCases, HaveTheBitsOfTheReference) {
   const std::vector<cpu::InstructionSet> sets = cpu::SupportedInstructionSets();
-  const int max_threads = omp_get_max_threads();
+  const RestoredWays restored;
   Dice dice(
       static_cast<uint64_t>(::testing::UnitTest::GetInstance()->random_seed()));
   int quantized = 0;
@@ -315,10 +316,6 @@ TEST(RandomCases, HaveTheBitsOfTheReference) {
     ExpectNarrowBits(*c, dice);
     ExpectBothWays(*c, dice);
   }
-  cpu::UseInstructionSet(0);
-  cpu::SetWorthThreadsForTest(65536);
-  cpu::SetStreamedBytesForTest(0);
-  omp_set_num_threads(max_threads);
   if (!HasFailure()) {
     // The dice shall not throw mostly what is refused.
     EXPECT_GT(quantized, kCases / 2);

@@ -20,6 +20,7 @@
 #include "quant/cpu/parallel.h"
 #include "quant/formats/host_device.h"
 #include "quant/testing/reference_bits.h"
+#include "quant/testing/restored_ways.h"
 #include "quant/testing/tie_values.h"
 
 namespace cnn_fp4::quant {
@@ -94,16 +95,8 @@ bool Fits(const Recipe& recipe, const Shape& shape) {
 }
 
 class CpuQuantizerTest : public ::testing::TestWithParam<std::string> {
- protected:
-  ~CpuQuantizerTest() override {
-    cpu::UseInstructionSet(0);
-    cpu::SetWorthThreadsForTest(65536);
-    cpu::SetStreamedBytesForTest(0);
-    omp_set_num_threads(max_threads_);
-  }
-
  private:
-  const int max_threads_ = omp_get_max_threads();
+  const RestoredWays restored_;
 };
 
 TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {

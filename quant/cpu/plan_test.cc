@@ -14,6 +14,7 @@
 #include "quant/cpu/cache_size.h"
 #include "quant/cpu/parallel.h"
 #include "quant/testing/reference_bits.h"
+#include "quant/testing/restored_ways.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -119,11 +120,6 @@ class EveryWay : public ::testing::Test {
     SetWorthThreadsForTest(1);
     SetStreamedBytesForTest(1);
   }
-  ~EveryWay() override {
-    SetStreamedBytesForTest(0);
-    SetWorthThreadsForTest(65536);
-    omp_set_num_threads(max_threads_);
-  }
 
   static void ExpectReference(const Recipe& recipe, const Row& row) {
     const BlockGrid grid =
@@ -147,7 +143,7 @@ class EveryWay : public ::testing::Test {
   }
 
  private:
-  const int max_threads_ = omp_get_max_threads();
+  const RestoredWays restored_;
 };
 
 TEST_F(EveryWay, HasTheBitsOfTheReference) {
