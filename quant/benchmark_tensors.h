@@ -61,7 +61,7 @@ inline void Count(benchmark::State& state, int64_t elements,
       static_cast<int64_t>(static_cast<double>(all) * bytes_each));
 }
 
-enum class Layout { kFlat, kStrided, kTiles };
+enum class Layout { kFlat, kStrided, kTiles, kRagged, kWeights };
 
 inline BlockGrid GridOf(const Recipe& recipe, int64_t size, Layout layout) {
   switch (layout) {
@@ -70,6 +70,11 @@ inline BlockGrid GridOf(const Recipe& recipe, int64_t size, Layout layout) {
           .value();
     case Layout::kTiles:
       return BlockGrid::Along({size / 256, 256}, 1, recipe).value();
+    case Layout::kRagged:  // Rows that are no whole blocks.
+      return BlockGrid::Along({size / 100, 100}, 1, recipe).value();
+    case Layout::kWeights:  // Output by input channels at each of 3 x 3.
+      return BlockGrid::Tiles({size / (64 * 9), 64, 3, 3}, 0, 1, recipe)
+          .value();
     case Layout::kFlat:
       break;
   }

@@ -5,7 +5,7 @@
 // floating-point environment for the caller's thread, and a Status where memory
 // runs out, since the containers within throw.
 //
-//   return Guarded([&] { return cpu::Quantize(recipe, grid, x, options); });
+//   return Guarded([&] { return QuantizeNow(recipe, grid, x, options); });
 
 #include <new>
 

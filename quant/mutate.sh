@@ -27,7 +27,7 @@ sylvester-signs@quant/hadamard.h@s/0xD7E8/0xD7E9/@//quant:properties_test
 saturate-nan@quant/quantize_checks.h@s/(isnan\(x\)\) return) 0\.0f/\1 1.0f/@//quant:edges_test
 propagate-scale@quant/cpu/slow_blocks.cc@s/factors\.dequantize = kNan/factors.dequantize = 0.0f/@//quant:edges_test
 best-of-126-ties@quant/choose_scale.h@s/error < best_error/error <= best_error/@//quant:scale_rules_test
-four-over-six-ties@quant/cpu/panel_errors-inl.h@s/if_less\.stored, otherwise\.stored/otherwise.stored, if_less.stored/@//quant/cpu:cpu_quantizer_test
+four-over-six-ties@quant/cpu/panel_errors-inl.h@s/if_less\.stored, otherwise\.stored/otherwise.stored, if_less.stored/@//quant:quantizer_test
 counter-high-word@quant/cpu/philox_fill.cc@s/hn::ShiftRight<32>\(c0\)/hn::Zero(d)/@//quant:quantizer_golden_test
 step-high-word@quant/cpu/philox_fill.cc@s/hn::Set\(d, step >> 32\)/hn::Zero(d)/@//quant:quantizer_golden_test
 stochastic-bound@quant/formats/e2m1_rounding.h@s/bound > static_cast<float>/bound >= static_cast<float>/@//quant/formats:codecs_test
@@ -35,12 +35,12 @@ environment@quant/float_environment.h@s/kOwn = 0x1F80/kOwn = 0x9F80/@//quant:flo
 environment-of-threads@quant/cpu/parallel.h@/RunOnThreads\(threads, \[/,/try/s/const FloatEnvironment environment;/(void)0;/@//quant:float_environment_test
 threads-bound@quant/cpu/parallel.h@s/threads > tasks\)/threads > tasks + 1)/@//quant/cpu:parallel_test
 forked@quant/cpu/parallel.cc@s/was_forked \? 1 : omp/false ? 1 : omp/@//quant/cpu:parallel_test
-huge-block-amax@quant/cpu/long_blocks.cc@s/p = 0; p < pieces/p = 1; p < pieces/@//quant/cpu:cpu_quantizer_test
-amax-of-what-is-admitted@quant/cpu/amax.cc@s/Add\(Admitted\(job, x\[i \* stride\]\), amax\)/Add(x[i * stride], amax)/@//quant/cpu:cpu_quantizer_test
+huge-block-amax@quant/cpu/long_blocks.cc@s/p = 0; p < pieces/p = 1; p < pieces/@//quant:quantizer_test
+amax-of-what-is-admitted@quant/cpu/amax.cc@s/Add\(Admitted\(job, x\[i \* stride\]\), amax\)/Add(x[i * stride], amax)/@//quant:quantizer_test
 block-clamp@quant/block_grid.cc@s/std::min\(block, whole\)/block/@//quant:edges_test
 first-element@quant/quantize_checks.cc@s/options\.first_element < 0 \|\|/false \|\|/@//quant:edges_test
-random-rows@quant/cpu/job.cc@s/job\.options\.first_element \+ first \+/first +/@//quant/cpu:cpu_quantizer_test
-operand-scale@quant/cpu/cpu_dequantizer.cc@s/if \(operand_ \|\|/if (/@//quant/cpu:cpu_quantizer_test
+random-rows@quant/cpu/job.cc@s/job\.options\.first_element \+ first;/first;/@//quant:quantizer_test
+operand-scale@quant/cpu/unpack.cc@s/if \(operand_ \|\|/if (/@//quant:quantizer_test
 narrow-limit@quant/cpu/narrow.cc@s/kLargestHalf = 65504/kLargestHalf = 65536/@//quant:edges_test
 both-ways-runs@quant/cpu/job.h@s/strip\.offset \+ r \* inner/strip.offset + r * strip.width/@//quant:both_ways_test
 both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /@//quant:both_ways_test
@@ -48,7 +48,7 @@ pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::E
 pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
-one-by-one@quant/cpu/cpu_quantizer.cc@s/QuantizeSlowly\(job, tasks\.first\(task\), tasks\.count/QuantizeSlowly(job, tasks.first(task), 1 + 0 * tasks.count/@//quant/cpu:plan_test
+one-by-one@quant/cpu/run_job.cc@s/tasks\.first\(task\), tasks\.count\(task\)/tasks.first(task), 1/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
-#include "quant/cpu/cpu_quantizer.h"
 #include "quant/cpu/instruction_sets.h"
 #include "quant/formats/host_device.h"
+#include "quant/quantizer.h"
 #include "quant/reference/reference_quantizer.h"
 
 namespace cnn_fp4::quant {
@@ -78,8 +78,8 @@ void Compare(const Recipe& recipe, const Layout& layout,
     cpu::UseInstructionSet(sets[i].id);
     std::vector<float> y(x.size());
     const absl::Status status =
-        cpu::FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
-    const auto packed = cpu::Quantize(recipe, grid, x, options);
+        FakeQuantize(recipe, grid, x, absl::MakeSpan(y), options);
+    const auto packed = Quantize(recipe, grid, x, options);
     CHECK(status.ok() && packed.ok()) << status << packed.status();
     const PackedTensor& want = expected->packed;
     ConformanceRow& row = rows[i];

@@ -20,10 +20,6 @@ constexpr int64_t kSmallPiece = 256;
 // Neighbouring columns that are gone through together.
 constexpr int64_t kStrip = 256;
 
-struct MaxState {
-  uint32_t bits = 0;
-};
-
 struct FiniteState {
   FiniteAmax amax;
   std::vector<float> y;  // Transformed rows.
@@ -82,45 +78,57 @@ void ColumnAmaxes(const Job& job, const float* x, int64_t rows, int64_t inner,
   }
 }
 
-// Of the transformed tensor whose groups lie across rows of `inner` elements.
-FiniteAmax TransformedAmax(const Job& job) {
-  const int64_t inner = job.grid.inner();
-  const int64_t strips = CeilDiv(inner, kStrip);
-  const int64_t groups = job.grid.size() / (kGroup * inner);
-  const int64_t per_task = std::max<int64_t>(1, kTaskElements / kGroup / inner);
+// Of a strip of columns.
+FiniteAmax AmaxOfStrip(const Job& job, const Strip& strip,
+                       std::vector<float>& y) {
+  FiniteAmax amax;
+  for (int64_t i = 0; i < strip.width; i += kStrip) {
+    const int64_t width = std::min(kStrip, strip.width - i);
+    FiniteAmax amaxes[kStrip];
+    ColumnAmaxes(job, job.x + strip.offset + i, strip.rows, job.grid.inner(),
+                 width, y, amaxes);
+    for (int64_t j = 0; j < width; ++j) amax.Merge(amaxes[j]);
+  }
+  return amax;
+}
+
+// Of the tensor, transformed if the recipe says so.
+FiniteAmax TensorAmax(const Job& job) {
+  const int64_t n = job.grid.size();
+  const bool across = job.recipe.hadamard && job.grid.inner() > 1;
+  const int64_t strips = across ? Strips(job.grid, kStripWidth) : 0;
+  const int64_t strips_in_task =
+      across ? std::max<int64_t>(1, kTaskElements / CeilDiv(n, strips)) : 1;
   FiniteAmax amax;
   ParallelFor<FiniteState>(
-      CeilDiv(groups, per_task), WorthThreads(job.grid.size()),
+      across ? CeilDiv(strips, strips_in_task) : CeilDiv(n, kTaskElements),
+      WorthThreads(n),
       [&](int64_t task, FiniteState& state) {
-        const int64_t end = std::min(groups, (task + 1) * per_task);
-        for (int64_t g = task * per_task; g < end; ++g) {
-          for (int64_t s = 0; s < strips; ++s) {
-            const int64_t width = std::min(kStrip, inner - s * kStrip);
-            FiniteAmax amaxes[kStrip];
-            ColumnAmaxes(job, job.x + g * kGroup * inner + s * kStrip, kGroup,
-                         inner, width, state.y, amaxes);
-            for (int64_t i = 0; i < width; ++i) state.amax.Merge(amaxes[i]);
-          }
+        if (!across) {
+          const int64_t first = task * kTaskElements;
+          return state.amax.Merge(
+              FindAmax(job, job.x + first, std::min(kTaskElements, n - first)));
+        }
+        const int64_t end = std::min(strips, (task + 1) * strips_in_task);
+        for (int64_t s = task * strips_in_task; s < end; ++s) {
+          state.amax.Merge(AmaxOfStrip(
+              job, StripAt(job.grid, kStripWidth, s), state.y));
         }
       },
       [&](const FiniteState& state) { amax.Merge(state.amax); });
   return amax;
 }
 
-// Of the tensor, transformed if the recipe says so.
-FiniteAmax TensorAmax(const Job& job) {
-  if (job.recipe.hadamard && job.grid.inner() > 1) return TransformedAmax(job);
-  const int64_t n = job.grid.size();
-  FiniteAmax amax;
-  ParallelFor<FiniteState>(
-      CeilDiv(n, kTaskElements), WorthThreads(n),
-      [&](int64_t task, FiniteState& state) {
-        const int64_t first = task * kTaskElements;
-        state.amax.Merge(
-            FindAmax(job, job.x + first, std::min(kTaskElements, n - first)));
-      },
-      [&](const FiniteState& state) { amax.Merge(state.amax); });
-  return amax;
+// Index of the first NaN or infinity, or -1.
+int64_t FirstNonFinite(const float* x, int64_t n) {
+  for (int64_t first = 0; first < n; first += kTaskElements) {
+    const int64_t end = std::min(n, first + kTaskElements);
+    if (AmaxBits(x + first, end - first) < kInfinityBits) continue;
+    for (int64_t i = first; i < end; ++i) {
+      if (!std::isfinite(x[i])) return i;
+    }
+  }
+  return -1;
 }
 
 // Refused: which element, and why.
@@ -206,31 +214,6 @@ absl::Status FindRowFactors(Job& job) {
 
 }  // namespace
 
-uint32_t ParallelAmaxBits(const float* x, int64_t n) {
-  uint32_t bits = 0;
-  ParallelFor<MaxState>(
-      CeilDiv(n, kTaskElements), WorthThreads(n),
-      [&](int64_t task, MaxState& state) {
-        const int64_t first = task * kTaskElements;
-        state.bits =
-            std::max(state.bits,
-                     AmaxBits(x + first, std::min(kTaskElements, n - first)));
-      },
-      [&](const MaxState& state) { bits = std::max(bits, state.bits); });
-  return bits;
-}
-
-int64_t FirstNonFinite(const float* x, int64_t n) {
-  for (int64_t first = 0; first < n; first += kTaskElements) {
-    const int64_t end = std::min(n, first + kTaskElements);
-    if (AmaxBits(x + first, end - first) < kInfinityBits) continue;
-    for (int64_t i = first; i < end; ++i) {
-      if (!std::isfinite(x[i])) return i;
-    }
-  }
-  return -1;
-}
-
 FiniteAmax FindAmax(const Job& job, const float* x, int64_t n) {
   const auto find = [&job](const float* from, int64_t count) {
     return job.recipe.hadamard ? HadamardAmaxBits(from, count / kGroup,
@@ -279,9 +262,9 @@ absl::Status FindTensorFactorsOfBoth(Job& rows, Job& columns) {
   const int64_t inner = columns.grid.inner();
   FiniteAmax amax_of_rows, amax_of_columns;
   ParallelFor<State>(
-      Strips(columns), WorthThreads(columns.grid.size()),
+      Strips(columns.grid, kStripWidth), WorthThreads(columns.grid.size()),
       [&](int64_t task, State& state) {
-        const Strip strip = StripAt(columns, task);
+        const Strip strip = StripAt(columns.grid, kStripWidth, task);
         ForEachRun(strip, inner, [&](int64_t offset, int64_t n) {
           const FiniteAmax amax = FindAmax(rows, rows.x + offset, n);
           state.rows.Merge(amax);
@@ -289,13 +272,8 @@ absl::Status FindTensorFactorsOfBoth(Job& rows, Job& columns) {
           state.columns.Merge(same ? amax
                                    : FindAmax(columns, rows.x + offset, n));
         });
-        if (!columns.recipe.hadamard) return;
-        for (int64_t i = 0; i < strip.width; i += kStrip) {
-          const int64_t width = std::min(kStrip, strip.width - i);
-          FiniteAmax amaxes[kStrip];
-          ColumnAmaxes(columns, columns.x + strip.offset + i, strip.rows, inner,
-                       width, state.y, amaxes);
-          for (int64_t j = 0; j < width; ++j) state.columns.Merge(amaxes[j]);
+        if (columns.recipe.hadamard) {
+          state.columns.Merge(AmaxOfStrip(columns, strip, state.y));
         }
       },
       [&](const State& state) {

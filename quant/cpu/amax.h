@@ -11,12 +11,6 @@
 
 namespace cnn_fp4::quant::cpu {
 
-// The bits of max |x|, as AmaxBits of kernels.h, on all threads.
-uint32_t ParallelAmaxBits(const float* x, int64_t n);
-
-// Index of the first NaN or infinity, or -1.
-int64_t FirstNonFinite(const float* x, int64_t n);
-
 // What a pass over elements finds, after policy and transform: the bits of the
 // largest finite magnitude, and whether there is one that is not finite under
 // kRefuse and kPropagate, or was not under kSaturate.

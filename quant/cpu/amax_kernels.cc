@@ -28,26 +28,15 @@ uint32_t AmaxBitsImpl(const float* HWY_RESTRICT x, size_t n) {
       max[k] = hn::Max(max[k], AbsBits(hn::LoadU(d, x + i + k * kLanes)));
     }
   }
+  for (; i + kLanes <= n; i += kLanes) {
+    max[0] = hn::Max(max[0], AbsBits(hn::LoadU(d, x + i)));
+  }
   uint32_t result =
       LargestLane(hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3])));
   for (; i < n; ++i) {
     result = HWY_MAX(result, BitCast<uint32_t>(x[i]) & 0x7FFFFFFFu);
   }
   return result;
-}
-
-void UnitMaxBitsImpl(const uint32_t* HWY_RESTRICT bits, size_t units,
-                     uint32_t* HWY_RESTRICT maxima) {
-  const KernelScope scope;
-  const Ints di;
-  for (size_t u = 0; u < units; ++u) {
-    const int32_t* unit = reinterpret_cast<const int32_t*>(bits) + u * kUnit;
-    VI max = hn::LoadU(di, unit);
-    for (size_t i = kLanes; i < kUnit; i += kLanes) {
-      max = hn::Max(max, hn::LoadU(di, unit + i));
-    }
-    maxima[u] = LargestLane(max);
-  }
 }
 
 // Maxima of kRows rows and of what amax_bits holds, unless these are the first.
@@ -98,15 +87,10 @@ HWY_AFTER_NAMESPACE();
 namespace cnn_fp4::quant::cpu {
 
 HWY_EXPORT(AmaxBitsImpl);
-HWY_EXPORT(UnitMaxBitsImpl);
 HWY_EXPORT(ColumnAmaxBitsImpl);
 
 uint32_t AmaxBits(const float* x, size_t n) {
   return HWY_DYNAMIC_DISPATCH(AmaxBitsImpl)(x, n);
-}
-
-void UnitMaxBits(const uint32_t* bits, size_t units, uint32_t* maxima) {
-  HWY_DYNAMIC_DISPATCH(UnitMaxBitsImpl)(bits, units, maxima);
 }
 
 void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,

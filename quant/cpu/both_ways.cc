@@ -84,9 +84,9 @@ void RunRows(Side& side, int64_t task, int64_t offset, int64_t n,
   const int64_t first = offset / block;
   const int64_t blocks = n / block;
   if (!side.needs_codes()) {
-    return RunFullChunks(job, first, blocks, buffers.scratch);
+    return RunChunks(job, first, blocks, buffers.scratch);
   }
-  RunFullChunks(CodesOf(side, first, blocks, offset, n, buffers), first, blocks,
+  RunChunks(CodesOf(side, first, blocks, offset, n, buffers), first, blocks,
                 buffers.scratch);
   if (job.output.stored_scales != nullptr) {
     std::copy_n(buffers.stored.data(), blocks,
@@ -175,7 +175,7 @@ absl::Status QuantizeBothWays(absl::Span<const float> x, Way& rows,
   if (!status.ok()) return status;
 
   const int64_t inner = columns.grid.inner();
-  const int64_t strips = Strips(column_side.job);
+  const int64_t strips = Strips(columns.grid, kStripWidth);
   const int64_t per_task =
       std::max<int64_t>(1, kTaskElements / (columns.grid.size() / strips));
   const int64_t tasks = CeilDiv(strips, per_task);
@@ -190,7 +190,7 @@ absl::Status QuantizeBothWays(absl::Span<const float> x, Way& rows,
       [&](int64_t task, State& state) {
         const int64_t end = std::min(strips, (task + 1) * per_task);
         for (int64_t s = task * per_task; s < end; ++s) {
-          const Strip strip = StripAt(column_side.job, s);
+          const Strip strip = StripAt(columns.grid, kStripWidth, s);
           RunColumns(column_side, task, strip, state.columns);
           ForEachRun(strip, inner, [&](int64_t offset, int64_t n) {
             RunRows(row_side, task, offset, n, state.rows);

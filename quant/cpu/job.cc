@@ -1,30 +1,12 @@
 #include "quant/cpu/job.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "quant/quantize_checks.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
-
-enum class RandomKind { kNone, kBytes, kWords };
-
-RandomKind KindOf(Rounding rounding) {
-  switch (rounding) {
-    case Rounding::kStochastic8:
-      return RandomKind::kBytes;
-    case Rounding::kStochastic:
-    case Rounding::kStochasticUnbiased:
-      return RandomKind::kWords;
-    default:
-      return RandomKind::kNone;
-  }
-}
-
-// Philox blocks begin at multiples of this many elements.
-int64_t Alignment(RandomKind kind) {
-  return kind == RandomKind::kBytes ? 16 : 4;
-}
 
 // Room for the elements before `first` and for a last whole block.
 constexpr size_t kRandomSlack = 64;
@@ -87,59 +69,35 @@ KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {
   return at;
 }
 
-RandomBits FillRandom(const Job& job, int64_t first, size_t n,
-                      Scratch& scratch) {
-  RandomBits random;
-  const RandomKind kind = KindOf(job.params.rounding);
-  if (kind == RandomKind::kNone) return random;
-  first += job.options.first_element;
-  const int64_t shift = first % Alignment(kind);
-  if (kind == RandomKind::kBytes) {
-    Grown(scratch.random_bytes, n + kRandomSlack);
-    FillRandomBytes(job.key, job.options.step, first - shift, n + shift,
-                    scratch.random_bytes.data());
-    random.bytes = scratch.random_bytes.data() + shift;
-  } else {
-    Grown(scratch.random_words, n + kRandomSlack);
-    FillRandomWords(job.key, job.options.step, first - shift, n + shift,
-                    scratch.random_words.data());
-    random.words = scratch.random_words.data() + shift;
-  }
-  return random;
-}
-
 RandomBits FillRandomRows(const Job& job, int64_t first, size_t rows,
                           int64_t row_stride, size_t width,
                           size_t random_stride, Scratch& scratch) {
   RandomBits random;
-  const RandomKind kind = KindOf(job.params.rounding);
-  if (kind == RandomKind::kNone) return random;
-  // Rows are drawn behind each other, each from where its Philox block begins,
-  // and moved to their place; a row's slack is overwritten by the next one.
-  if (kind == RandomKind::kBytes) {
-    Grown(scratch.random_bytes, rows * random_stride + width + kRandomSlack);
-    random.bytes = scratch.random_bytes.data();
-  } else {
-    Grown(scratch.random_words, rows * random_stride + width + kRandomSlack);
-    random.words = scratch.random_words.data();
-  }
-  for (size_t r = 0; r < rows; ++r) {
-    const int64_t row = job.options.first_element + first +
-                        static_cast<int64_t>(r) * row_stride;
-    const int64_t shift = row % Alignment(kind);
-    if (kind == RandomKind::kBytes) {
-      uint8_t* to = scratch.random_bytes.data() + r * random_stride;
-      FillRandomBytes(job.key, job.options.step, row - shift, width + shift,
-                      to);
-      if (shift != 0) memmove(to, to + shift, width);
-    } else {
-      uint32_t* to = scratch.random_words.data() + r * random_stride;
-      FillRandomWords(job.key, job.options.step, row - shift, width + shift,
-                      to);
-      if (shift != 0) memmove(to, to + shift, width * sizeof(uint32_t));
+  const int64_t first_of_all = job.options.first_element + first;
+  const auto fill = [&](auto draw, int64_t alignment, auto& bits) {
+    auto* to = Grown(bits, rows * random_stride + width + kRandomSlack);
+    // Rows are drawn behind each other, each from where its Philox block
+    // begins, and moved to their place; a row's slack is overwritten by the
+    // next one.
+    for (size_t r = 0; r < rows; ++r, to += random_stride) {
+      const int64_t row = first_of_all + static_cast<int64_t>(r) * row_stride;
+      const int64_t shift = row % alignment;
+      draw(job.key, job.options.step, row - shift, width + shift, to);
+      if (shift != 0) std::copy_n(to + shift, width, to);
     }
+    return bits.data();
+  };
+  if (job.params.rounding == Rounding::kStochastic8) {
+    random.bytes = fill(FillRandomBytes, 16, scratch.random_bytes);
+  } else if (IsStochastic(job.params.rounding)) {
+    random.words = fill(FillRandomWords, 4, scratch.random_words);
   }
   return random;
+}
+
+RandomBits FillRandom(const Job& job, int64_t first, size_t n,
+                      Scratch& scratch) {
+  return FillRandomRows(job, first, 1, 0, n, 0, scratch);
 }
 
 void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
@@ -170,11 +128,10 @@ void FindFactors(const Job& job, int64_t first_block, const uint32_t* amax_bits,
     ComputeFactors(params, amax_bits, n, factors, value_factors, codes, stored);
   }
   const KernelOutput& out = job.output;
-  if (out.scale_codes != nullptr) {
-    memcpy(out.scale_codes + first_block, codes, n);
-  }
+  const int64_t to = first_block - job.first_output_block;
+  if (out.scale_codes != nullptr) memcpy(out.scale_codes + to, codes, n);
   if (out.stored_scales != nullptr) {
-    memcpy(out.stored_scales + first_block, stored, n * sizeof(float));
+    memcpy(out.stored_scales + to, stored, n * sizeof(float));
   }
 }
 

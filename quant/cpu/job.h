@@ -78,11 +78,15 @@ Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
 // scales, and lets the job write the scales to it.
 void PreparePacked(Job& job, PackedTensor* packed);
 
+// Quantises x to the output, on all threads.
+absl::Status RunJob(const Job& job);
+
 // The buffers of one thread; they only ever grow.
 struct Scratch {
   std::vector<float> x, values, factors, value_factors, stored, errors;
+  std::vector<float> line_factors, line_value_factors;
   std::vector<uint8_t> codes, scale_codes, random_bytes;
-  std::vector<uint32_t> amax_bits, random_words;
+  std::vector<uint32_t> amax_bits, line_bits, random_words;
   Refusals refusals;
 };
 
@@ -129,28 +133,51 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
 void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
                      Scratch& scratch);
 
-// 1-D blocks along memory. Tasks of whole blocks.
-int64_t ContiguousTasks(const Job& job);
-void RunContiguousTask(const Job& job, int64_t task, Scratch& scratch);
+// Path::kChunks: `count` blocks, the last of which may be a short one. Row
+// scales: of one row.
+void RunChunks(const Job& job, int64_t first_block, int64_t count,
+               Scratch& scratch);
 
-// Whether all blocks follow each other without gaps and have a chunk kernel.
+// Whether these blocks follow each other without gaps.
 bool HasFullChunks(const Job& job);
-// `count` of those blocks.
-void RunFullChunks(const Job& job, int64_t first_block, int64_t count,
+
+// Path::kLongBlocks.
+void RunLongBlocks(const Job& job, int64_t first_block, int64_t count,
                    Scratch& scratch);
 
-// One of those blocks, longer than a chunk.
-void RunLongBlock(const Job& job, int64_t index, Scratch& scratch);
-
-// Blocks along contiguous memory that are each worth several threads: two loops
-// over pieces of them, for the amaxes and for the elements.
+// Path::kHugeBlocks: two loops over pieces of all of them, for the amaxes and
+// for the elements.
 void RunHugeBlocks(const Job& job, Refusals& refusals);
 
-// Every other layout.
-int64_t AcrossTasks(const Job& job);
-void RunAcrossTask(const Job& job, int64_t task, Scratch& scratch);
+// Some neighbouring blocks as lines of memory: `width` elements from
+// x[offset + r * stride] on, 0 <= r < lines.
+struct Band {
+  int64_t first_block = 0;
+  int64_t blocks = 0;
+  int64_t offset = 0;
+  int64_t lines = 0;
+  int64_t stride = 0;
+  int64_t width = 0;
+  // Element j of each line is of block j. Otherwise a line consists of runs:
+  // elements of a block, or of grid.inner() blocks in turn.
+  bool columns = false;
+};
 
-// Some neighbouring blocks of a job whose 1-D blocks are columns of memory,
+// Path::kBands.
+int64_t Bands(const Job& job);
+Band BandAt(const Job& job, int64_t index);
+void RunBand(const Job& job, const Band& band, Scratch& scratch);
+
+// That of some blocks along memory, or of blocks beside each other in a line.
+Band BandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks);
+
+// n elements that begin with element `at` of the tensor, from x (which may be a
+// copy of them) to the job's output, each with factors of its own.
+void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
+                  const float* factors, const float* value_factors,
+                  Scratch& scratch);
+
+// Some neighbouring blocks of a grid whose 1-D blocks are columns of memory,
 // grid.inner() elements from row to row.
 struct Strip {
   int64_t first_block = 0;
@@ -159,9 +186,12 @@ struct Strip {
   int64_t width = 0;  // Blocks.
 };
 
-// RunStrip is for Path::kColumns.
-int64_t Strips(const Job& job);
-Strip StripAt(const Job& job, int64_t index);
+// The strips that are at most `width` blocks wide.
+int64_t Strips(const BlockGrid& grid, int64_t width);
+Strip StripAt(const BlockGrid& grid, int64_t width, int64_t index);
+
+// Path::kColumns: a strip of at most kStripWidth blocks.
+inline constexpr int64_t kStripWidth = 1024;
 void RunStrip(const Job& job, const Strip& strip, Scratch& scratch);
 
 // Calls body(offset, n) for each run of memory that a strip of rows of `inner`

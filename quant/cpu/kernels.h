@@ -4,7 +4,7 @@
 // The vector kernels of the quantiser: one thread, FP32, no policy, no
 // allocation. Each exists once for every instruction set (Highway, chosen at
 // run time) and gives the bits of quant/reference on all of them. What is cut
-// into which calls is quant/cpu/cpu_quantizer.cc's business.
+// into which calls is quant/cpu/run_job.cc's business.
 //
 // "Chunk" below means kChunk = 256 contiguous elements: a multiple of every
 // vector length, and enough blocks to compute their scales in vector lanes.
@@ -144,9 +144,6 @@ void ColumnAmaxBits(const float* x, size_t rows, size_t stride, size_t width,
 void ComputeFactors(const KernelParams& params, const uint32_t* amax_bits,
                     size_t n, float* factors, float* dequantize,
                     uint8_t* scale_codes, float* stored);
-
-// maxima[u] = the largest of unit u, whose 16 bits follow each other.
-void UnitMaxBits(const uint32_t* bits, size_t units, uint32_t* maxima);
 
 // Units of 16 elements that share a factor, to values or codes (packed and
 // scales are not written).

@@ -81,42 +81,45 @@ const float* Prepared(const Job& job, const LongBlock& block, const float* x,
   return copy;
 }
 
+// What n elements of a block that is NaN become.
+void StoreNan(const KernelOutput& out, int64_t n) {
+  if (out.values != nullptr) {
+    std::fill_n(out.values, n, std::numeric_limits<float>::quiet_NaN());
+  }
+  if (out.codes != nullptr) memset(out.codes, 0, n);
+  if (out.packed != nullptr) memset(out.packed, 0, n / 2);
+}
+
 // Elements begin .. end - 1 of a block; begin is a multiple of kPiece.
 void RunElements(const Job& job, const LongBlock& block, int64_t begin,
                  int64_t end, Scratch& scratch) {
   if (block.refused) return;
-  scratch.factors.assign(kPiece, block.factor);
-  scratch.value_factors.assign(kPiece, block.value_factor);
-  const KernelOutput& out = job.output;
+  scratch.line_factors.assign(kPiece, block.factor);
+  scratch.line_value_factors.assign(kPiece, block.value_factor);
   for (int64_t i = begin; i < end; i += kPiece) {
     const int64_t n = std::min(kPiece, end - i);
     const int64_t at = block.where.offset + i;
-    float copy[kPiece];
-    uint8_t to_be_packed[kPiece];
-    float* values = out.values == nullptr ? nullptr : out.values + at;
-    uint8_t* codes = out.codes == nullptr ? nullptr : out.codes + at;
-    if (out.packed != nullptr) codes = to_be_packed;
     if (block.nan) {
-      if (values != nullptr) {
-        std::fill_n(values, n, std::numeric_limits<float>::quiet_NaN());
-      }
-      if (codes != nullptr) memset(codes, 0, n);
-    } else {
-      QuantizeElements(job.params, Prepared(job, block, job.x + at, n, copy), n,
-                       scratch.factors.data(), scratch.value_factors.data(),
-                       FillRandom(job, at, n, scratch), values, codes);
+      StoreNan(OutputAt(job, 0, at), n);
+      continue;
     }
-    if (out.packed != nullptr) PackCodes(codes, n, out.packed + at / 2);
+    float copy[kPiece];
+    QuantizeLine(job, at, Prepared(job, block, job.x + at, n, copy), n,
+                 scratch.line_factors.data(), scratch.line_value_factors.data(),
+                 scratch);
   }
 }
 
 }  // namespace
 
-void RunLongBlock(const Job& job, int64_t index, Scratch& scratch) {
-  const BlockGrid::Block where = job.grid.block(index);
-  const LongBlock block = FindLongFactors(
-      job, index, FindAmax(job, job.x + where.offset, where.cols), scratch);
-  RunElements(job, block, 0, where.cols, scratch);
+void RunLongBlocks(const Job& job, int64_t first_block, int64_t count,
+                   Scratch& scratch) {
+  for (int64_t b = first_block; b < first_block + count; ++b) {
+    const BlockGrid::Block where = job.grid.block(b);
+    const LongBlock block = FindLongFactors(
+        job, b, FindAmax(job, job.x + where.offset, where.cols), scratch);
+    RunElements(job, block, 0, where.cols, scratch);
+  }
 }
 
 void RunHugeBlocks(const Job& job, Refusals& refusals) {

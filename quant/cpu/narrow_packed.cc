@@ -78,7 +78,7 @@ absl::Status PackNarrow(const Recipe& recipe, const BlockGrid& grid,
                     of_piece,    state.x.data(),
                     job.tensors, job.params,
                     job.key,     OutputAt(job, block, first)};
-          RunFullChunks(piece, 0, n / grid.block_cols(), state.scratch);
+          RunChunks(piece, 0, n / grid.block_cols(), state.scratch);
           state.refusals.Merge(Moved(state.scratch.refusals, first));
           state.scratch.refusals = Refusals();
         }

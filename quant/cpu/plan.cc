@@ -27,16 +27,16 @@ Path PathAlong(const BlockGrid& grid, bool row_by_row) {
   if (grid.block_cols() > kChunkElements) return Path::kLongBlocks;
   return HasChunkKernel(grid.block_cols()) && (IsSeamless(grid) || row_by_row)
              ? Path::kChunks
-             : Path::kGathered;
+             : Path::kBands;
 }
 
 Path PathAcross(const BlockGrid& grid, bool row_scales, bool given_scales) {
   const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
-  if (!one_dimensional || grid.inner() < kUnitElements) return Path::kBand;
   // The kernel finds the factors itself, from amaxes and one tensor scale.
-  return grid.block_cols() <= kMostRows && !row_scales && !given_scales
+  return one_dimensional && grid.inner() >= kUnitElements &&
+                 grid.block_cols() <= kMostRows && !row_scales && !given_scales
              ? Path::kColumns
-             : Path::kTall;
+             : Path::kBands;
 }
 
 const char* NameOf(Path path) {
@@ -51,18 +51,14 @@ const char* NameOf(Path path) {
       return "errors of panels";
     case Path::kChunks:
       return "chunks";
-    case Path::kGathered:
-      return "gathered";
     case Path::kLongBlocks:
       return "long blocks";
     case Path::kHugeBlocks:
       return "huge blocks";
     case Path::kColumns:
       return "columns";
-    case Path::kTall:
-      return "tall";
-    case Path::kBand:
-      return "band";
+    case Path::kBands:
+      return "bands";
   }
   return "";
 }

@@ -24,14 +24,15 @@ enum class Path {
 
   // Blocks along memory.
   kChunks,      // Chunks of 256 elements as they lie.
-  kGathered,    // Short blocks and other sizes, copied to chunks.
-  kLongBlocks,  // Longer than a chunk: amax, then elements.
+  kLongBlocks,  // Longer than a chunk: amax, then elements, in pieces.
   kHugeBlocks,  // Worth several threads each: the same in two loops.
 
-  // Blocks across memory, and 2-D blocks.
+  // 1-D blocks across memory.
   kColumns,  // Columns of up to 64 elements: one kernel.
-  kTall,     // Longer columns, row scales, given scales: amaxes, then rows.
-  kBand,     // Tiles and short inner extents: the same over bands of rows.
+
+  // Everything else: short blocks and other sizes, long columns, row scales or
+  // given scales across memory, tiles, small inner extents.
+  kBands,  // Lines of up to 1024 elements: amaxes, then elements.
 };
 
 struct Plan {

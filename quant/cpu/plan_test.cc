@@ -40,9 +40,9 @@ const std::vector<Row>& Table() {
       {"nvfp4", {4, 520}, 1, "chunks, row by row"},
       {"nvfp4_rowscaled", {4, 64}, 1, "chunks, row by row, packed directly"},
       {"nvfp4_rowscaled", {1, 64}, 1, "chunks, packed directly"},
-      {"nvfp4", {4, 40}, 1, "gathered"},
-      {"mxfp4+block=48", {4, 96}, 1, "gathered, packed directly"},
-      {"mxfp4+block=7", {4, 14}, 1, "gathered"},
+      {"nvfp4", {4, 40}, 1, "bands"},
+      {"mxfp4+block=48", {4, 96}, 1, "bands, packed directly"},
+      {"mxfp4+block=7", {4, 14}, 1, "bands"},
       {"nvfp4_rowscaled", {4, 40}, 1, "chunks, row by row"},
       {"mxfp4+block=257", {4, 514}, 1, "long blocks"},
       {"mxfp4+block=65535", {4, 65535}, 1, "long blocks"},
@@ -52,13 +52,13 @@ const std::vector<Row>& Table() {
       {"nvfp4", {64, 64}, 0, "columns"},
       {"nvfp4+sr", {2, 32, 4, 4}, 1, "columns"},
       {"mxfp4+block=64", {64, 16}, 0, "columns"},
-      {"mxfp4+block=65", {65, 16}, 0, "tall"},
-      {"nvfp4", {64, 64}, 0, "tall", true},
-      {"nvfp4_rowscaled", {64, 64}, 0, "tall"},
-      {"nvfp4", {64, 15}, 0, "band"},
-      {"nvfp4", {16, 16, 3, 3}, 1, "band"},
-      {"nvfp4_2d", {64, 64}, 1, "band"},
-      {"nvfp4_2d", {64, 64}, 1, "band", true},
+      {"mxfp4+block=65", {65, 16}, 0, "bands"},
+      {"nvfp4", {64, 64}, 0, "bands", true},
+      {"nvfp4_rowscaled", {64, 64}, 0, "bands"},
+      {"nvfp4", {64, 15}, 0, "bands"},
+      {"nvfp4", {16, 16, 3, 3}, 1, "bands"},
+      {"nvfp4_2d", {64, 64}, 1, "bands"},
+      {"nvfp4_2d", {64, 64}, 1, "bands", true},
       // Rules that compare errors.
       {"nvfp4_four_over_six", {4, 64}, 1, "errors of chunks, packed directly"},
       {"nvfp4_four_over_six", {4, 40}, 1, "errors of panels"},
@@ -108,7 +108,7 @@ TEST(Plan, ErrorsUnderRowScalesGoOneByOne) {
 TEST(Plan, TheTableHasEveryWay) {
   std::set<Path> paths = {Path::kOneByOne};
   for (const Row& row : Table()) paths.insert(PlanOf(row).path);
-  EXPECT_EQ(paths.size(), 11u);
+  EXPECT_EQ(paths.size(), 9u);
 }
 
 // As of a large tensor: two threads, outputs that are streamed, counters of

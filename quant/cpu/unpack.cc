@@ -1,22 +1,19 @@
-// Dequantize and OperandValues of quant/cpu/cpu_quantizer.h.
+#include "quant/cpu/unpack.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "quant/cpu/cache_size.h"
-#include "quant/cpu/cpu_quantizer.h"
+#include "quant/cpu/job.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/parallel.h"
 #include "quant/formats/e4m3.h"
 #include "quant/formats/e8m0.h"
-#include "quant/quantize_checks.h"
 #include "quant/scale_rules.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
-
-constexpr int64_t kTaskElements = 16384;
 
 struct Buffers {
   std::vector<float> factors;
@@ -85,7 +82,7 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
   const bool stream =
       ShouldStream(packed.codes.size(), y.size() * sizeof(float));
   ParallelFor<Buffers>(
-      (blocks + per_task - 1) / per_task, WorthThreads(y.size()),
+      CeilDiv(blocks, per_task), WorthThreads(y.size()),
       [&](int64_t task, Buffers& buffers) {
         const int64_t first = task * per_task;
         const int64_t count = std::min(per_task, blocks - first);
@@ -119,7 +116,7 @@ void DequantizeColumns(const PackedTensor& packed, const BlockFactorsOf& of,
   const BlockGrid& grid = packed.grid;
   const int64_t inner = grid.inner();
   const int64_t piece = std::min<int64_t>(inner, kTaskElements / 4);
-  const int64_t pieces = (inner + piece - 1) / piece;
+  const int64_t pieces = CeilDiv(inner, piece);
   const int64_t blocks = grid.block_count_cols();
   const int64_t lines = grid.outer() * grid.rows() * grid.middle();
   ParallelFor<Buffers>(
@@ -180,44 +177,32 @@ void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
       [](const Buffers&) {});
 }
 
-// The codes times what `operand` says.
-absl::Status Unpack(const PackedTensor& packed, bool operand,
-                    absl::Span<float> y) {
-  absl::Status status = ValidatePackedTensor(packed);
-  if (!status.ok()) return status;
-  if (static_cast<int64_t>(y.size()) != packed.grid.size()) {
-    return absl::InvalidArgumentError(
-        "the output does not have the packed tensor's size");
-  }
-  if (y.empty()) return absl::OkStatus();  // No layout to cut up.
+}  // namespace
+
+void Unpack(const PackedTensor& packed, bool operand, absl::Span<float> y) {
+  if (y.empty()) return;  // No layout to cut up.
   const BlockGrid& grid = packed.grid;
   const BlockFactorsOf of(packed, operand);
   const int64_t unit = kUnit;
-  if (grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1 &&
-      grid.block_cols() % unit == 0 && grid.cols() % grid.block_cols() == 0) {
+  if (AlongMemory(grid) && IsSeamless(grid) && grid.block_cols() % unit == 0) {
     DequantizeSeamless(packed, of, y);
   } else if (grid.inner() >= kLongColumn) {
     DequantizeColumns(packed, of, y);
   } else {
     DequantizeLines(packed, of, y);
   }
-  return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {
-  return Unpack(packed, /*operand=*/false, y);
-}
-
-absl::StatusOr<float> OperandValues(const PackedTensor& packed,
-                                    absl::Span<float> y) {
-  if (absl::Status status = CheckOneTensorScale(packed.recipe); !status.ok()) {
-    return status;
-  }
-  absl::Status status = Unpack(packed, /*operand=*/true, y);
-  if (!status.ok()) return status;
-  return OperandScale(packed.recipe.scale_rule, packed.tensor_scales.front());
+void PackAll(absl::Span<const uint8_t> codes, uint8_t* packed) {
+  const int64_t n = codes.size();
+  ParallelFor<Buffers>(
+      CeilDiv(n, kTaskElements), WorthThreads(n),
+      [&](int64_t task, Buffers&) {
+        const int64_t first = task * kTaskElements;
+        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
+                  packed + first / 2);
+      },
+      [](const Buffers&) {});
 }
 
 }  // namespace cnn_fp4::quant::cpu

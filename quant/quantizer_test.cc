@@ -1,7 +1,7 @@
 // The fast path against the reference, bit for bit: every recipe, every layout,
 // lengths around every boundary, every instruction set, one and two threads.
 
-#include "quant/cpu/cpu_quantizer.h"
+#include "quant/quantizer.h"
 
 #include <omp.h>
 
@@ -174,17 +174,17 @@ TEST_P(CpuQuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
     const std::vector<float> x = Values(grid->size(), 5);
     std::vector<float> expected(x.size()), actual(x.size());
     const auto scale =
-        cpu::QuantizeOperand(recipe, *grid, x, absl::MakeSpan(expected));
-    const auto packed = cpu::Quantize(recipe, *grid, x);
+        QuantizeOperand(recipe, *grid, x, absl::MakeSpan(expected));
+    const auto packed = Quantize(recipe, *grid, x);
     ASSERT_TRUE(packed.ok());
-    const auto unpacked = cpu::OperandValues(*packed, absl::MakeSpan(actual));
+    const auto unpacked = OperandValues(*packed, absl::MakeSpan(actual));
     ASSERT_EQ(scale.status(), unpacked.status());
     EXPECT_EQ(scale.ok(), recipe.tensor_scale != TensorScale::kPerRow);
     if (!scale.ok()) return;
     EXPECT_EQ(*scale, *unpacked);
     EXPECT_TRUE(SameBits(expected, actual));
     const auto shorter = absl::MakeSpan(actual).subspan(1);
-    EXPECT_EQ(cpu::OperandValues(*packed, shorter).status().code(),
+    EXPECT_EQ(OperandValues(*packed, shorter).status().code(),
               absl::StatusCode::kInvalidArgument);
   }
 }
@@ -272,9 +272,9 @@ TEST_P(CpuQuantizerTest, ThreadsDoNotChangeBits) {
   const std::vector<float> x = Values(grid->size(), 5);
   std::vector<float> one(x.size()), two(x.size());
   omp_set_num_threads(1);
-  ASSERT_TRUE(cpu::FakeQuantize(recipe, *grid, x, absl::MakeSpan(one)).ok());
+  ASSERT_TRUE(FakeQuantize(recipe, *grid, x, absl::MakeSpan(one)).ok());
   omp_set_num_threads(2);
-  ASSERT_TRUE(cpu::FakeQuantize(recipe, *grid, x, absl::MakeSpan(two)).ok());
+  ASSERT_TRUE(FakeQuantize(recipe, *grid, x, absl::MakeSpan(two)).ok());
   EXPECT_TRUE(SameBits(one, two));
 }
 
@@ -289,7 +289,7 @@ TEST_P(CpuQuantizerTest, PiecesHaveTheBitsOfTheWhole) {
   if (recipe.block_cols > kCols) return;  // One block for all.
   std::vector<float> whole(x.size()), pieces(x.size());
   ASSERT_TRUE(
-      cpu::FakeQuantize(recipe, grid_of(kRows), x, absl::MakeSpan(whole)).ok());
+      FakeQuantize(recipe, grid_of(kRows), x, absl::MakeSpan(whole)).ok());
   const auto all = absl::MakeConstSpan(x);
   const absl::Span<const float> parts[] = {all.first(kFirst * kCols),
                                            all.subspan(kFirst * kCols)};
@@ -297,7 +297,7 @@ TEST_P(CpuQuantizerTest, PiecesHaveTheBitsOfTheWhole) {
   if (recipe.tensor_scale == TensorScale::kPerTensor) {
     options.tensor_amax = 0.0f;
     for (const auto part : parts) {
-      const auto amax = cpu::ScaleAmax(
+      const auto amax = ScaleAmax(
           recipe, grid_of(static_cast<int64_t>(part.size()) / kCols), part);
       ASSERT_TRUE(amax.ok()) << amax.status();
       options.tensor_amax = std::max(*options.tensor_amax, *amax);
@@ -306,7 +306,7 @@ TEST_P(CpuQuantizerTest, PiecesHaveTheBitsOfTheWhole) {
   for (const auto part : parts) {
     options.first_element = part.data() - x.data();
     ASSERT_TRUE(
-        cpu::FakeQuantize(
+        FakeQuantize(
             recipe, grid_of(static_cast<int64_t>(part.size()) / kCols), part,
             absl::MakeSpan(pieces).subspan(options.first_element, part.size()),
             options)

@@ -1,0 +1,232 @@
+// Path::kBands of quant/cpu/job.h: every layout without a kernel of its own, in
+// two passes over some blocks that the first-level cache holds. The first finds
+// their amaxes, from which their factors follow; the second rounds elements.
+
+#include <algorithm>
+#include <cstring>
+
+#include "quant/cpu/job.h"
+#include "quant/cpu/prefetch.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr int64_t kBandElements = 1024;  // Of a line.
+constexpr int64_t kColumnsInBand = 256;
+
+constexpr uint32_t kInfinityBits = 0x7F800000u;
+
+// Blocks across memory so wide apart that a line holds one element of each.
+bool HasColumns(const BlockGrid& grid) {
+  const int64_t unit = kUnit;
+  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() >= unit;
+}
+
+// Blocks in a band at most; those of one position of `inner` at least.
+int64_t BlocksInBand(const BlockGrid& grid) {
+  const int64_t runs =
+      std::max<int64_t>(1, kBandElements / (grid.block_cols() * grid.inner()));
+  return runs * grid.inner();
+}
+
+// Neighbouring blocks among which a band does not lie across an end: the whole
+// grid, or a row where rows have factors of their own or blocks are 2-D.
+int64_t BlocksInLine(const Job& job) {
+  if (AlongMemory(job.grid) && !job.plan.row_by_row) {
+    return job.grid.num_blocks();
+  }
+  return job.grid.block_count_cols() * job.grid.inner();
+}
+
+// Whether each line of each block is a whole unit, as in tiles of 16 x 16.
+bool BlocksAreUnits(const BlockGrid& grid) {
+  const int64_t unit = kUnit;
+  return grid.inner() == 1 && grid.block_cols() == unit &&
+         grid.cols() % unit == 0;
+}
+
+// The lines of a band where blocks are no columns: each block, or `inner`
+// blocks whose elements alternate, is a run of its own in each line. Calls
+// body(block, begin, count) for each.
+template <class Body>
+void ForEachRun(const BlockGrid& grid, const Band& band, const Body& body) {
+  const int64_t inner = grid.inner();
+  const int64_t numbers = grid.block_count_cols();
+  int64_t number = band.first_block / inner % numbers;
+  int64_t begin = 0;
+  for (int64_t b = 0; b < band.blocks; b += inner) {
+    const int64_t cols =
+        std::min(grid.block_cols(), grid.cols() - number * grid.block_cols());
+    const int64_t count = std::min(cols * inner, band.width - begin);
+    body(b, begin, count);
+    begin += count;
+    if (++number == numbers) number = 0;
+  }
+}
+
+// The band's elements after the Hadamard transform, if there is one. Only 1-D
+// blocks are transformed: their groups lie along a line, or across lines.
+Source RotatedBand(const Job& job, const Band& band, Scratch& scratch) {
+  const float* x = job.x + band.offset;
+  const int64_t inner = job.grid.inner();
+  if (band.columns) {
+    return Rotated(job, x, band.lines, band.stride, band.width, scratch);
+  }
+  if (inner > 1 && job.recipe.hadamard) {
+    return Rotated(job, x, band.width / inner, inner, inner, scratch);
+  }
+  return {Rotated(job, x, band.width, scratch),
+          static_cast<size_t>(band.stride)};
+}
+
+// The bits of each block's amax.
+const uint32_t* FindBlockAmaxes(const Job& job, const Band& band,
+                                const Source& source, Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  uint32_t* of_blocks = Grown(scratch.amax_bits, band.blocks);
+  if (band.columns) {
+    ColumnAmaxBits(source.x, band.lines, source.stride, band.width, of_blocks);
+    return of_blocks;
+  }
+  const float* line = source.x;
+  if (band.lines > 1) {
+    // All lines become one.
+    uint32_t* bits = Grown(scratch.line_bits, band.width);
+    float* magnitudes = Grown(scratch.values, band.width);
+    ColumnAmaxBits(source.x, band.lines, source.stride, band.width, bits);
+    memcpy(magnitudes, bits, band.width * sizeof(float));
+    line = magnitudes;
+  }
+  const int64_t inner = grid.inner();
+  ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
+    if (inner == 1) {
+      of_blocks[block] = AmaxBits(line + begin, count);
+    } else {
+      ColumnAmaxBits(line + begin, count / inner, inner, inner,
+                     of_blocks + block);
+    }
+  });
+  return of_blocks;
+}
+
+// From a number for each block to one for each element of a line.
+const float* SpreadToElements(const BlockGrid& grid, const Band& band,
+                              const float* of_blocks,
+                              std::vector<float>& of_elements) {
+  // Whole units are faster; what is too much is overwritten by the next run.
+  float* to = Grown(of_elements, band.width + kUnit);
+  const int64_t inner = grid.inner();
+  ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
+    for (int64_t i = 0; i < count; i += inner == 1 ? kUnit : inner) {
+      if (inner == 1) {
+        std::fill_n(to + begin + i, kUnit, of_blocks[block]);
+      } else {
+        std::copy_n(of_blocks + block, inner, to + begin + i);
+      }
+    }
+  });
+  return to;
+}
+
+// Lines of whole units, a factor each. The next band is fetched while this one
+// is computed: else the one would wait for the other, since a band is first
+// read as a whole.
+void QuantizeUnitLines(const Job& job, const Band& band, const Source& source,
+                       Scratch& scratch) {
+  const auto bytes = static_cast<int64_t>(band.width * sizeof(float));
+  const bool whole_line = band.width == job.grid.row_stride();
+  const int64_t ahead = whole_line ? band.lines * band.stride : band.width;
+  for (int64_t r = 0; r < band.lines; ++r) {
+    const int64_t at = band.offset + r * band.stride;
+    if (at + ahead + band.width <= job.grid.size()) {
+      Prefetch<0>(job.x + at + ahead, bytes);
+      if (job.output.values != nullptr && !job.output.stream) {
+        Prefetch<0>(job.output.values + at + ahead, bytes);
+      }
+    }
+    QuantizeUnits(job.params, source.x + r * source.stride, band.blocks,
+                  scratch.factors.data(), scratch.value_factors.data(),
+                  FillRandom(job, at, band.width, scratch),
+                  OutputAt(job, 0, at));
+  }
+}
+
+}  // namespace
+
+int64_t Bands(const Job& job) {
+  const BlockGrid& grid = job.grid;
+  if (HasColumns(grid)) return Strips(grid, kColumnsInBand);
+  const int64_t line = BlocksInLine(job);
+  return grid.num_blocks() / line * CeilDiv(line, BlocksInBand(grid));
+}
+
+Band BandAt(const Job& job, int64_t index) {
+  const BlockGrid& grid = job.grid;
+  if (HasColumns(grid)) {
+    const Strip strip = StripAt(grid, kColumnsInBand, index);
+    return {strip.first_block, strip.width, strip.offset, strip.rows,
+            grid.inner(),      strip.width, true};
+  }
+  const int64_t line = BlocksInLine(job);
+  const int64_t most = BlocksInBand(grid);
+  const int64_t bands = CeilDiv(line, most);
+  const int64_t first = index % bands * most;
+  return BandOf(grid, index / bands * line + first,
+                std::min(most, line - first));
+}
+
+Band BandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks) {
+  const BlockGrid::Block first = grid.block(first_block);
+  const BlockGrid::Block last = grid.block(first_block + blocks - 1);
+  const int64_t end = last.offset + (last.cols - 1) * grid.inner() + 1;
+  Band band;
+  band.first_block = first_block;
+  band.blocks = blocks;
+  band.offset = first.offset;
+  band.lines = first.rows;
+  band.stride = grid.row_stride();
+  band.width = end - first.offset;
+  return band;
+}
+
+void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
+                  const float* factors, const float* value_factors,
+                  Scratch& scratch) {
+  const KernelOutput out = OutputAt(job, 0, at);
+  uint8_t* codes =
+      out.packed == nullptr ? out.codes : Grown(scratch.codes, n);
+  QuantizeElements(job.params, x, n, factors, value_factors,
+                   FillRandom(job, at, n, scratch), out.values, codes);
+  // Whole bytes, or the job would not pack directly.
+  if (out.packed != nullptr) PackCodes(codes, n, out.packed);
+}
+
+void RunBand(const Job& job, const Band& band, Scratch& scratch) {
+  const Source source = RotatedBand(job, band, scratch);
+  const uint32_t* amax_bits = FindBlockAmaxes(job, band, source, scratch);
+  const bool finite = std::all_of(
+      amax_bits, amax_bits + band.blocks,
+      [](uint32_t bits) { return bits < kInfinityBits; });
+  if (!finite) {
+    return QuantizeSlowly(job, band.first_block, band.blocks, scratch);
+  }
+  FindFactors(job, band.first_block, amax_bits, band.blocks, scratch);
+  if (!band.columns && BlocksAreUnits(job.grid) &&
+      job.output.packed == nullptr) {
+    return QuantizeUnitLines(job, band, source, scratch);
+  }
+  const float* factors = scratch.factors.data();
+  const float* value_factors = scratch.value_factors.data();
+  if (!band.columns) {
+    factors = SpreadToElements(job.grid, band, factors, scratch.line_factors);
+    value_factors = SpreadToElements(job.grid, band, value_factors,
+                                     scratch.line_value_factors);
+  }
+  for (int64_t r = 0; r < band.lines; ++r) {
+    QuantizeLine(job, band.offset + r * band.stride,
+                 source.x + r * source.stride, band.width, factors,
+                 value_factors, scratch);
+  }
+}
+
+}  // namespace cnn_fp4::quant::cpu

@@ -1,0 +1,66 @@
+// Path::kChunks of quant/cpu/job.h: 1-D blocks of 16, 32, ..., 256 elements
+// along memory.
+
+#include <algorithm>
+#include <limits>
+
+#include "quant/cpu/job.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+constexpr int64_t kScratchChunks = 8;
+
+bool NeedsScratch(const Job& job) {
+  return job.recipe.hadamard || IsStochastic(job.recipe.rounding);
+}
+
+}  // namespace
+
+const float* Rotated(const Job& job, const float* x, size_t n,
+                     Scratch& scratch) {
+  if (!job.recipe.hadamard) return x;
+  float* y = Grown(scratch.x, n);
+  HadamardGroups(x, n / kHadamardSize, job.options.hadamard_signs, y);
+  return y;
+}
+
+bool HasFullChunks(const Job& job) {
+  return job.plan.path == Path::kChunks && IsSeamless(job.grid);
+}
+
+void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
+  const BlockGrid& grid = job.grid;
+  const int64_t per_chunk = static_cast<int64_t>(kChunk) / grid.block_cols();
+  KernelParams params = job.params;
+  // A row's factors differ from the tensor's.
+  if (job.tensors.size() > 1) params.tensor = job.tensor_of(grid.block(first));
+  const int64_t end = first + count;
+  // The last block of a row may be a short one.
+  int64_t full = count - (grid.block(end - 1).cols < grid.block_cols());
+  int64_t offset = grid.block(first).offset;
+  // What is put by for a piece, the transform and random bits, shall stay in
+  // the first-level cache.
+  const int64_t most =
+      NeedsScratch(job) ? kScratchChunks : std::numeric_limits<int64_t>::max();
+  while (full >= per_chunk) {
+    const size_t chunks = std::min(full / per_chunk, most);
+    const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
+    params.given_scales = job.given_scales(first);
+    const size_t done =
+        QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,
+                       FillRandom(job, offset, chunks * kChunk, scratch),
+                       OutputAt(job, first, offset));
+    int64_t blocks = static_cast<int64_t>(done) * per_chunk;
+    if (done < chunks) {
+      QuantizeSlowly(job, first + blocks, per_chunk, scratch);
+      blocks += per_chunk;
+    }
+    first += blocks;
+    full -= blocks;
+    offset += blocks * grid.block_cols();
+  }
+  if (first < end) RunBand(job, BandOf(grid, first, end - first), scratch);
+}
+
+}  // namespace cnn_fp4::quant::cpu

@@ -1,0 +1,93 @@
+// RunJob of quant/cpu/job.h.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "quant/cpu/job.h"
+#include "quant/cpu/parallel.h"
+
+namespace cnn_fp4::quant::cpu {
+namespace {
+
+// Blocks in tasks of about kTaskElements, `unit` of them at least, none across
+// the end of a row where rows are gone through one by one.
+class BlockTasks {
+ public:
+  BlockTasks(const Job& job, int64_t unit)
+      : in_row_(job.plan.row_by_row ? job.grid.block_count_cols()
+                                    : job.grid.num_blocks()),
+        rows_(job.grid.num_blocks() / in_row_),
+        per_task_(
+            std::max<int64_t>(
+                1, kTaskElements / unit /
+                       (job.grid.block_rows() * job.grid.block_cols())) *
+            unit),
+        tasks_in_row_(CeilDiv(in_row_, per_task_)) {}
+
+  int64_t tasks() const { return rows_ * tasks_in_row_; }
+  int64_t first(int64_t task) const {
+    return task / tasks_in_row_ * in_row_ + task % tasks_in_row_ * per_task_;
+  }
+  int64_t count(int64_t task) const {
+    return std::min(per_task_, in_row_ - task % tasks_in_row_ * per_task_);
+  }
+
+ private:
+  const int64_t in_row_, rows_, per_task_, tasks_in_row_;
+};
+
+}  // namespace
+
+absl::Status RunJob(const Job& job) {
+  Refusals refusals;
+  const auto run = [&](int64_t tasks, const auto& body) {
+    ParallelFor<Scratch>(
+        tasks, WorthThreads(job.grid.size()),
+        [&](int64_t task, Scratch& scratch) {
+          body(task, scratch);
+          if (job.output.stream) FlushStreams();
+        },
+        [&](const Scratch& s) { refusals.Merge(s.refusals); });
+  };
+  // body(job, first, count, scratch) takes blocks.
+  const auto run_blocks = [&](int64_t unit, const auto& body) {
+    const BlockTasks tasks(job, unit);
+    run(tasks.tasks(), [&](int64_t task, Scratch& scratch) {
+      body(job, tasks.first(task), tasks.count(task), scratch);
+    });
+  };
+  const int64_t chunk = kChunk;
+  switch (job.plan.path) {
+    case Path::kNothing:
+      break;
+    case Path::kOneByOne:
+      run_blocks(1, QuantizeSlowly);
+      break;
+    case Path::kErrorsOfChunks:
+    case Path::kErrorsOfPanels:
+      run_blocks(kUnit, QuantizeByError);
+      break;
+    case Path::kChunks:
+      run_blocks(chunk / job.grid.block_cols(), RunChunks);
+      break;
+    case Path::kLongBlocks:
+      run_blocks(1, RunLongBlocks);
+      break;
+    case Path::kHugeBlocks:
+      RunHugeBlocks(job, refusals);
+      break;
+    case Path::kColumns:
+      run(Strips(job.grid, kStripWidth), [&](int64_t task, Scratch& scratch) {
+        RunStrip(job, StripAt(job.grid, kStripWidth, task), scratch);
+      });
+      break;
+    case Path::kBands:
+      run(Bands(job), [&](int64_t task, Scratch& scratch) {
+        RunBand(job, BandAt(job, task), scratch);
+      });
+      break;
+  }
+  return RefusedStatus(refusals, job.grid);
+}
+
+}  // namespace cnn_fp4::quant::cpu
