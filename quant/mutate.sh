@@ -35,7 +35,7 @@ environment@quant/float_environment.h@s/kOwn = 0x1F80/kOwn = 0x9F80/@//quant:flo
 environment-of-threads@quant/cpu/parallel.h@/RunOnThreads\(threads, \[/,/try/s/const FloatEnvironment environment;/(void)0;/@//quant:float_environment_test
 threads-bound@quant/cpu/parallel.h@s/threads > tasks\)/threads > tasks + 1)/@//quant/cpu:parallel_test
 forked@quant/cpu/parallel.cc@s/was_forked \? 1 : omp/false ? 1 : omp/@//quant/cpu:parallel_test
-huge-block-amax@quant/cpu/long_blocks.cc@s/p = 0; p < pieces/p = 1; p < pieces/@//quant:quantizer_test
+huge-block-amax@quant/cpu/huge_blocks.cc@s/p = 0; p < pieces/p = 1; p < pieces/@//quant:quantizer_test
 amax-of-what-is-admitted@quant/cpu/amax.cc@s/Add\(Admitted\(job, x\[i \* stride\]\), amax\)/Add(x[i * stride], amax)/@//quant:quantizer_test
 block-clamp@quant/block_grid.cc@s/std::min\(block, whole\)/block/@//quant:edges_test
 first-element@quant/quantize_checks.cc@s/options\.first_element < 0 \|\|/false \|\|/@//quant:edges_test

@@ -219,10 +219,14 @@ BENCHMARK_CAPTURE(BM_FakeQuantizeChannels, nvfp4_rowscaled, "nvfp4_rowscaled")
     ->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenScales, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeTiles, nvfp4_2d, "nvfp4_2d")->Apply(OneSize);
-BENCHMARK_CAPTURE(BM_FakeQuantizeRagged, nvfp4, "nvfp4")->Args({40000, 1})
-    ->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(BM_FakeQuantizeWeights, nvfp4_2d, "nvfp4_2d")->Args({64*9*64, 1})
-    ->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(BM_FakeQuantizeRagged, nvfp4, "nvfp4")
+    ->Args({40000, 1})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(BM_FakeQuantizeWeights, nvfp4_2d, "nvfp4_2d")
+    ->Args({64 * 9 * 64, 1})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(BM_FakeQuantizeBaseline, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, nvfp4, "nvfp4")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantizeAvx2, mxfp4, "mxfp4")->Apply(OneSize);

@@ -111,8 +111,8 @@ FiniteAmax TensorAmax(const Job& job) {
         }
         const int64_t end = std::min(strips, (task + 1) * strips_in_task);
         for (int64_t s = task * strips_in_task; s < end; ++s) {
-          state.amax.Merge(AmaxOfStrip(
-              job, StripAt(job.grid, kStripWidth, s), state.y));
+          state.amax.Merge(
+              AmaxOfStrip(job, StripAt(job.grid, kStripWidth, s), state.y));
         }
       },
       [&](const FiniteState& state) { amax.Merge(state.amax); });

@@ -193,8 +193,7 @@ void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
                   const float* factors, const float* value_factors,
                   Scratch& scratch) {
   const KernelOutput out = OutputAt(job, 0, at);
-  uint8_t* codes =
-      out.packed == nullptr ? out.codes : Grown(scratch.codes, n);
+  uint8_t* codes = out.packed == nullptr ? out.codes : Grown(scratch.codes, n);
   QuantizeElements(job.params, x, n, factors, value_factors,
                    FillRandom(job, at, n, scratch), out.values, codes);
   // Whole bytes, or the job would not pack directly.
@@ -204,9 +203,9 @@ void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
 void RunBand(const Job& job, const Band& band, Scratch& scratch) {
   const Source source = RotatedBand(job, band, scratch);
   const uint32_t* amax_bits = FindBlockAmaxes(job, band, source, scratch);
-  const bool finite = std::all_of(
-      amax_bits, amax_bits + band.blocks,
-      [](uint32_t bits) { return bits < kInfinityBits; });
+  const bool finite =
+      std::all_of(amax_bits, amax_bits + band.blocks,
+                  [](uint32_t bits) { return bits < kInfinityBits; });
   if (!finite) {
     return QuantizeSlowly(job, band.first_block, band.blocks, scratch);
   }
@@ -215,17 +214,26 @@ void RunBand(const Job& job, const Band& band, Scratch& scratch) {
       job.output.packed == nullptr) {
     return QuantizeUnitLines(job, band, source, scratch);
   }
+  // A line of one block goes piece by piece, for its factors fill the caches
+  // else.
+  const int64_t piece =
+      band.blocks == 1 ? std::min(band.width, kBandElements) : band.width;
   const float* factors = scratch.factors.data();
   const float* value_factors = scratch.value_factors.data();
   if (!band.columns) {
-    factors = SpreadToElements(job.grid, band, factors, scratch.line_factors);
-    value_factors = SpreadToElements(job.grid, band, value_factors,
+    Band spread = band;
+    spread.width = piece;
+    factors = SpreadToElements(job.grid, spread, factors, scratch.line_factors);
+    value_factors = SpreadToElements(job.grid, spread, value_factors,
                                      scratch.line_value_factors);
   }
   for (int64_t r = 0; r < band.lines; ++r) {
-    QuantizeLine(job, band.offset + r * band.stride,
-                 source.x + r * source.stride, band.width, factors,
-                 value_factors, scratch);
+    for (int64_t j = 0; j < band.width; j += piece) {
+      QuantizeLine(job, band.offset + r * band.stride + j,
+                   source.x + r * source.stride + j,
+                   std::min(piece, band.width - j), factors, value_factors,
+                   scratch);
+    }
   }
 }
 

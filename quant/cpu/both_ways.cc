@@ -87,7 +87,7 @@ void RunRows(Side& side, int64_t task, int64_t offset, int64_t n,
     return RunChunks(job, first, blocks, buffers.scratch);
   }
   RunChunks(CodesOf(side, first, blocks, offset, n, buffers), first, blocks,
-                buffers.scratch);
+            buffers.scratch);
   if (job.output.stored_scales != nullptr) {
     std::copy_n(buffers.stored.data(), blocks,
                 job.output.stored_scales + first);

@@ -35,6 +35,7 @@ void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
   KernelParams params = job.params;
   // A row's factors differ from the tensor's.
   if (job.tensors.size() > 1) params.tensor = job.tensor_of(grid.block(first));
+  const bool by_error = ComparesErrors(params.rule) && !job.has_given_scales();
   const int64_t end = first + count;
   // The last block of a row may be a short one.
   int64_t full = count - (grid.block(end - 1).cols < grid.block_cols());
@@ -47,10 +48,12 @@ void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
     const size_t chunks = std::min(full / per_chunk, most);
     const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
     params.given_scales = job.given_scales(first);
+    const RandomBits random = FillRandom(job, offset, chunks * kChunk, scratch);
+    const KernelOutput out = OutputAt(job, first, offset);
     const size_t done =
-        QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,
-                       FillRandom(job, offset, chunks * kChunk, scratch),
-                       OutputAt(job, first, offset));
+        by_error ? QuantizeChunksByError(params, x, chunks, random, out)
+                 : QuantizeChunks(params, grid.block_cols() / kUnit, x, chunks,
+                                  random, out);
     int64_t blocks = static_cast<int64_t>(done) * per_chunk;
     if (done < chunks) {
       QuantizeSlowly(job, first + blocks, per_chunk, scratch);
@@ -60,7 +63,9 @@ void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
     full -= blocks;
     offset += blocks * grid.block_cols();
   }
-  if (first < end) RunBand(job, BandOf(grid, first, end - first), scratch);
+  if (first == end) return;
+  if (by_error) return RunPanels(job, first, end - first, scratch);
+  RunBand(job, BandOf(grid, first, end - first), scratch);
 }
 
 }  // namespace cnn_fp4::quant::cpu

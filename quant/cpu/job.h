@@ -128,10 +128,9 @@ BlockFactors NanFactors(const Job& job);
 void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
-// Blocks under a rule that compares errors: chunks of units, or gathered to
-// panels of kUnit blocks.
-void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
-                     Scratch& scratch);
+// Path::kPanels: blocks under a rule that compares errors.
+void RunPanels(const Job& job, int64_t first_block, int64_t count,
+               Scratch& scratch);
 
 // Path::kChunks: `count` blocks, the last of which may be a short one. Row
 // scales: of one row.
@@ -140,10 +139,6 @@ void RunChunks(const Job& job, int64_t first_block, int64_t count,
 
 // Whether these blocks follow each other without gaps.
 bool HasFullChunks(const Job& job);
-
-// Path::kLongBlocks.
-void RunLongBlocks(const Job& job, int64_t first_block, int64_t count,
-                   Scratch& scratch);
 
 // Path::kHugeBlocks: two loops over pieces of all of them, for the amaxes and
 // for the elements.

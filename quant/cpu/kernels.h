@@ -118,15 +118,15 @@ void AddErrors(const KernelParams& params, const uint32_t* amax_bits,
 PanelFactors ChooseScales(const KernelParams& params, const uint32_t* amax_bits,
                           const float* errors);
 
+// As QuantizeChunks with blocks of kUnit, for these rules.
+size_t QuantizeChunksByError(const KernelParams& params, const float* x,
+                             size_t chunks, const RandomBits& random,
+                             const KernelOutput& output);
+
 // Values and codes, one a byte, laid out as x; null: not wanted.
 void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
                    const float* x, size_t elements, const RandomBits& random,
                    float* values, uint8_t* codes);
-
-// The factors of kUnit blocks of kUnit elements that follow each other, a
-// chunk; their elements are for QuantizeUnits. False if a value is not finite.
-bool ChooseUnitScales(const KernelParams& params, const float* x,
-                      const RandomBits& random, PanelFactors* factors);
 
 // Whether n / range, for 2^-60 <= |n| <= 2^60 or 0, is (FMA) q + (n - q *
 // range)

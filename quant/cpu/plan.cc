@@ -12,22 +12,15 @@ constexpr int64_t kUnitElements = kUnit;
 constexpr int64_t kChunkElements = kChunk;
 constexpr int64_t kMostRows = kMaxStridedRows;
 
-// From how many elements on a block is worth several threads: four tasks.
-constexpr int64_t kHugeBlock = 65536;
+// From how many elements on a block is worth several threads: a task each.
+constexpr int64_t kHugeBlock = 16384;
 
-Path ErrorPath(const BlockGrid& grid) {
-  return AlongMemory(grid) && grid.block_cols() == kUnitElements &&
-                 IsSeamless(grid)
-             ? Path::kErrorsOfChunks
-             : Path::kErrorsOfPanels;
-}
-
-Path PathAlong(const BlockGrid& grid, bool row_by_row) {
-  if (grid.block_cols() >= kHugeBlock) return Path::kHugeBlocks;
-  if (grid.block_cols() > kChunkElements) return Path::kLongBlocks;
-  return HasChunkKernel(grid.block_cols()) && (IsSeamless(grid) || row_by_row)
-             ? Path::kChunks
-             : Path::kBands;
+Path PathAlong(const BlockGrid& grid, bool in_order, bool by_error) {
+  const bool has_kernel = by_error ? grid.block_cols() == kUnitElements
+                                   : HasChunkKernel(grid.block_cols());
+  if (in_order && has_kernel) return Path::kChunks;
+  if (by_error) return Path::kPanels;
+  return grid.block_cols() >= kHugeBlock ? Path::kHugeBlocks : Path::kBands;
 }
 
 Path PathAcross(const BlockGrid& grid, bool row_scales, bool given_scales) {
@@ -43,22 +36,18 @@ const char* NameOf(Path path) {
   switch (path) {
     case Path::kNothing:
       return "nothing";
-    case Path::kOneByOne:
-      return "one by one";
-    case Path::kErrorsOfChunks:
-      return "errors of chunks";
-    case Path::kErrorsOfPanels:
-      return "errors of panels";
     case Path::kChunks:
       return "chunks";
-    case Path::kLongBlocks:
-      return "long blocks";
-    case Path::kHugeBlocks:
-      return "huge blocks";
     case Path::kColumns:
       return "columns";
     case Path::kBands:
       return "bands";
+    case Path::kHugeBlocks:
+      return "huge blocks";
+    case Path::kPanels:
+      return "panels";
+    case Path::kOneByOne:
+      return "one by one";
   }
   return "";
 }
@@ -86,12 +75,14 @@ Plan MakePlan(const Recipe& recipe, const BlockGrid& grid,
       along &&
       (row_scales || (!IsSeamless(grid) && grid.cols() >= 2 * kChunkElements));
   plan.packs_directly = along && IsSeamless(grid) && grid.block_cols() % 2 == 0;
-  if (ComparesErrors(recipe.scale_rule) && !given_scales) {
-    plan.path = row_scales ? Path::kOneByOne : ErrorPath(grid);
+  const bool by_error = ComparesErrors(recipe.scale_rule) && !given_scales;
+  if (by_error && row_scales) {
+    plan.path = Path::kOneByOne;
   } else if (along) {
-    plan.path = PathAlong(grid, plan.row_by_row);
+    plan.path = PathAlong(grid, IsSeamless(grid) || plan.row_by_row, by_error);
   } else {
-    plan.path = PathAcross(grid, row_scales, given_scales);
+    plan.path =
+        by_error ? Path::kPanels : PathAcross(grid, row_scales, given_scales);
   }
   return plan;
 }

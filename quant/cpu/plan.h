@@ -17,22 +17,19 @@ namespace cnn_fp4::quant::cpu {
 enum class Path {
   kNothing,  // A tensor without elements.
 
-  // Rules that try several scales for a block.
-  kOneByOne,        // An element after the other: each row has its own scale.
-  kErrorsOfChunks,  // Blocks of 16 as they lie in memory.
-  kErrorsOfPanels,  // Others, gathered 16 side by side.
+  // Kernels that take blocks as they lie in memory.
+  kChunks,   // Blocks of 16, 32, ..., 256 along memory, 256 elements at a time.
+  kColumns,  // 1-D blocks across memory, columns of up to 64 elements.
 
-  // Blocks along memory.
-  kChunks,      // Chunks of 256 elements as they lie.
-  kLongBlocks,  // Longer than a chunk: amax, then elements, in pieces.
-  kHugeBlocks,  // Worth several threads each: the same in two loops.
+  // Everything else: other sizes, row scales or given scales across memory,
+  // tiles, small inner extents.
+  kBands,       // Lines of about 1024 elements: amaxes, then elements.
+  kHugeBlocks,  // Blocks of 16384 elements and more along memory, each worth
+                // several threads: the same in two loops.
 
-  // 1-D blocks across memory.
-  kColumns,  // Columns of up to 64 elements: one kernel.
-
-  // Everything else: short blocks and other sizes, long columns, row scales or
-  // given scales across memory, tiles, small inner extents.
-  kBands,  // Lines of up to 1024 elements: amaxes, then elements.
+  // Rules that try several scales for a block, but for blocks of 16 in chunks.
+  kPanels,    // Gathered 16 side by side.
+  kOneByOne,  // An element after the other: each row has its own scale.
 };
 
 struct Plan {

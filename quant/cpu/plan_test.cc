@@ -44,9 +44,9 @@ const std::vector<Row>& Table() {
       {"mxfp4+block=48", {4, 96}, 1, "bands, packed directly"},
       {"mxfp4+block=7", {4, 14}, 1, "bands"},
       {"nvfp4_rowscaled", {4, 40}, 1, "chunks, row by row"},
-      {"mxfp4+block=257", {4, 514}, 1, "long blocks"},
-      {"mxfp4+block=65535", {4, 65535}, 1, "long blocks"},
-      {"mxfp4+block=65536", {4, 65536}, 1, "huge blocks, packed directly"},
+      {"mxfp4+block=257", {4, 514}, 1, "bands"},
+      {"mxfp4+block=16383", {4, 16383}, 1, "bands"},
+      {"mxfp4+block=16384", {4, 16384}, 1, "huge blocks, packed directly"},
       {"mxfp4+block=0", {200000}, 0, "huge blocks, packed directly"},
       // Across memory.
       {"nvfp4", {64, 64}, 0, "columns"},
@@ -60,10 +60,10 @@ const std::vector<Row>& Table() {
       {"nvfp4_2d", {64, 64}, 1, "bands"},
       {"nvfp4_2d", {64, 64}, 1, "bands", true},
       // Rules that compare errors.
-      {"nvfp4_four_over_six", {4, 64}, 1, "errors of chunks, packed directly"},
-      {"nvfp4_four_over_six", {4, 40}, 1, "errors of panels"},
-      {"nvfp4_mse+block=32", {4, 64}, 1, "errors of panels, packed directly"},
-      {"nvfp4_four_over_six", {64, 64}, 0, "errors of panels"},
+      {"nvfp4_four_over_six", {4, 64}, 1, "chunks, packed directly"},
+      {"nvfp4_four_over_six", {4, 40}, 1, "panels"},
+      {"nvfp4_mse+block=32", {4, 64}, 1, "panels, packed directly"},
+      {"nvfp4_four_over_six", {64, 64}, 0, "panels"},
       {"nvfp4_four_over_six", {4, 64}, 1, "chunks, packed directly", true},
   };
   return *table;
@@ -102,13 +102,13 @@ TEST(Plan, ErrorsUnderRowScalesGoOneByOne) {
   const BlockGrid grid = BlockGrid::Along({4, 64}, 1, recipe).value();
   EXPECT_EQ(MakePlan(recipe, grid, {}).path, Path::kOneByOne);
   const BlockGrid row = BlockGrid::Along({1, 64}, 1, recipe).value();
-  EXPECT_EQ(MakePlan(recipe, row, {}).path, Path::kErrorsOfChunks);
+  EXPECT_EQ(MakePlan(recipe, row, {}).path, Path::kChunks);
 }
 
 TEST(Plan, TheTableHasEveryWay) {
   std::set<Path> paths = {Path::kOneByOne};
   for (const Row& row : Table()) paths.insert(PlanOf(row).path);
-  EXPECT_EQ(paths.size(), 9u);
+  EXPECT_EQ(paths.size(), 7u);
 }
 
 // As of a large tensor: two threads, outputs that are streamed, counters of

@@ -1,4 +1,4 @@
-// AddErrors, ChooseScales, QuantizePanel and ChooseUnitScales of
+// AddErrors, ChooseScales, QuantizePanel and QuantizeChunksByError of
 // quant/cpu/kernels.h: the rules that choose a block's scale by its error, a
 // block a lane.
 
@@ -236,10 +236,38 @@ void QuantizePanel(const KernelParams& params, const PanelFactors& factors,
   (params, factors, x, elements, random, values, codes);
 }
 
-bool ChooseUnitScales(const KernelParams& params, const float* x,
-                      const RandomBits& random, PanelFactors* factors) {
-  return HWY_DYNAMIC_DISPATCH(ChooseUnitScalesImpl)(params, x, random,
-                                                    *factors);
+size_t QuantizeChunksByError(const KernelParams& params, const float* x,
+                             size_t chunks, const RandomBits& random,
+                             const KernelOutput& output) {
+  RandomBits of_chunk = random;
+  KernelOutput to = output;
+  uint8_t codes[kChunk];
+  if (output.packed != nullptr) to.codes = codes;
+  for (size_t c = 0; c < chunks; ++c, x += kChunk) {
+    PanelFactors factors;
+    if (!HWY_DYNAMIC_DISPATCH(ChooseUnitScalesImpl)(params, x, of_chunk,
+                                                    factors)) {
+      return c;
+    }
+    if (to.scale_codes != nullptr) {
+      memcpy(to.scale_codes + c * kUnits, factors.code, sizeof(factors.code));
+    }
+    if (to.stored_scales != nullptr) {
+      memcpy(to.stored_scales + c * kUnits, factors.stored,
+             sizeof(factors.stored));
+    }
+    QuantizeUnits(params, x, kUnits, factors.factor, factors.value_factor,
+                  of_chunk, to);
+    if (output.packed != nullptr) {
+      PackCodes(codes, kChunk, output.packed + c * kChunk / 2);
+    } else if (to.codes != nullptr) {
+      to.codes += kChunk;
+    }
+    if (to.values != nullptr) to.values += kChunk;
+    if (of_chunk.bytes != nullptr) of_chunk.bytes += kChunk;
+    if (of_chunk.words != nullptr) of_chunk.words += kChunk;
+  }
+  return chunks;
 }
 
 }  // namespace cnn_fp4::quant::cpu

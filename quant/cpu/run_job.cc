@@ -17,11 +17,10 @@ class BlockTasks {
       : in_row_(job.plan.row_by_row ? job.grid.block_count_cols()
                                     : job.grid.num_blocks()),
         rows_(job.grid.num_blocks() / in_row_),
-        per_task_(
-            std::max<int64_t>(
-                1, kTaskElements / unit /
-                       (job.grid.block_rows() * job.grid.block_cols())) *
-            unit),
+        per_task_(std::max<int64_t>(
+                      1, kTaskElements / unit /
+                             (job.grid.block_rows() * job.grid.block_cols())) *
+                  unit),
         tasks_in_row_(CeilDiv(in_row_, per_task_)) {}
 
   int64_t tasks() const { return rows_ * tasks_in_row_; }
@@ -63,15 +62,11 @@ absl::Status RunJob(const Job& job) {
     case Path::kOneByOne:
       run_blocks(1, QuantizeSlowly);
       break;
-    case Path::kErrorsOfChunks:
-    case Path::kErrorsOfPanels:
-      run_blocks(kUnit, QuantizeByError);
+    case Path::kPanels:
+      run_blocks(kUnit, RunPanels);
       break;
     case Path::kChunks:
       run_blocks(chunk / job.grid.block_cols(), RunChunks);
-      break;
-    case Path::kLongBlocks:
-      run_blocks(1, RunLongBlocks);
       break;
     case Path::kHugeBlocks:
       RunHugeBlocks(job, refusals);

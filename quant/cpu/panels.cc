@@ -1,5 +1,5 @@
-// QuantizeByError of quant/cpu/job.h: panels of kUnit blocks, gathered and
-// scattered, long blocks in parts.
+// Path::kPanels of quant/cpu/job.h: blocks under rules that compare errors,
+// gathered and scattered, kUnit of them side by side, long blocks in parts.
 
 #include <algorithm>
 #include <cstdint>
@@ -185,8 +185,8 @@ void ForEachPart(const Panel& panel, const Body& body) {
 }
 
 // Up to kUnit blocks.
-void QuantizePanelOfBlocks(const Job& job, int64_t first_block, int64_t count,
-                           Scratch& scratch) {
+void RunPanel(const Job& job, int64_t first_block, int64_t count,
+              Scratch& scratch) {
   Panel panel(job, first_block, count, scratch);
   uint32_t amax_bits[kUnit] = {};
   ForEachPart(panel, [&](int64_t first, int64_t n) {
@@ -231,59 +231,12 @@ void QuantizePanelOfBlocks(const Job& job, int64_t first_block, int64_t count,
   }
 }
 
-// Full chunks of blocks of a unit, in order: no gathering. Returns the number
-// of blocks done.
-int64_t QuantizeChunksByError(const Job& job, int64_t first_block,
-                              int64_t count, Scratch& scratch) {
-  uint8_t codes[kChunk];
-  PanelFactors factors;
-  int64_t done = 0;
-  for (; done + kLanes <= count; done += kLanes) {
-    const int64_t block = first_block + done;
-    const int64_t at = block * kLanes;
-    const float* x = job.x + at;
-    if (job.recipe.hadamard) {
-      scratch.x.resize(kChunk);
-      HadamardGroups(x, kUnit, job.options.hadamard_signs, scratch.x.data());
-      x = scratch.x.data();
-    }
-    const RandomBits random = FillRandom(job, at, kChunk, scratch);
-    if (!ChooseUnitScales(job.params, x, random, &factors)) {
-      QuantizeSlowly(job, block, kLanes, scratch);
-      continue;
-    }
-    const KernelOutput& out = job.output;
-    if (out.scale_codes != nullptr) {
-      memcpy(out.scale_codes + block, factors.code, sizeof(factors.code));
-    }
-    if (out.stored_scales != nullptr) {
-      memcpy(out.stored_scales + block, factors.stored, sizeof(factors.stored));
-    }
-    KernelOutput to;
-    to.stream = out.stream;
-    if (out.values != nullptr) to.values = out.values + at;
-    if (out.codes != nullptr) to.codes = out.codes + at;
-    if (out.packed != nullptr) to.codes = codes;
-    QuantizeUnits(job.params, x, kUnit, factors.factor, factors.value_factor,
-                  random, to);
-    if (out.packed != nullptr) PackCodes(codes, kChunk, out.packed + at / 2);
-  }
-  if (job.output.stream) FlushStreams();
-  return done;
-}
-
 }  // namespace
 
-void QuantizeByError(const Job& job, int64_t first_block, int64_t count,
-                     Scratch& scratch) {
-  if (job.plan.path == Path::kErrorsOfChunks) {
-    const int64_t done =
-        QuantizeChunksByError(job, first_block, count, scratch);
-    first_block += done;
-    count -= done;
-  }
+void RunPanels(const Job& job, int64_t first_block, int64_t count,
+               Scratch& scratch) {
   for (; count > 0; first_block += kLanes, count -= kLanes) {
-    QuantizePanelOfBlocks(job, first_block, std::min(kLanes, count), scratch);
+    RunPanel(job, first_block, std::min(kLanes, count), scratch);
   }
 }
 

@@ -1,5 +1,5 @@
-// Blocks along contiguous memory that no chunk holds: quant/cpu/job.h. Their
-// amaxes first, then their elements, piece by piece.
+// Path::kHugeBlocks of quant/cpu/job.h: blocks along memory that are each worth
+// several threads. Their amaxes first, then their elements, piece by piece.
 
 #include <algorithm>
 #include <cstring>
@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kPiece = 1024;
 
 // A block when its scale is known.
-struct LongBlock {
+struct HugeBlock {
   BlockGrid::Block where;
   float factor = 0.0f;
   float value_factor = 0.0f;
@@ -30,9 +30,9 @@ struct LongBlock {
   bool admit = false;
 };
 
-LongBlock FindLongFactors(const Job& job, int64_t index, const FiniteAmax& amax,
+HugeBlock FindHugeFactors(const Job& job, int64_t index, const FiniteAmax& amax,
                           Scratch& scratch) {
-  LongBlock block;
+  HugeBlock block;
   block.where = job.grid.block(index);
   if (amax.nonfinite) {
     switch (job.options.nonfinite) {
@@ -64,7 +64,7 @@ LongBlock FindLongFactors(const Job& job, int64_t index, const FiniteAmax& amax,
 
 // What is quantised of n elements at x: themselves, or a copy that is admitted
 // and transformed. One by one only where something is not finite.
-const float* Prepared(const Job& job, const LongBlock& block, const float* x,
+const float* Prepared(const Job& job, const HugeBlock& block, const float* x,
                       int64_t n, float* copy) {
   constexpr uint32_t kInfinityBits = 0x7F800000u;
   if (!job.recipe.hadamard) {
@@ -91,7 +91,7 @@ void StoreNan(const KernelOutput& out, int64_t n) {
 }
 
 // Elements begin .. end - 1 of a block; begin is a multiple of kPiece.
-void RunElements(const Job& job, const LongBlock& block, int64_t begin,
+void RunElements(const Job& job, const HugeBlock& block, int64_t begin,
                  int64_t end, Scratch& scratch) {
   if (block.refused) return;
   scratch.line_factors.assign(kPiece, block.factor);
@@ -111,16 +111,6 @@ void RunElements(const Job& job, const LongBlock& block, int64_t begin,
 }
 
 }  // namespace
-
-void RunLongBlocks(const Job& job, int64_t first_block, int64_t count,
-                   Scratch& scratch) {
-  for (int64_t b = first_block; b < first_block + count; ++b) {
-    const BlockGrid::Block where = job.grid.block(b);
-    const LongBlock block = FindLongFactors(
-        job, b, FindAmax(job, job.x + where.offset, where.cols), scratch);
-    RunElements(job, block, 0, where.cols, scratch);
-  }
-}
 
 void RunHugeBlocks(const Job& job, Refusals& refusals) {
   const BlockGrid& grid = job.grid;
@@ -144,12 +134,12 @@ void RunHugeBlocks(const Job& job, Refusals& refusals) {
         });
       },
       [](const Scratch&) {});
-  std::vector<LongBlock> of_block(blocks);
+  std::vector<HugeBlock> of_block(blocks);
   Scratch own;
   for (int64_t b = 0; b < blocks; ++b) {
     FiniteAmax amax;
     for (int64_t p = 0; p < pieces; ++p) amax.Merge(amaxes[b * pieces + p]);
-    of_block[b] = FindLongFactors(job, b, amax, own);
+    of_block[b] = FindHugeFactors(job, b, amax, own);
   }
   refusals.Merge(own.refusals);
   ParallelFor<Scratch>(
