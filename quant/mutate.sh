@@ -42,7 +42,7 @@ first-element@quant/quantize_checks.cc@s/options\.first_element < 0 \|\|/false \
 random-rows@quant/cpu/job.cc@s/job\.options\.first_element \+ first;/first;/@//quant:quantizer_test
 operand-scale@quant/cpu/unpack.cc@s/if \(operand_ \|\|/if (/@//quant:quantizer_test
 narrow-limit@quant/cpu/narrow.cc@s/kLargestHalf = 65504/kLargestHalf = 65536/@//quant:edges_test
-both-ways-runs@quant/cpu/job.h@s/strip\.offset \+ r \* inner/strip.offset + r * strip.width/@//quant:both_ways_test
+both-ways-runs@quant/cpu/bands.h@s/body\(band\.offset \+ r \* band\.stride/body(band.offset + r * band.width/@//quant:both_ways_test
 both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /@//quant:both_ways_test
 pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:distortion_test
 pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test

@@ -179,17 +179,30 @@ void BM_Quantize(benchmark::State& state, const std::string& name) {
   Count(state, state.range(0), 4.5);
 }
 
-void BM_Dequantize(benchmark::State& state, const std::string& name) {
+void RunDequantize(benchmark::State& state, const std::string& name,
+                   Layout layout) {
   Buffers& b = BuffersOf(state.range(0));
   omp_set_num_threads(static_cast<int>(state.range(1)));
   const Recipe recipe = FindRecipe(name).value();
-  const BlockGrid grid = GridOf(recipe, state.range(0), Layout::kFlat);
+  const BlockGrid grid = GridOf(recipe, state.range(0), layout);
   const PackedTensor packed = Quantize(recipe, grid, b.x).value();
   for (auto _ : state) {
     if (!Dequantize(packed, b.y).ok()) state.SkipWithError("refused");
     benchmark::ClobberMemory();
   }
   Count(state, state.range(0), 4.5);
+}
+
+void BM_Dequantize(benchmark::State& state, const std::string& name) {
+  RunDequantize(state, name, Layout::kFlat);
+}
+
+void BM_DequantizeChannels(benchmark::State& state, const std::string& name) {
+  RunDequantize(state, name, Layout::kStrided);
+}
+
+void BM_DequantizeWeights(benchmark::State& state, const std::string& name) {
+  RunDequantize(state, name, Layout::kWeights);
 }
 
 void BM_Amax(benchmark::State& state) {
@@ -209,6 +222,11 @@ BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_FakeQuantizeGivenAmax, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Quantize, nvfp4, "nvfp4")->Apply(Sizes);
 BENCHMARK_CAPTURE(BM_Dequantize, nvfp4, "nvfp4")->Apply(Sizes);
+BENCHMARK_CAPTURE(BM_DequantizeChannels, nvfp4, "nvfp4")->Apply(OneSize);
+BENCHMARK_CAPTURE(BM_DequantizeWeights, nvfp4_2d, "nvfp4_2d")
+    ->Args({64 * 576, 1})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr8, "nvfp4+sr8")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_sr, "nvfp4+sr")->Apply(OneSize);
 BENCHMARK_CAPTURE(BM_FakeQuantize, nvfp4_rht, "nvfp4+rht")->Apply(OneSize);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/cpu/bands.h"
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prepared_block.h"
 #include "quant/quantize_checks.h"
@@ -18,7 +19,7 @@ constexpr int64_t kGroup = kHadamardSize;
 constexpr int64_t kSmallPiece = 256;
 
 // Neighbouring columns that are gone through together.
-constexpr int64_t kStrip = 256;
+constexpr int64_t kColumnsInPiece = 256;
 
 struct FiniteState {
   FiniteAmax amax;
@@ -55,7 +56,7 @@ FiniteAmax AmaxOneByOne(const Job& job, const float* x, int64_t n,
 // x[i], x[i + inner], ...: `rows` of them.
 void ColumnAmaxes(const Job& job, const float* x, int64_t rows, int64_t inner,
                   int64_t width, std::vector<float>& y, FiniteAmax* amaxes) {
-  uint32_t bits[kStrip];
+  uint32_t bits[kColumnsInPiece];
   if (job.recipe.hadamard) {
     std::fill_n(amaxes, width, FiniteAmax());
     y.resize(kGroup * width);
@@ -78,14 +79,14 @@ void ColumnAmaxes(const Job& job, const float* x, int64_t rows, int64_t inner,
   }
 }
 
-// Of a strip of columns.
-FiniteAmax AmaxOfStrip(const Job& job, const Strip& strip,
-                       std::vector<float>& y) {
+// Of a band of columns.
+FiniteAmax AmaxOfColumns(const Job& job, const Band& band,
+                         std::vector<float>& y) {
   FiniteAmax amax;
-  for (int64_t i = 0; i < strip.width; i += kStrip) {
-    const int64_t width = std::min(kStrip, strip.width - i);
-    FiniteAmax amaxes[kStrip];
-    ColumnAmaxes(job, job.x + strip.offset + i, strip.rows, job.grid.inner(),
+  for (int64_t i = 0; i < band.width; i += kColumnsInPiece) {
+    const int64_t width = std::min(kColumnsInPiece, band.width - i);
+    FiniteAmax amaxes[kColumnsInPiece];
+    ColumnAmaxes(job, job.x + band.offset + i, band.lines, job.grid.inner(),
                  width, y, amaxes);
     for (int64_t j = 0; j < width; ++j) amax.Merge(amaxes[j]);
   }
@@ -96,12 +97,12 @@ FiniteAmax AmaxOfStrip(const Job& job, const Strip& strip,
 FiniteAmax TensorAmax(const Job& job) {
   const int64_t n = job.grid.size();
   const bool across = job.recipe.hadamard && job.grid.inner() > 1;
-  const int64_t strips = across ? Strips(job.grid, kStripWidth) : 0;
-  const int64_t strips_in_task =
-      across ? std::max<int64_t>(1, kTaskElements / CeilDiv(n, strips)) : 1;
+  const int64_t bands = across ? ColumnBands(job.grid, kColumnsAtOnce) : 0;
+  const int64_t bands_in_task =
+      across ? std::max<int64_t>(1, kTaskElements / CeilDiv(n, bands)) : 1;
   FiniteAmax amax;
   ParallelFor<FiniteState>(
-      across ? CeilDiv(strips, strips_in_task) : CeilDiv(n, kTaskElements),
+      across ? CeilDiv(bands, bands_in_task) : CeilDiv(n, kTaskElements),
       WorthThreads(n),
       [&](int64_t task, FiniteState& state) {
         if (!across) {
@@ -109,10 +110,10 @@ FiniteAmax TensorAmax(const Job& job) {
           return state.amax.Merge(
               FindAmax(job, job.x + first, std::min(kTaskElements, n - first)));
         }
-        const int64_t end = std::min(strips, (task + 1) * strips_in_task);
-        for (int64_t s = task * strips_in_task; s < end; ++s) {
-          state.amax.Merge(
-              AmaxOfStrip(job, StripAt(job.grid, kStripWidth, s), state.y));
+        const int64_t end = std::min(bands, (task + 1) * bands_in_task);
+        for (int64_t b = task * bands_in_task; b < end; ++b) {
+          state.amax.Merge(AmaxOfColumns(
+              job, ColumnBandAt(job.grid, kColumnsAtOnce, b), state.y));
         }
       },
       [&](const FiniteState& state) { amax.Merge(state.amax); });
@@ -182,15 +183,15 @@ absl::Status FindRowFactors(Job& job) {
     job.tensors.assign(grid.num_rows(), MakeFactors(job, 0.0f));
   } else {
     FiniteAmax all;
-    const int64_t strips = CeilDiv(inner, kStrip);
+    const int64_t pieces = CeilDiv(inner, kColumnsInPiece);
     ParallelFor<FiniteState>(
-        grid.outer() * strips, WorthThreads(grid.size()),
+        grid.outer() * pieces, WorthThreads(grid.size()),
         [&](int64_t task, FiniteState& state) {
-          const int64_t o = task / strips;
-          const int64_t i = task % strips * kStrip;
+          const int64_t o = task / pieces;
+          const int64_t i = task % pieces * kColumnsInPiece;
           const float* x = job.x + o * grid.cols() * inner + i;
-          const int64_t width = std::min(kStrip, inner - i);
-          FiniteAmax amaxes[kStrip];
+          const int64_t width = std::min(kColumnsInPiece, inner - i);
+          FiniteAmax amaxes[kColumnsInPiece];
           if (inner == 1) {
             amaxes[0] = FindAmax(job, x, grid.cols());
           } else {
@@ -248,40 +249,18 @@ absl::Status FindTensorFactors(Job& job) {
 }
 
 absl::Status FindTensorFactorsOfBoth(Job& rows, Job& columns) {
-  if (!NeedsAmax(rows) || !NeedsAmax(columns)) {
-    absl::Status status = FindTensorFactors(rows);
-    if (status.ok()) status = FindTensorFactors(columns);
-    return status;
-  }
-  struct State {
-    FiniteAmax rows, columns;
-    std::vector<float> y;  // Transformed rows.
-  };
-  const bool same = !rows.recipe.hadamard && !columns.recipe.hadamard &&
+  const bool same = NeedsAmax(rows) && NeedsAmax(columns) &&
+                    !rows.recipe.hadamard && !columns.recipe.hadamard &&
                     rows.options.nonfinite == columns.options.nonfinite;
-  const int64_t inner = columns.grid.inner();
-  FiniteAmax amax_of_rows, amax_of_columns;
-  ParallelFor<State>(
-      Strips(columns.grid, kStripWidth), WorthThreads(columns.grid.size()),
-      [&](int64_t task, State& state) {
-        const Strip strip = StripAt(columns.grid, kStripWidth, task);
-        ForEachRun(strip, inner, [&](int64_t offset, int64_t n) {
-          const FiniteAmax amax = FindAmax(rows, rows.x + offset, n);
-          state.rows.Merge(amax);
-          if (columns.recipe.hadamard) return;
-          state.columns.Merge(same ? amax
-                                   : FindAmax(columns, rows.x + offset, n));
-        });
-        if (columns.recipe.hadamard) {
-          state.columns.Merge(AmaxOfStrip(columns, strip, state.y));
-        }
-      },
-      [&](const State& state) {
-        amax_of_rows.Merge(state.rows);
-        amax_of_columns.Merge(state.columns);
-      });
-  absl::Status status = SetTensorFactors(rows, amax_of_rows);
-  if (status.ok()) status = SetTensorFactors(columns, amax_of_columns);
+  absl::Status status;
+  if (same) {
+    const FiniteAmax amax = TensorAmax(rows);
+    status = SetTensorFactors(rows, amax);
+    if (status.ok()) status = SetTensorFactors(columns, amax);
+  } else {
+    status = FindTensorFactors(rows);
+    if (status.ok()) status = FindTensorFactors(columns);
+  }
   return status;
 }
 

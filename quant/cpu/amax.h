@@ -31,10 +31,8 @@ FiniteAmax FindAmax(const Job& job, const float* x, int64_t n);
 // not finite under kRefuse, as far as an amax is needed at all.
 absl::Status FindTensorFactors(Job& job);
 
-// The same for two jobs over one tensor, from one pass over it where both need
-// an amax. `columns` has a column kernel and no row scales; the blocks of
-// `rows` follow each other without gaps, none of them across a row of
-// `columns`.
+// The same for two jobs over one tensor, whose amax is found once if it is the
+// same for both.
 absl::Status FindTensorFactorsOfBoth(Job& rows, Job& columns);
 
 }  // namespace cnn_fp4::quant::cpu

@@ -1,181 +1,60 @@
-// Path::kBands of quant/cpu/job.h: every layout without a kernel of its own, in
-// two passes over some blocks that the first-level cache holds. The first finds
-// their amaxes, from which their factors follow; the second rounds elements.
-
-#include <algorithm>
-#include <cstring>
-
-#include "quant/cpu/job.h"
-#include "quant/cpu/prefetch.h"
+#include "quant/cpu/bands.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
 
-constexpr int64_t kBandElements = 1024;  // Of a line.
-constexpr int64_t kColumnsInBand = 256;
-
-constexpr uint32_t kInfinityBits = 0x7F800000u;
-
-// Blocks across memory so wide apart that a line holds one element of each.
-bool HasColumns(const BlockGrid& grid) {
-  const int64_t unit = kUnit;
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() >= unit;
+// Blocks among which a band does not lie across an end: all of them, or those
+// of a row where it ends a band or blocks are not along memory.
+int64_t BlocksInLine(const BlockGrid& grid, bool by_row) {
+  const bool along =
+      grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
+  if (along && !by_row) return grid.num_blocks();
+  return grid.block_count_cols() * grid.inner();
 }
 
-// Blocks in a band at most; those of one position of `inner` at least.
+// Those of a band at most.
 int64_t BlocksInBand(const BlockGrid& grid) {
   const int64_t runs =
       std::max<int64_t>(1, kBandElements / (grid.block_cols() * grid.inner()));
   return runs * grid.inner();
 }
 
-// Neighbouring blocks among which a band does not lie across an end: the whole
-// grid, or a row where rows have factors of their own or blocks are 2-D.
-int64_t BlocksInLine(const Job& job) {
-  if (AlongMemory(job.grid) && !job.plan.row_by_row) {
-    return job.grid.num_blocks();
-  }
-  return job.grid.block_count_cols() * job.grid.inner();
-}
-
-// Whether each line of each block is a whole unit, as in tiles of 16 x 16.
-bool BlocksAreUnits(const BlockGrid& grid) {
-  const int64_t unit = kUnit;
-  return grid.inner() == 1 && grid.block_cols() == unit &&
-         grid.cols() % unit == 0;
-}
-
-// The lines of a band where blocks are no columns: each block, or `inner`
-// blocks whose elements alternate, is a run of its own in each line. Calls
-// body(block, begin, count) for each.
-template <class Body>
-void ForEachRun(const BlockGrid& grid, const Band& band, const Body& body) {
-  const int64_t inner = grid.inner();
-  const int64_t numbers = grid.block_count_cols();
-  int64_t number = band.first_block / inner % numbers;
-  int64_t begin = 0;
-  for (int64_t b = 0; b < band.blocks; b += inner) {
-    const int64_t cols =
-        std::min(grid.block_cols(), grid.cols() - number * grid.block_cols());
-    const int64_t count = std::min(cols * inner, band.width - begin);
-    body(b, begin, count);
-    begin += count;
-    if (++number == numbers) number = 0;
-  }
-}
-
-// The band's elements after the Hadamard transform, if there is one. Only 1-D
-// blocks are transformed: their groups lie along a line, or across lines.
-Source RotatedBand(const Job& job, const Band& band, Scratch& scratch) {
-  const float* x = job.x + band.offset;
-  const int64_t inner = job.grid.inner();
-  if (band.columns) {
-    return Rotated(job, x, band.lines, band.stride, band.width, scratch);
-  }
-  if (inner > 1 && job.recipe.hadamard) {
-    return Rotated(job, x, band.width / inner, inner, inner, scratch);
-  }
-  return {Rotated(job, x, band.width, scratch),
-          static_cast<size_t>(band.stride)};
-}
-
-// The bits of each block's amax.
-const uint32_t* FindBlockAmaxes(const Job& job, const Band& band,
-                                const Source& source, Scratch& scratch) {
-  const BlockGrid& grid = job.grid;
-  uint32_t* of_blocks = Grown(scratch.amax_bits, band.blocks);
-  if (band.columns) {
-    ColumnAmaxBits(source.x, band.lines, source.stride, band.width, of_blocks);
-    return of_blocks;
-  }
-  const float* line = source.x;
-  if (band.lines > 1) {
-    // All lines become one.
-    uint32_t* bits = Grown(scratch.line_bits, band.width);
-    float* magnitudes = Grown(scratch.values, band.width);
-    ColumnAmaxBits(source.x, band.lines, source.stride, band.width, bits);
-    memcpy(magnitudes, bits, band.width * sizeof(float));
-    line = magnitudes;
-  }
-  const int64_t inner = grid.inner();
-  ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
-    if (inner == 1) {
-      of_blocks[block] = AmaxBits(line + begin, count);
-    } else {
-      ColumnAmaxBits(line + begin, count / inner, inner, inner,
-                     of_blocks + block);
-    }
-  });
-  return of_blocks;
-}
-
-// From a number for each block to one for each element of a line.
-const float* SpreadToElements(const BlockGrid& grid, const Band& band,
-                              const float* of_blocks,
-                              std::vector<float>& of_elements) {
-  // Whole units are faster; what is too much is overwritten by the next run.
-  float* to = Grown(of_elements, band.width + kUnit);
-  const int64_t inner = grid.inner();
-  ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
-    for (int64_t i = 0; i < count; i += inner == 1 ? kUnit : inner) {
-      if (inner == 1) {
-        std::fill_n(to + begin + i, kUnit, of_blocks[block]);
-      } else {
-        std::copy_n(of_blocks + block, inner, to + begin + i);
-      }
-    }
-  });
-  return to;
-}
-
-// Lines of whole units, a factor each. The next band is fetched while this one
-// is computed: else the one would wait for the other, since a band is first
-// read as a whole.
-void QuantizeUnitLines(const Job& job, const Band& band, const Source& source,
-                       Scratch& scratch) {
-  const auto bytes = static_cast<int64_t>(band.width * sizeof(float));
-  const bool whole_line = band.width == job.grid.row_stride();
-  const int64_t ahead = whole_line ? band.lines * band.stride : band.width;
-  for (int64_t r = 0; r < band.lines; ++r) {
-    const int64_t at = band.offset + r * band.stride;
-    if (at + ahead + band.width <= job.grid.size()) {
-      Prefetch<0>(job.x + at + ahead, bytes);
-      if (job.output.values != nullptr && !job.output.stream) {
-        Prefetch<0>(job.output.values + at + ahead, bytes);
-      }
-    }
-    QuantizeUnits(job.params, source.x + r * source.stride, band.blocks,
-                  scratch.factors.data(), scratch.value_factors.data(),
-                  FillRandom(job, at, band.width, scratch),
-                  OutputAt(job, 0, at));
-  }
-}
-
 }  // namespace
 
-int64_t Bands(const Job& job) {
-  const BlockGrid& grid = job.grid;
-  if (HasColumns(grid)) return Strips(grid, kColumnsInBand);
-  const int64_t line = BlocksInLine(job);
+int64_t ColumnBands(const BlockGrid& grid, int64_t width) {
+  return grid.outer() * grid.block_count_cols() * CeilDiv(grid.inner(), width);
+}
+
+Band ColumnBandAt(const BlockGrid& grid, int64_t width, int64_t index) {
+  const int64_t bands = CeilDiv(grid.inner(), width);
+  const int64_t j = index % bands * width;
+  const int64_t l = index / bands % grid.block_count_cols();
+  const int64_t o = index / bands / grid.block_count_cols();
+  Band band;
+  band.first_block = (o * grid.block_count_cols() + l) * grid.inner() + j;
+  band.offset = (o * grid.cols() + l * grid.block_cols()) * grid.inner() + j;
+  band.lines = std::min(grid.block_cols(), grid.cols() - l * grid.block_cols());
+  band.stride = grid.inner();
+  band.width = band.blocks = std::min(width, grid.inner() - j);
+  band.columns = true;
+  return band;
+}
+
+int64_t LineBands(const BlockGrid& grid, bool by_row) {
+  const int64_t line = BlocksInLine(grid, by_row);
   return grid.num_blocks() / line * CeilDiv(line, BlocksInBand(grid));
 }
 
-Band BandAt(const Job& job, int64_t index) {
-  const BlockGrid& grid = job.grid;
-  if (HasColumns(grid)) {
-    const Strip strip = StripAt(grid, kColumnsInBand, index);
-    return {strip.first_block, strip.width, strip.offset, strip.rows,
-            grid.inner(),      strip.width, true};
-  }
-  const int64_t line = BlocksInLine(job);
+Band LineBandAt(const BlockGrid& grid, bool by_row, int64_t index) {
+  const int64_t line = BlocksInLine(grid, by_row);
   const int64_t most = BlocksInBand(grid);
   const int64_t bands = CeilDiv(line, most);
   const int64_t first = index % bands * most;
-  return BandOf(grid, index / bands * line + first,
-                std::min(most, line - first));
+  return LineBandOf(grid, index / bands * line + first,
+                    std::min(most, line - first));
 }
 
-Band BandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks) {
+Band LineBandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks) {
   const BlockGrid::Block first = grid.block(first_block);
   const BlockGrid::Block last = grid.block(first_block + blocks - 1);
   const int64_t end = last.offset + (last.cols - 1) * grid.inner() + 1;
@@ -189,52 +68,25 @@ Band BandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks) {
   return band;
 }
 
-void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
-                  const float* factors, const float* value_factors,
-                  Scratch& scratch) {
-  const KernelOutput out = OutputAt(job, 0, at);
-  uint8_t* codes = out.packed == nullptr ? out.codes : Grown(scratch.codes, n);
-  QuantizeElements(job.params, x, n, factors, value_factors,
-                   FillRandom(job, at, n, scratch), out.values, codes);
-  // Whole bytes, or the job would not pack directly.
-  if (out.packed != nullptr) PackCodes(codes, n, out.packed);
-}
-
-void RunBand(const Job& job, const Band& band, Scratch& scratch) {
-  const Source source = RotatedBand(job, band, scratch);
-  const uint32_t* amax_bits = FindBlockAmaxes(job, band, source, scratch);
-  const bool finite =
-      std::all_of(amax_bits, amax_bits + band.blocks,
-                  [](uint32_t bits) { return bits < kInfinityBits; });
-  if (!finite) {
-    return QuantizeSlowly(job, band.first_block, band.blocks, scratch);
-  }
-  FindFactors(job, band.first_block, amax_bits, band.blocks, scratch);
-  if (!band.columns && BlocksAreUnits(job.grid) &&
-      job.output.packed == nullptr) {
-    return QuantizeUnitLines(job, band, source, scratch);
-  }
-  // A line of one block goes piece by piece, for its factors fill the caches
-  // else.
-  const int64_t piece =
-      band.blocks == 1 ? std::min(band.width, kBandElements) : band.width;
-  const float* factors = scratch.factors.data();
-  const float* value_factors = scratch.value_factors.data();
-  if (!band.columns) {
-    Band spread = band;
-    spread.width = piece;
-    factors = SpreadToElements(job.grid, spread, factors, scratch.line_factors);
-    value_factors = SpreadToElements(job.grid, spread, value_factors,
-                                     scratch.line_value_factors);
-  }
-  for (int64_t r = 0; r < band.lines; ++r) {
-    for (int64_t j = 0; j < band.width; j += piece) {
-      QuantizeLine(job, band.offset + r * band.stride + j,
-                   source.x + r * source.stride + j,
-                   std::min(piece, band.width - j), factors, value_factors,
-                   scratch);
+const float* SpreadToLine(const BlockGrid& grid, const Band& band,
+                          const float* of_blocks,
+                          std::vector<float>& of_elements) {
+  if (band.columns) return of_blocks;
+  // Whole units are faster; what is too much is overwritten by the next run.
+  constexpr int64_t kUnit = 16;
+  of_elements.resize(std::max<size_t>(of_elements.size(), band.width + kUnit));
+  float* to = of_elements.data();
+  const int64_t inner = grid.inner();
+  ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
+    for (int64_t i = 0; i < count; i += inner == 1 ? kUnit : inner) {
+      if (inner == 1) {
+        std::fill_n(to + begin + i, kUnit, of_blocks[block]);
+      } else {
+        std::copy_n(of_blocks + block, inner, to + begin + i);
+      }
     }
-  }
+  });
+  return to;
 }
 
 }  // namespace cnn_fp4::quant::cpu

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "quant/cpu/amax.h"
+#include "quant/cpu/bands.h"
 #include "quant/cpu/cache_size.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/kernels.h"
@@ -29,7 +30,7 @@ struct Side {
 };
 
 // What a thread works in for one of them: where codes are needed, those of one
-// strip or one run of it, one a byte, the stored scales, and the transform of
+// band or one run of it, one a byte, the stored scales, and the transform of
 // its elements.
 struct Buffers {
   Scratch scratch;
@@ -84,10 +85,10 @@ void RunRows(Side& side, int64_t task, int64_t offset, int64_t n,
   const int64_t first = offset / block;
   const int64_t blocks = n / block;
   if (!side.needs_codes()) {
-    return RunChunks(job, first, blocks, buffers.scratch);
+    return QuantizeInChunks(job, first, blocks, buffers.scratch);
   }
-  RunChunks(CodesOf(side, first, blocks, offset, n, buffers), first, blocks,
-            buffers.scratch);
+  QuantizeInChunks(CodesOf(side, first, blocks, offset, n, buffers), first,
+                   blocks, buffers.scratch);
   if (job.output.stored_scales != nullptr) {
     std::copy_n(buffers.stored.data(), blocks,
                 job.output.stored_scales + first);
@@ -106,27 +107,26 @@ void RunRows(Side& side, int64_t task, int64_t offset, int64_t n,
   Decode(side, task, offset, buffers, tile);
 }
 
-void RunColumns(Side& side, int64_t task, const Strip& strip,
-                Buffers& buffers) {
+void RunColumns(Side& side, int64_t task, const Band& band, Buffers& buffers) {
   const Job& job = side.job;
-  if (!side.needs_codes()) return RunStrip(job, strip, buffers.scratch);
+  if (!side.needs_codes()) return QuantizeInColumns(job, band, buffers.scratch);
   const int64_t inner = job.grid.inner();
-  RunStrip(CodesOf(side, strip.first_block, strip.width, strip.offset,
-                   (strip.rows - 1) * inner + strip.width, buffers),
-           strip, buffers.scratch);
+  QuantizeInColumns(CodesOf(side, band.first_block, band.width, band.offset,
+                            (band.lines - 1) * inner + band.width, buffers),
+                    band, buffers.scratch);
   if (job.output.stored_scales != nullptr) {
-    std::copy_n(buffers.stored.data(), strip.width,
-                job.output.stored_scales + strip.first_block);
+    std::copy_n(buffers.stored.data(), band.width,
+                job.output.stored_scales + band.first_block);
   }
-  const Source source = Rotated(job, job.x + strip.offset, strip.rows, inner,
-                                strip.width, buffers.scratch);
+  const Source source = Rotated(job, job.x + band.offset, band.lines, inner,
+                                band.width, buffers.scratch);
   CodeTile tile;
-  tile.rows = strip.rows;
-  tile.width = strip.width;
+  tile.rows = band.lines;
+  tile.width = band.width;
   tile.x = source.x;
   tile.x_stride = source.stride;
   tile.code_stride = tile.value_stride = inner;
-  Decode(side, task, strip.offset, buffers, tile);
+  Decode(side, task, band.offset, buffers, tile);
 }
 
 Job OperandJob(absl::Span<const float> x, const Way& way, bool stream) {
@@ -174,11 +174,10 @@ absl::Status QuantizeBothWays(absl::Span<const float> x, Way& rows,
   absl::Status status = FindTensorFactorsOfBoth(row_side.job, column_side.job);
   if (!status.ok()) return status;
 
-  const int64_t inner = columns.grid.inner();
-  const int64_t strips = Strips(columns.grid, kStripWidth);
+  const int64_t bands = ColumnBands(columns.grid, kColumnsAtOnce);
   const int64_t per_task =
-      std::max<int64_t>(1, kTaskElements / (columns.grid.size() / strips));
-  const int64_t tasks = CeilDiv(strips, per_task);
+      std::max<int64_t>(1, kTaskElements / (columns.grid.size() / bands));
+  const int64_t tasks = CeilDiv(bands, per_task);
   for (Side* side : {&row_side, &column_side}) {
     // Added up in the order of the tasks, whatever thread had which.
     if (side->measured) side->sums.resize(tasks);
@@ -188,11 +187,11 @@ absl::Status QuantizeBothWays(absl::Span<const float> x, Way& rows,
   ParallelFor<State>(
       tasks, WorthThreads(x.size()),
       [&](int64_t task, State& state) {
-        const int64_t end = std::min(strips, (task + 1) * per_task);
+        const int64_t end = std::min(bands, (task + 1) * per_task);
         for (int64_t s = task * per_task; s < end; ++s) {
-          const Strip strip = StripAt(columns.grid, kStripWidth, s);
-          RunColumns(column_side, task, strip, state.columns);
-          ForEachRun(strip, inner, [&](int64_t offset, int64_t n) {
+          const Band band = ColumnBandAt(columns.grid, kColumnsAtOnce, s);
+          RunColumns(column_side, task, band, state.columns);
+          ForEachSpan(band, [&](int64_t offset, int64_t n) {
             RunRows(row_side, task, offset, n, state.rows);
           });
         }

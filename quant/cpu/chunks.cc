@@ -29,7 +29,8 @@ bool HasFullChunks(const Job& job) {
   return job.plan.path == Path::kChunks && IsSeamless(job.grid);
 }
 
-void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
+void QuantizeInChunks(const Job& job, int64_t first, int64_t count,
+                      Scratch& scratch) {
   const BlockGrid& grid = job.grid;
   const int64_t per_chunk = static_cast<int64_t>(kChunk) / grid.block_cols();
   KernelParams params = job.params;
@@ -64,8 +65,8 @@ void RunChunks(const Job& job, int64_t first, int64_t count, Scratch& scratch) {
     offset += blocks * grid.block_cols();
   }
   if (first == end) return;
-  if (by_error) return RunPanels(job, first, end - first, scratch);
-  RunBand(job, BandOf(grid, first, end - first), scratch);
+  if (by_error) return QuantizeInPanels(job, first, end - first, scratch);
+  QuantizeBand(job, LineBandOf(grid, first, end - first), scratch);
 }
 
 }  // namespace cnn_fp4::quant::cpu

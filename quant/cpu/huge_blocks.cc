@@ -112,7 +112,7 @@ void RunElements(const Job& job, const HugeBlock& block, int64_t begin,
 
 }  // namespace
 
-void RunHugeBlocks(const Job& job, Refusals& refusals) {
+void QuantizeHugeBlocks(const Job& job, Refusals& refusals) {
   const BlockGrid& grid = job.grid;
   const int64_t blocks = grid.num_blocks();
   const int64_t pieces = CeilDiv(grid.block_cols(), kTaskElements);

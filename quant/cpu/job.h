@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "quant/block_grid.h"
+#include "quant/cpu/bands.h"
 #include "quant/cpu/kernels.h"
 #include "quant/cpu/plan.h"
 #include "quant/packed_tensor.h"
@@ -100,9 +101,6 @@ T* Grown(std::vector<T>& v, size_t n) {
   return v.data();
 }
 
-// a / b rounded up; a is not negative.
-constexpr int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0); }
-
 // The random bits of elements first .. first + n - 1, if the job's rounding
 // takes any, in the scratch.
 RandomBits FillRandom(const Job& job, int64_t first, size_t n,
@@ -129,75 +127,35 @@ void QuantizeSlowly(const Job& job, int64_t first_block, int64_t count,
                     Scratch& scratch);
 
 // Path::kPanels: blocks under a rule that compares errors.
-void RunPanels(const Job& job, int64_t first_block, int64_t count,
-               Scratch& scratch);
+void QuantizeInPanels(const Job& job, int64_t first_block, int64_t count,
+                      Scratch& scratch);
 
 // Path::kChunks: `count` blocks, the last of which may be a short one. Row
 // scales: of one row.
-void RunChunks(const Job& job, int64_t first_block, int64_t count,
-               Scratch& scratch);
+void QuantizeInChunks(const Job& job, int64_t first_block, int64_t count,
+                      Scratch& scratch);
 
 // Whether these blocks follow each other without gaps.
 bool HasFullChunks(const Job& job);
 
 // Path::kHugeBlocks: two loops over pieces of all of them, for the amaxes and
 // for the elements.
-void RunHugeBlocks(const Job& job, Refusals& refusals);
+void QuantizeHugeBlocks(const Job& job, Refusals& refusals);
 
-// Some neighbouring blocks as lines of memory: `width` elements from
-// x[offset + r * stride] on, 0 <= r < lines.
-struct Band {
-  int64_t first_block = 0;
-  int64_t blocks = 0;
-  int64_t offset = 0;
-  int64_t lines = 0;
-  int64_t stride = 0;
-  int64_t width = 0;
-  // Element j of each line is of block j. Otherwise a line consists of runs:
-  // elements of a block, or of grid.inner() blocks in turn.
-  bool columns = false;
-};
+// Path::kColumns: a band of at most kColumnsAtOnce columns.
+inline constexpr int64_t kColumnsAtOnce = 1024;
+void QuantizeInColumns(const Job& job, const Band& band, Scratch& scratch);
 
 // Path::kBands.
 int64_t Bands(const Job& job);
 Band BandAt(const Job& job, int64_t index);
-void RunBand(const Job& job, const Band& band, Scratch& scratch);
-
-// That of some blocks along memory, or of blocks beside each other in a line.
-Band BandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks);
+void QuantizeBand(const Job& job, const Band& band, Scratch& scratch);
 
 // n elements that begin with element `at` of the tensor, from x (which may be a
 // copy of them) to the job's output, each with factors of its own.
 void QuantizeLine(const Job& job, int64_t at, const float* x, int64_t n,
                   const float* factors, const float* value_factors,
                   Scratch& scratch);
-
-// Some neighbouring blocks of a grid whose 1-D blocks are columns of memory,
-// grid.inner() elements from row to row.
-struct Strip {
-  int64_t first_block = 0;
-  int64_t offset = 0;  // Of the first element.
-  int64_t rows = 0;
-  int64_t width = 0;  // Blocks.
-};
-
-// The strips that are at most `width` blocks wide.
-int64_t Strips(const BlockGrid& grid, int64_t width);
-Strip StripAt(const BlockGrid& grid, int64_t width, int64_t index);
-
-// Path::kColumns: a strip of at most kStripWidth blocks.
-inline constexpr int64_t kStripWidth = 1024;
-void RunStrip(const Job& job, const Strip& strip, Scratch& scratch);
-
-// Calls body(offset, n) for each run of memory that a strip of rows of `inner`
-// elements consists of: one where it is as wide as they are.
-template <class Body>
-void ForEachRun(const Strip& strip, int64_t inner, const Body& body) {
-  if (strip.width == inner) return body(strip.offset, strip.rows * inner);
-  for (int64_t r = 0; r < strip.rows; ++r) {
-    body(strip.offset + r * inner, strip.width);
-  }
-}
 
 // x, or its transform in scratch.x if the recipe transforms: of `n` elements
 // along memory, or of rows of columns.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "quant/cpu/amax.h"
+#include "quant/cpu/bands.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/narrow.h"
 #include "quant/cpu/parallel.h"
@@ -78,7 +79,7 @@ absl::Status PackNarrow(const Recipe& recipe, const BlockGrid& grid,
                     of_piece,    state.x.data(),
                     job.tensors, job.params,
                     job.key,     OutputAt(job, block, first)};
-          RunChunks(piece, 0, n / grid.block_cols(), state.scratch);
+          QuantizeInChunks(piece, 0, n / grid.block_cols(), state.scratch);
           state.refusals.Merge(Moved(state.scratch.refusals, first));
           state.scratch.refusals = Refusals();
         }

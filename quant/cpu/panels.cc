@@ -233,8 +233,8 @@ void RunPanel(const Job& job, int64_t first_block, int64_t count,
 
 }  // namespace
 
-void RunPanels(const Job& job, int64_t first_block, int64_t count,
-               Scratch& scratch) {
+void QuantizeInPanels(const Job& job, int64_t first_block, int64_t count,
+                      Scratch& scratch) {
   for (; count > 0; first_block += kLanes, count -= kLanes) {
     RunPanel(job, first_block, std::min(kLanes, count), scratch);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "quant/cpu/bands.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/parallel.h"
 
@@ -63,22 +64,24 @@ absl::Status RunJob(const Job& job) {
       run_blocks(1, QuantizeSlowly);
       break;
     case Path::kPanels:
-      run_blocks(kUnit, RunPanels);
+      run_blocks(kUnit, QuantizeInPanels);
       break;
     case Path::kChunks:
-      run_blocks(chunk / job.grid.block_cols(), RunChunks);
+      run_blocks(chunk / job.grid.block_cols(), QuantizeInChunks);
       break;
     case Path::kHugeBlocks:
-      RunHugeBlocks(job, refusals);
+      QuantizeHugeBlocks(job, refusals);
       break;
     case Path::kColumns:
-      run(Strips(job.grid, kStripWidth), [&](int64_t task, Scratch& scratch) {
-        RunStrip(job, StripAt(job.grid, kStripWidth, task), scratch);
-      });
+      run(ColumnBands(job.grid, kColumnsAtOnce),
+          [&](int64_t task, Scratch& scratch) {
+            QuantizeInColumns(job, ColumnBandAt(job.grid, kColumnsAtOnce, task),
+                              scratch);
+          });
       break;
     case Path::kBands:
       run(Bands(job), [&](int64_t task, Scratch& scratch) {
-        RunBand(job, BandAt(job, task), scratch);
+        QuantizeBand(job, BandAt(job, task), scratch);
       });
       break;
   }

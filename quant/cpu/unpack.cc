@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "quant/cpu/bands.h"
 #include "quant/cpu/cache_size.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/kernels.h"
@@ -16,8 +17,13 @@ namespace cnn_fp4::quant::cpu {
 namespace {
 
 struct Buffers {
-  std::vector<float> factors;
+  std::vector<float> factors, line_factors;
 };
+
+// From so many elements between neighbours of a block on it is worth a call to
+// de-quantise one of each block.
+constexpr int64_t kFarApart = 256;
+constexpr int64_t kColumnsInBand = 4096;
 
 // What the codes of blocks are multiplied by: stored scale times tensor scale,
 // or for the operand of a GEMM the stored scale.
@@ -96,83 +102,29 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
       [](const Buffers&) {});
 }
 
-// The number of the first block of a line of memory: all columns of a row.
-int64_t FirstBlock(const BlockGrid& grid, int64_t line) {
-  const int64_t m = line % grid.middle();
-  const int64_t r = line / grid.middle() % grid.rows();
-  const int64_t o = line / grid.middle() / grid.rows();
-  const int64_t block_line =
-      (o * grid.block_count_rows() + r / grid.block_rows()) * grid.middle() + m;
-  return block_line * grid.block_count_cols() * grid.inner();
-}
-
-// From so many elements on it is worth a call to de-quantise a column's.
-constexpr int64_t kLongColumn = 256;
-
-// Blocks across memory whose columns are long: a task takes some positions of
-// all columns of a block, whose factors are the same.
-void DequantizeColumns(const PackedTensor& packed, const BlockFactorsOf& of,
-                       absl::Span<float> y) {
-  const BlockGrid& grid = packed.grid;
-  const int64_t inner = grid.inner();
-  const int64_t piece = std::min<int64_t>(inner, kTaskElements / 4);
-  const int64_t pieces = CeilDiv(inner, piece);
-  const int64_t blocks = grid.block_count_cols();
-  const int64_t lines = grid.outer() * grid.rows() * grid.middle();
-  ParallelFor<Buffers>(
-      lines * blocks * pieces, WorthThreads(y.size()),
-      [&](int64_t task, Buffers& buffers) {
-        const int64_t first = task % pieces * piece;
-        const int64_t count = std::min(piece, inner - first);
-        const int64_t number = task / pieces % blocks;
-        const int64_t line = task / pieces / blocks;
-        buffers.factors.resize(piece);
-        of.Fill(FirstBlock(grid, line) + number * inner + first, count, 1,
-                buffers.factors.data());
-        const int64_t end =
-            std::min(grid.cols(), (number + 1) * grid.block_cols());
-        for (int64_t c = number * grid.block_cols(); c < end; ++c) {
-          const int64_t offset = (line * grid.cols() + c) * inner + first;
-          DequantizeElements(packed.codes.data(), offset, count,
-                             buffers.factors.data(), y.data() + offset);
-        }
-      },
-      [](const Buffers&) {});
-}
-
-// Any layout, one line after the other, in pieces.
-void DequantizeLines(const PackedTensor& packed, const BlockFactorsOf& of,
+// Every other layout, band by band.
+template <class BandOf>
+void DequantizeBands(const PackedTensor& packed, const BlockFactorsOf& of,
+                     int64_t bands, const BandOf& band_of,
                      absl::Span<float> y) {
-  const BlockGrid& grid = packed.grid;
-  const int64_t inner = grid.inner();
-  const int64_t piece = std::max<int64_t>(1, kTaskElements / 4 / inner);
-  const int64_t pieces = (grid.cols() + piece - 1) / piece;
-  const int64_t lines = grid.outer() * grid.rows() * grid.middle();
+  const int64_t per_task =
+      std::max<int64_t>(1, kTaskElements * bands / packed.grid.size());
   ParallelFor<Buffers>(
-      lines * pieces, WorthThreads(y.size()),
+      CeilDiv(bands, per_task), WorthThreads(y.size()),
       [&](int64_t task, Buffers& buffers) {
-        const int64_t line = task / pieces;
-        const int64_t first = task % pieces * piece;
-        const int64_t end = std::min(grid.cols(), first + piece);
-        buffers.factors.resize((end - first) * inner);
-        float* to = buffers.factors.data();
-        for (int64_t c = first; c < end;) {
-          const int64_t number = c / grid.block_cols();
-          const int64_t block_end =
-              std::min(end, (number + 1) * grid.block_cols());
-          of.Fill(FirstBlock(grid, line) + number * inner, inner, 1, to);
-          // The block's other columns have the same.
-          for (++c, to += inner; c < block_end; ++c, to += inner) {
-            if (inner == 1) {
-              *to = to[-1];
-            } else {
-              std::copy_n(to - inner, inner, to);
-            }
+        const int64_t end = std::min(bands, (task + 1) * per_task);
+        for (int64_t b = task * per_task; b < end; ++b) {
+          const Band band = band_of(b);
+          float* of_blocks = Grown(buffers.factors, band.blocks);
+          of.Fill(band.first_block, band.blocks, 1, of_blocks);
+          const float* factors =
+              SpreadToLine(packed.grid, band, of_blocks, buffers.line_factors);
+          for (int64_t r = 0; r < band.lines; ++r) {
+            const int64_t at = band.offset + r * band.stride;
+            DequantizeElements(packed.codes.data(), at, band.width, factors,
+                               y.data() + at);
           }
         }
-        const int64_t offset = (line * grid.cols() + first) * inner;
-        DequantizeElements(packed.codes.data(), offset, (end - first) * inner,
-                           buffers.factors.data(), y.data() + offset);
       },
       [](const Buffers&) {});
 }
@@ -186,10 +138,15 @@ void Unpack(const PackedTensor& packed, bool operand, absl::Span<float> y) {
   const int64_t unit = kUnit;
   if (AlongMemory(grid) && IsSeamless(grid) && grid.block_cols() % unit == 0) {
     DequantizeSeamless(packed, of, y);
-  } else if (grid.inner() >= kLongColumn) {
-    DequantizeColumns(packed, of, y);
+  } else if (grid.rows() == 1 && grid.middle() == 1 &&
+             grid.inner() >= kFarApart) {
+    DequantizeBands(
+        packed, of, ColumnBands(grid, kColumnsInBand),
+        [&](int64_t b) { return ColumnBandAt(grid, kColumnsInBand, b); }, y);
   } else {
-    DequantizeLines(packed, of, y);
+    DequantizeBands(
+        packed, of, LineBands(grid, false),
+        [&](int64_t b) { return LineBandAt(grid, false, b); }, y);
   }
 }
 
