@@ -43,13 +43,18 @@ random-rows@quant/cpu/job.cc@s/job\.options\.first_element \+ first;/first;/@//q
 operand-scale@quant/cpu/unpack.cc@s/if \(operand_ \|\|/if (/@//quant:quantizer_test
 narrow-limit@quant/cpu/narrow.cc@s/kLargestHalf = 65504/kLargestHalf = 65536/@//quant:edges_test
 both-ways-runs@quant/cpu/bands.h@s/body\(band\.offset \+ r \* band\.stride/body(band.offset + r * band.width/@//quant:both_ways_test
-both-ways-amax@quant/cpu/amax.cc@s/same = !rows\.recipe\.hadamard \&\& /same = /@//quant:both_ways_test
+both-ways-amax@quant/cpu/amax.cc@s/!rows\.recipe\.hadamard \&\& !columns/!columns/@//quant:both_ways_test
 pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:distortion_test
 pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
 narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
 one-by-one@quant/cpu/run_job.cc@s/tasks\.first\(task\), tasks\.count\(task\)/tasks.first(task), 1/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
+band-of-rows@quant/cpu/bands.cc@s/along \&\& !by_row/along/@//quant/cpu:plan_test
+band-end@quant/cpu/bands.cc@s/last\.cols - 1/first.cols - 1/@//quant/cpu:plan_test
+spread-inner@quant/cpu/bands.cc@s/inner == 1 \? kUnit : inner/kUnit/@//quant/cpu:plan_test
+short-end@quant/cpu/chunks.cc@s/count - \(grid\.block\(end - 1\)\.cols < grid\.block_cols\(\)\)/count/@//quant/cpu:plan_test
+chunks-by-error@quant/cpu/quantize_panel.cc@s/factors\.value_factor,$/factors.factor,/@//quant:quantizer_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST
 }

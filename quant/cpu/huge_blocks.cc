@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "quant/cpu/amax.h"
+#include "quant/cpu/bands.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/parallel.h"
 #include "quant/cpu/prepared_block.h"
@@ -15,7 +16,7 @@ namespace cnn_fp4::quant::cpu {
 namespace {
 
 // Elements under factors that are spread to them; whole Hadamard groups.
-constexpr int64_t kPiece = 1024;
+constexpr int64_t kPiece = kBandElements;
 
 // A block when its scale is known.
 struct HugeBlock {

@@ -44,6 +44,10 @@ const std::vector<Row>& Table() {
       {"mxfp4+block=48", {4, 96}, 1, "bands, packed directly"},
       {"mxfp4+block=7", {4, 14}, 1, "bands"},
       {"nvfp4_rowscaled", {4, 40}, 1, "chunks, row by row"},
+      {"nvfp4_rowscaled+block=48",
+       {4, 96},
+       1,
+       "bands, row by row, packed directly"},
       {"mxfp4+block=257", {4, 514}, 1, "bands"},
       {"mxfp4+block=16383", {4, 16383}, 1, "bands"},
       {"mxfp4+block=16384", {4, 16384}, 1, "huge blocks, packed directly"},
@@ -61,6 +65,7 @@ const std::vector<Row>& Table() {
       {"nvfp4_2d", {64, 64}, 1, "bands", true},
       // Rules that compare errors.
       {"nvfp4_four_over_six", {4, 64}, 1, "chunks, packed directly"},
+      {"nvfp4_four_over_six", {4, 520}, 1, "chunks, row by row"},
       {"nvfp4_four_over_six", {4, 40}, 1, "panels"},
       {"nvfp4_mse+block=32", {4, 64}, 1, "panels, packed directly"},
       {"nvfp4_four_over_six", {64, 64}, 0, "panels"},
