@@ -46,7 +46,8 @@ both-ways-runs@quant/cpu/bands.h@s/body\(band\.offset \+ r \* band\.stride/body(
 both-ways-amax@quant/cpu/amax.cc@s/!rows\.recipe\.hadamard \&\& !columns/!columns/@//quant:both_ways_test
 pairs-finite@quant/cpu/pair_sums-inl.h@s/hn::And\(finite, hn::Eq\(x, y\)\)/hn::Eq(x, y)/@//quant:distortion_test
 pairs-order@quant/cpu/pair_sums-inl.h@s/part \+ 1, a\)/part, a)/@//quant:both_ways_test
-narrow-pieces@quant/cpu/narrow_packed.cc@s/first_element \+= first;/first_element += 0;/@//quant:random_cases_test
+narrow-source@quant/cpu/job.cc@s/Widen\(job\.narrow, first, n/Widen(job.narrow, 0, n/@//quant:random_cases_test
+narrow-element@quant/cpu/narrow.cc@s/Widen\(x, i, 1/Widen(x, 0, 1/@//quant:random_cases_test //quant:edges_test
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
 one-by-one@quant/cpu/run_job.cc@s/tasks\.first\(task\), tasks\.count\(task\)/tasks.first(task), 1/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test

@@ -45,30 +45,6 @@ absl::StatusOr<TensorFactors> RunValues(
   return job.params.tensor;
 }
 
-absl::Status RunCodes(const Recipe& recipe, const BlockGrid& grid,
-                      absl::Span<const float> x, const QuantizeOptions& options,
-                      PackedTensor& packed) {
-  absl::Status status = CheckQuantizeArguments(recipe, grid, x.size(), options);
-  if (!status.ok()) return status;
-  cpu::Job job = cpu::MakeJob(recipe, grid, x, options);
-  PreparePacked(job, &packed);
-  status = FindTensorFactors(job);
-  if (!status.ok()) return status;
-  for (const TensorFactors& tensor : job.tensors) {
-    packed.tensor_scales.push_back(tensor.decode);
-  }
-  if (job.plan.packs_directly) {
-    job.output.packed = packed.codes.data();
-    return RunJob(job);
-  }
-  // Blocks may share a byte: a byte a code first.
-  std::vector<uint8_t> codes(x.size());
-  job.output.codes = codes.data();
-  status = RunJob(job);
-  if (status.ok()) cpu::PackAll(codes, packed.codes.data());
-  return status;
-}
-
 absl::Status CheckUnpacked(const PackedTensor& packed, absl::Span<float> y) {
   absl::Status status = ValidatePackedTensor(packed);
   if (status.ok() && static_cast<int64_t>(y.size()) != packed.grid.size()) {
@@ -141,7 +117,13 @@ absl::StatusOr<PackedTensor> Quantize(const Recipe& recipe,
 absl::Status QuantizeInto(const Recipe& recipe, const BlockGrid& grid,
                           absl::Span<const float> x, PackedTensor* out,
                           const QuantizeOptions& options) {
-  return Guarded([&] { return RunCodes(recipe, grid, x, options, *out); });
+  return Guarded([&] {
+    absl::Status status =
+        CheckQuantizeArguments(recipe, grid, x.size(), options);
+    if (!status.ok()) return status;
+    cpu::Job job = cpu::MakeJob(recipe, grid, x, options);
+    return RunPackedJob(job, out);
+  });
 }
 
 absl::Status Dequantize(const PackedTensor& packed, absl::Span<float> y) {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "quant/cpu/job.h"
 #include "quant/cpu/narrow.h"
-#include "quant/cpu/narrow_packed.h"
 #include "quant/device_quantizer.h"
 #include "quant/guarded_call.h"
 #include "quant/quantize_checks.h"
@@ -79,16 +79,17 @@ absl::Status FakeQuantizeViews(const Recipe& recipe, const BlockGrid& grid,
 absl::Status QuantizeNarrowInto(const Recipe& recipe, const BlockGrid& grid,
                                 const TensorView& x, PackedTensor* out,
                                 const QuantizeOptions& options) {
-  if (cpu::CanPackNarrow(recipe, grid, options)) {
-    QuantizeOptions with_amax = options;
-    const bool need_amax = recipe.tensor_scale == TensorScale::kPerTensor &&
-                           !options.tensor_amax.has_value();
-    if (need_amax && !recipe.hadamard) {
-      with_amax.tensor_amax = cpu::NarrowAmax(x);
-    }
-    if (!need_amax || with_amax.tensor_amax.has_value()) {
-      return cpu::PackNarrow(recipe, grid, x, with_amax, out);
-    }
+  QuantizeOptions with_amax = options;
+  const bool of_tensor = recipe.tensor_scale == TensorScale::kPerTensor;
+  if (of_tensor && !options.tensor_amax.has_value() && !recipe.hadamard) {
+    with_amax.tensor_amax = cpu::NarrowAmax(x);
+  }
+  cpu::Job job = cpu::MakeJob(recipe, grid, {}, with_amax);
+  if (job.plan.path == cpu::Path::kChunks &&
+      (recipe.tensor_scale == TensorScale::kNone ||
+       (of_tensor && with_amax.tensor_amax.has_value()))) {
+    job.narrow = x;
+    return RunPackedJob(job, out);
   }
   // Also where an amax is not that of x as it is: transformed, or not finite.
   return QuantizeInto(recipe, grid, Widened(x), out, options);

@@ -12,7 +12,8 @@ namespace {
 constexpr int64_t kScratchChunks = 8;
 
 bool NeedsScratch(const Job& job) {
-  return job.recipe.hadamard || IsStochastic(job.recipe.rounding);
+  return job.recipe.hadamard || IsStochastic(job.recipe.rounding) ||
+         job.x == nullptr;
 }
 
 }  // namespace
@@ -41,15 +42,17 @@ void QuantizeInChunks(const Job& job, int64_t first, int64_t count,
   // The last block of a row may be a short one.
   int64_t full = count - (grid.block(end - 1).cols < grid.block_cols());
   int64_t offset = grid.block(first).offset;
-  // What is put by for a piece, the transform and random bits, shall stay in
-  // the first-level cache.
+  // What is put by for a piece, wide elements, the transform and random bits,
+  // shall stay in the first-level cache.
   const int64_t most =
       NeedsScratch(job) ? kScratchChunks : std::numeric_limits<int64_t>::max();
   while (full >= per_chunk) {
     const size_t chunks = std::min(full / per_chunk, most);
-    const float* x = Rotated(job, job.x + offset, chunks * kChunk, scratch);
+    const int64_t n = chunks * kChunk;
+    const float* x =
+        Rotated(job, SourceAt(job, offset, n, scratch), n, scratch);
     params.given_scales = job.given_scales(first);
-    const RandomBits random = FillRandom(job, offset, chunks * kChunk, scratch);
+    const RandomBits random = FillRandom(job, offset, n, scratch);
     const KernelOutput out = OutputAt(job, first, offset);
     const size_t done =
         by_error ? QuantizeChunksByError(params, x, chunks, random, out)

@@ -31,7 +31,7 @@ absl::Status RefusedStatus(const Refusals& refusals, const BlockGrid& grid) {
 
 Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
             absl::Span<const float> x, const QuantizeOptions& options) {
-  Job job{recipe, grid, options, x.data(), {}, {}, {}, {}};
+  Job job{recipe, grid, options, x.data()};
   job.params.rule = recipe.scale_rule;
   job.params.rounding = recipe.rounding;
   job.params.scale_format = recipe.scale_format;
@@ -55,6 +55,14 @@ void PreparePacked(Job& job, PackedTensor* packed) {
     packed->scales.resize(grid.num_blocks());
     job.output.scale_codes = packed->scales.data();
   }
+}
+
+const float* SourceAt(const Job& job, int64_t first, int64_t n,
+                      Scratch& scratch) {
+  if (job.x != nullptr) return job.x + first;
+  float* wide = Grown(scratch.wide, n);
+  Widen(job.narrow, first, n, wide);
+  return wide;
 }
 
 KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset) {

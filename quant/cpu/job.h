@@ -14,11 +14,13 @@
 #include "quant/block_grid.h"
 #include "quant/cpu/bands.h"
 #include "quant/cpu/kernels.h"
+#include "quant/cpu/narrow.h"
 #include "quant/cpu/plan.h"
 #include "quant/packed_tensor.h"
 #include "quant/philox.h"
 #include "quant/quantize_options.h"
 #include "quant/recipe.h"
+#include "quant/tensor_view.h"
 
 namespace cnn_fp4::quant::cpu {
 
@@ -30,16 +32,18 @@ struct Job {
   const Recipe& recipe;
   const BlockGrid& grid;
   const QuantizeOptions& options;
+  // The source; null: `narrow` is, FP16 or BF16, for Path::kChunks alone.
   const float* x;
+  TensorView narrow = {};
 
   // One a tensor, or one a row; params.tensor is that of the tensor.
-  std::vector<TensorFactors> tensors;
-  KernelParams params;
-  PhiloxKey key;
+  std::vector<TensorFactors> tensors = {};
+  KernelParams params = {};
+  PhiloxKey key = {};
 
   // Null: not wanted. `packed` is written directly only if the plan says so;
   // otherwise `codes` is, and the caller packs them.
-  KernelOutput output;
+  KernelOutput output = {};
   Plan plan = {};
   // The element and the block that come first in `output`: 0 for whole tensors,
   // more for the one part that a task is about.
@@ -48,6 +52,10 @@ struct Job {
 
   const TensorFactors& tensor_of(const BlockGrid::Block& block) const {
     return tensors[tensors.size() == 1 ? 0 : block.row];
+  }
+  // Of the source; for what goes one by one.
+  float element(int64_t i) const {
+    return x != nullptr ? x[i] : NarrowElement(narrow, i);
   }
   bool has_given_scales() const { return !options.block_scales.empty(); }
   // The scales given for `block` and those after it, or null.
@@ -79,17 +87,24 @@ Job MakeJob(const Recipe& recipe, const BlockGrid& grid,
 // scales, and lets the job write the scales to it.
 void PreparePacked(Job& job, PackedTensor* packed);
 
-// Quantises x to the output, on all threads.
+// Quantises the source to the output, on all threads.
 absl::Status RunJob(const Job& job);
+
+// Quantises the source to *packed.
+absl::Status RunPackedJob(Job& job, PackedTensor* packed);
 
 // The buffers of one thread; they only ever grow.
 struct Scratch {
-  std::vector<float> x, values, factors, value_factors, stored, errors;
+  std::vector<float> wide, x, values, factors, value_factors, stored, errors;
   std::vector<float> line_factors, line_value_factors;
   std::vector<uint8_t> codes, scale_codes, random_bytes;
   std::vector<uint32_t> amax_bits, line_bits, random_words;
   Refusals refusals;
 };
+
+// Elements first .. first + n - 1 of the source: where they lie, or widened.
+const float* SourceAt(const Job& job, int64_t first, int64_t n,
+                      Scratch& scratch);
 
 // job.output from a block and an element on.
 KernelOutput OutputAt(const Job& job, int64_t block, int64_t offset);

@@ -71,6 +71,12 @@ void Widen(const TensorView& x, int64_t first, int64_t n, float* to) {
   }
 }
 
+float NarrowElement(const TensorView& x, int64_t i) {
+  float element;
+  Widen(x, i, 1, &element);
+  return element;
+}
+
 void WidenAll(const TensorView& x, float* to) {
   ForEachPiece(x.size, [&](int64_t first, int64_t n) {
     Widen(x, first, n, to + first);

@@ -14,6 +14,9 @@ namespace cnn_fp4::quant::cpu {
 // to[0 .. n-1] = elements first .. first + n - 1 of x, widened.
 void Widen(const TensorView& x, int64_t first, int64_t n, float* to);
 
+// Element i.
+float NarrowElement(const TensorView& x, int64_t i);
+
 // All elements, on all threads, rounded to nearest even. `limit`: to the type's
 // largest finite number at most, `from` itself, too.
 void WidenAll(const TensorView& x, float* to);

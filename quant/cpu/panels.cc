@@ -78,7 +78,7 @@ class Panel {
     float* x = scratch_.x.data();
     std::fill_n(x, n * kLanes, 0.0f);
     ForEachElement(first, n, [&](int64_t at_panel, int64_t at) {
-      x[at_panel] = Admitted(job_, job_.x[at]);
+      x[at_panel] = Admitted(job_, job_.element(at));
     });
     if (job_.recipe.hadamard) {
       for (int64_t e = 0; e < n; e += kHadamardSize) {

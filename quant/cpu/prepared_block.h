@@ -51,15 +51,18 @@ class PreparedBlock {
   }
 
   // As it came.
-  float source(int64_t i) const { return job_.x[offset(i)]; }
+  float source(int64_t i) const { return job_.element(offset(i)); }
 
   float x(int64_t i) const {
     if (!job_.recipe.hadamard) return Admitted(job_, source(i));
     // Groups lie along the block axis, and blocks are whole groups.
     const int64_t group = i / kHadamardSize;
     if (group != group_) {
-      TransformGroup(job_, job_.x + offset(group * kHadamardSize),
-                     job_.grid.col_stride(), transformed_);
+      float elements[kHadamardSize];
+      for (int64_t j = 0; j < kHadamardSize; ++j) {
+        elements[j] = source(group * kHadamardSize + j);
+      }
+      TransformGroup(job_, elements, 1, transformed_);
       group_ = group;
     }
     return transformed_[i % kHadamardSize];

@@ -32,7 +32,9 @@ bool BlocksAreUnits(const BlockGrid& grid) {
 // The band's elements after the Hadamard transform, if there is one. Only 1-D
 // blocks are transformed: their groups lie along a line, or across lines.
 Source RotatedLines(const Job& job, const Band& band, Scratch& scratch) {
-  const float* x = job.x + band.offset;
+  const float* x = band.lines == 1
+                       ? SourceAt(job, band.offset, band.width, scratch)
+                       : job.x + band.offset;
   const int64_t inner = job.grid.inner();
   if (band.columns) {
     return Rotated(job, x, band.lines, band.stride, band.width, scratch);
@@ -84,7 +86,7 @@ void QuantizeUnitLines(const Job& job, const Band& band, const Source& source,
   const int64_t ahead = whole_line ? band.lines * band.stride : band.width;
   for (int64_t r = 0; r < band.lines; ++r) {
     const int64_t at = band.offset + r * band.stride;
-    if (at + ahead + band.width <= job.grid.size()) {
+    if (job.x != nullptr && at + ahead + band.width <= job.grid.size()) {
       Prefetch<0>(job.x + at + ahead, bytes);
       if (job.output.values != nullptr && !job.output.stream) {
         Prefetch<0>(job.output.values + at + ahead, bytes);

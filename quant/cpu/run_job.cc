@@ -1,8 +1,9 @@
-// RunJob of quant/cpu/job.h.
+// RunJob and RunPackedJob of quant/cpu/job.h.
 
 #include <algorithm>
 #include <cstdint>
 
+#include "quant/cpu/amax.h"
 #include "quant/cpu/bands.h"
 #include "quant/cpu/job.h"
 #include "quant/cpu/parallel.h"
@@ -86,6 +87,34 @@ absl::Status RunJob(const Job& job) {
       break;
   }
   return RefusedStatus(refusals, job.grid);
+}
+
+absl::Status RunPackedJob(Job& job, PackedTensor* packed) {
+  PreparePacked(job, packed);
+  absl::Status status = FindTensorFactors(job);
+  if (!status.ok()) return status;
+  for (const TensorFactors& tensor : job.tensors) {
+    packed->tensor_scales.push_back(tensor.decode);
+  }
+  if (job.plan.packs_directly) {
+    job.output.packed = packed->codes.data();
+    return RunJob(job);
+  }
+  // Blocks may share a byte: a byte a code first.
+  const int64_t n = job.grid.size();
+  std::vector<uint8_t> codes(n);
+  job.output.codes = codes.data();
+  status = RunJob(job);
+  if (!status.ok()) return status;
+  ParallelFor<Scratch>(
+      CeilDiv(n, kTaskElements), WorthThreads(n),
+      [&](int64_t task, Scratch&) {
+        const int64_t first = task * kTaskElements;
+        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
+                  packed->codes.data() + first / 2);
+      },
+      [](const Scratch&) {});
+  return absl::OkStatus();
 }
 
 }  // namespace cnn_fp4::quant::cpu

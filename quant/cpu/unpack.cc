@@ -150,16 +150,4 @@ void Unpack(const PackedTensor& packed, bool operand, absl::Span<float> y) {
   }
 }
 
-void PackAll(absl::Span<const uint8_t> codes, uint8_t* packed) {
-  const int64_t n = codes.size();
-  ParallelFor<Buffers>(
-      CeilDiv(n, kTaskElements), WorthThreads(n),
-      [&](int64_t task, Buffers&) {
-        const int64_t first = task * kTaskElements;
-        PackCodes(codes.data() + first, std::min(kTaskElements, n - first),
-                  packed + first / 2);
-      },
-      [](const Buffers&) {});
-}
-
 }  // namespace cnn_fp4::quant::cpu

@@ -1,9 +1,7 @@
 #ifndef QUANT_CPU_UNPACK_H_
 #define QUANT_CPU_UNPACK_H_
 
-// Packed tensors to FP32, and codes to packed ones, on all threads.
-
-#include <cstdint>
+// Packed tensors to FP32, on all threads.
 
 #include "absl/types/span.h"
 #include "quant/packed_tensor.h"
@@ -13,9 +11,6 @@ namespace cnn_fp4::quant::cpu {
 // y = the codes times their factors: stored scale times tensor scale, or
 // `operand`: the stored scale alone. The tensor is a valid one of y's size.
 void Unpack(const PackedTensor& packed, bool operand, absl::Span<float> y);
-
-// Two codes a byte, the even element low.
-void PackAll(absl::Span<const uint8_t> codes, uint8_t* packed);
 
 }  // namespace cnn_fp4::quant::cpu
 
