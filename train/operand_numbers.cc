@@ -252,7 +252,11 @@ absl::Status MeasureOperand(telemetry::TensorKind kind,
       !status.ok()) {
     return status;
   }
-  CodeTasks codes(x, *dequantized, quantized.packed);
+  // Whether the pass that quantised counted pairs and codes.
+  const bool counted = quantized.distortion.has_value() &&
+                       quantized.distortion->nonfinite() == 0;
+  CodeTasks codes(counted ? absl::Span<const float>() : x, *dequantized,
+                  quantized.packed);
   CenteredTasks centered(x, *dequantized, slices);
   ValueTasks values(kind, raw);
   absl::StatusOr<quant::BlockStats> blocks = quant::BlockStats();
@@ -273,9 +277,12 @@ absl::Status MeasureOperand(telemetry::TensorKind kind,
   RunAll(tasks);
 
   *numbers = OperandNumbers();
-  if (absl::Status status =
-          codes.Merge(&numbers->distortion, &numbers->code_counts);
-      !status.ok()) {
+  if (counted) {
+    numbers->distortion = *quantized.distortion;
+    numbers->code_counts = quantized.distortion->code_counts();
+  } else if (absl::Status status =
+                 codes.Merge(&numbers->distortion, &numbers->code_counts);
+             !status.ok()) {
     return status;
   }
   if (!blocks.ok()) return blocks.status();

@@ -23,8 +23,8 @@ class GemmObserver {
  public:
   virtual ~GemmObserver() = default;
 
-  // Before the operand is made, which may fail: the high-precision source,
-  // NCHW or OIHW.
+  // Before OnOperand, and where an operand cannot be made: the high-precision
+  // source, NCHW or OIHW.
   virtual void OnSource(const GemmSite& /*site*/,
                         const at::Tensor& /*source*/) {}
 

@@ -22,6 +22,7 @@
 #include "nn/gemm/conv_geometry.h"
 #include "nn/precision/conv_precision.h"
 #include "quant/block_grid.h"
+#include "quant/distortion.h"
 #include "quant/packed_tensor.h"
 #include "quant/quantize_options.h"
 
@@ -50,6 +51,8 @@ struct QuantizedOperand {
   // by PowerOfTwoScale.
   at::Tensor source;
   quant::PackedTensor packed;
+  // What quantising did to the source, where the pass that did it counted it.
+  std::optional<quant::DistortionStats> distortion = {};
 };
 
 // Where the blocks of `format`, a recipe, lie in the operand: for

@@ -22,16 +22,17 @@ quant::OperandOf OperandFor(const GradientFormat& of,
 
 absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperands(
     const at::Tensor& dy, const WgradPlan& plan, const GradientFormat& dgrad,
-    const GradientFormat& wgrad) {
+    const GradientFormat& wgrad, bool take_apart) {
   const std::optional<DeviceSide> side = DeviceSideOf(dy);
   if (!dy.is_cpu() && !side.has_value()) return std::nullopt;
-  return MakeGradientOperandsOn(side, dy, plan, dgrad, wgrad);
+  return MakeGradientOperandsOn(side, dy, plan, dgrad, wgrad, take_apart);
 }
 
 absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperandsOn(
     const std::optional<DeviceSide>& side, const at::Tensor& dy,
     const WgradPlan& plan, const GradientFormat& dgrad,
-    const GradientFormat& wgrad) {
+    const GradientFormat& wgrad, bool take_apart) {
+  if (side.has_value() && take_apart) return std::nullopt;
   if (dgrad.format.recipe() == nullptr || dgrad.format.scaled ||
       wgrad.format.scaled) {
     return std::nullopt;
@@ -57,6 +58,14 @@ absl::StatusOr<std::optional<GradientOperands>> MakeGradientOperandsOn(
   quant::BothWays both;
   both.rows = OperandFor(wgrad, **wgrad_grid, made.wgrad.values);
   both.columns = OperandFor(dgrad, *dgrad_grid, made.dgrad.values);
+  if (take_apart) {
+    made.wgrad_taken_apart = QuantizedOperand{source, {}};
+    made.dgrad_taken_apart =
+        QuantizedOperand{source, {}, quant::DistortionStats()};
+    both.rows.packed = &made.wgrad_taken_apart->packed;
+    both.columns.packed = &made.dgrad_taken_apart->packed;
+    both.columns.statistics = &*made.dgrad_taken_apart->distortion;
+  }
   const absl::Status status = quant::QuantizeBothWays(Values(source), both);
   if (!status.ok()) return status;
   made.wgrad.scale = at::scalar_tensor(both.rows.tensor_scale);

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nn/gemm/tensor_span.h"
 #include "quant/recipe.h"
 
 namespace cnn_fp4::nn {
@@ -56,6 +57,45 @@ void ExpectSame(const GemmOperand& expected, const GemmOperand& actual) {
   EXPECT_EQ(expected.scale.dtype(), actual.scale.dtype());
 }
 
+// What is taken apart of one read is what is taken apart of a call each.
+void ExpectSame(const std::optional<QuantizedOperand>& expected,
+                const std::optional<QuantizedOperand>& actual) {
+  ASSERT_TRUE(expected.has_value());
+  ASSERT_TRUE(actual.has_value());
+  EXPECT_TRUE(at::allclose(expected->source, actual->source, 0, 0, true));
+  EXPECT_EQ(expected->packed.grid, actual->packed.grid);
+  EXPECT_EQ(expected->packed.recipe, actual->packed.recipe);
+  EXPECT_EQ(expected->packed.codes, actual->packed.codes);
+  EXPECT_EQ(expected->packed.scales, actual->packed.scales);
+  EXPECT_EQ(expected->packed.tensor_scales, actual->packed.tensor_scales);
+}
+
+// The distortion counted while an operand was made, against one that is counted
+// afterwards.
+void ExpectDistortion(const GemmOperand& operand,
+                      const QuantizedOperand& taken_apart) {
+  ASSERT_TRUE(taken_apart.distortion.has_value());
+  const quant::DistortionStats& counted = *taken_apart.distortion;
+  const at::Tensor stands_for = operand.values * operand.scale;
+  std::vector<uint8_t> codes;
+  for (int64_t i = 0; i < stands_for.numel(); ++i) {
+    codes.push_back(quant::CodeAt(taken_apart.packed, i));
+  }
+  quant::DistortionStats expected;
+  ASSERT_TRUE(
+      expected.Add(Values(taken_apart.source), Values(stands_for), codes).ok());
+  EXPECT_EQ(expected.count(), counted.count());
+  EXPECT_EQ(expected.nonfinite(), counted.nonfinite());
+  EXPECT_EQ(expected.underflow(), counted.underflow());
+  EXPECT_EQ(expected.saturated(), counted.saturated());
+  EXPECT_EQ(expected.code_counts(), counted.code_counts());
+  EXPECT_EQ(expected.MaxAbsError(), counted.MaxAbsError());
+  // The order of FP64 additions differs.
+  EXPECT_NEAR(expected.MeanSquaredError(), counted.MeanSquaredError(),
+              expected.MeanSquaredError() *
+                  std::numeric_limits<float>::epsilon());
+}
+
 TEST(GradientOperands, AreThoseOfACallEach) {
   torch::manual_seed(1);
   for (const char* dgrad :
@@ -89,6 +129,23 @@ TEST(GradientOperands, AreThoseOfACallEach) {
             ExpectSame(*MakeWgradOperand(dy, Operand::kWgradDy, plan, w.format,
                                          w.options),
                        (*made)->wgrad);
+            EXPECT_FALSE((*made)->dgrad_taken_apart.has_value());
+
+            const auto apart =
+                MakeGradientOperands(dy, plan, d, w, /*take_apart=*/true);
+            ASSERT_TRUE(apart.ok() && apart->has_value());
+            ExpectSame((*made)->dgrad, (*apart)->dgrad);
+            ExpectSame((*made)->wgrad, (*apart)->wgrad);
+            std::optional<QuantizedOperand> expected;
+            ASSERT_TRUE(MakeGemmOperand(dy, Operand::kDgradDy, geometry,
+                                        d.format, d.options, &expected)
+                            .ok());
+            ExpectSame(expected, (*apart)->dgrad_taken_apart);
+            ExpectDistortion((*apart)->dgrad, *(*apart)->dgrad_taken_apart);
+            ASSERT_TRUE(MakeWgradOperand(dy, Operand::kWgradDy, plan, w.format,
+                                         w.options, &expected)
+                            .ok());
+            ExpectSame(expected, (*apart)->wgrad_taken_apart);
           }
         }
       }

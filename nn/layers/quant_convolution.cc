@@ -96,19 +96,33 @@ GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
   return *std::move(made);
 }
 
-// Both operands that are made of dy from one read of it, if nobody watches them
-// being made and their formats allow it.
+// Both operands that are made of dy from one read of it, if their formats allow
+// it.
 std::optional<GradientOperands> MakeBothOfDy(const ConvSpec& spec,
                                              const at::Tensor& dy,
                                              const WgradPlan& plan) {
-  if (!spec.context->observers.empty()) return std::nullopt;
+  const std::vector<GemmObserver*>& observers = spec.context->observers;
   const OperandFormat& dgrad = spec.precision.dgrad_dy;
   const OperandFormat& wgrad = spec.precision.wgrad_dy;
   absl::StatusOr<std::optional<GradientOperands>> made = MakeGradientOperands(
       dy, plan, {dgrad, Options(spec, Operand::kDgradDy, dgrad)},
-      {wgrad, Options(spec, Operand::kWgradDy, wgrad)});
+      {wgrad, Options(spec, Operand::kWgradDy, wgrad)}, !observers.empty());
+  if (made.ok() && !made->has_value()) return std::nullopt;
+  const GemmSite dgrad_site = {spec.layer, Operand::kDgradDy, dgrad};
+  const GemmSite wgrad_site = {spec.layer, Operand::kWgradDy, wgrad};
+  for (GemmObserver* const observer : observers) {
+    observer->OnSource(dgrad_site, dy);
+    observer->OnSource(wgrad_site, dy);
+  }
   TORCH_CHECK(made.ok(), "layer ", spec.layer,
               ", operands made of dy: ", made.status().message());
+  const GradientOperands& operands = **made;
+  for (GemmObserver* const observer : observers) {
+    observer->OnOperand(dgrad_site, dy, operands.dgrad,
+                        &*operands.dgrad_taken_apart);
+    observer->OnOperand(wgrad_site, dy, operands.wgrad,
+                        &*operands.wgrad_taken_apart);
+  }
   return *std::move(made);
 }
 
