@@ -38,6 +38,7 @@ const std::vector<Row>& Table() {
       {"mxfp4+block=256", {4, 256}, 1, "chunks, packed directly"},
       {"nvfp4", {4, 64}, 1, "chunks, packed directly", true},
       {"nvfp4", {4, 520}, 1, "chunks, row by row"},
+      {"nvfp4", {4, 760}, 1, "chunks, row by row"},  // 48 blocks, one short.
       {"nvfp4_rowscaled", {4, 64}, 1, "chunks, row by row, packed directly"},
       {"nvfp4_rowscaled", {1, 64}, 1, "chunks, packed directly"},
       {"nvfp4", {4, 40}, 1, "bands"},
