@@ -94,12 +94,12 @@ bool Fits(const Recipe& recipe, const Shape& shape) {
   return recipe.block_rows == 1 || shape.axis > 0;
 }
 
-class CpuQuantizerTest : public ::testing::TestWithParam<std::string> {
+class QuantizerTest : public ::testing::TestWithParam<std::string> {
  private:
   const RestoredWays restored_;
 };
 
-TEST_P(CpuQuantizerTest, EqualsReferenceOnEveryInstructionSet) {
+TEST_P(QuantizerTest, EqualsReferenceOnEveryInstructionSet) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   QuantizeOptions options;
   options.seed = 0x12345678;
@@ -145,7 +145,7 @@ std::vector<float> GivenScales(int64_t n) {
   return scales;
 }
 
-TEST_P(CpuQuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
+TEST_P(QuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   for (const cpu::InstructionSet& set : cpu::SupportedInstructionSets()) {
     cpu::UseInstructionSet(set.id);
@@ -166,7 +166,7 @@ TEST_P(CpuQuantizerTest, GivenScalesEqualReferenceOnEveryInstructionSet) {
 }
 
 // Codes and what a GEMM multiplies, of one quantisation; on two threads.
-TEST_P(CpuQuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
+TEST_P(QuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   omp_set_num_threads(2);
   for (const Shape& shape : {Shape{{1090, 64}, 1}, Shape{{2, 48, 720}, 1}}) {
@@ -191,7 +191,7 @@ TEST_P(CpuQuantizerTest, OperandValuesAreThoseOfQuantizeOperand) {
 
 // What small tensors do not do by themselves: two threads, outputs that are
 // streamed, blocks that several threads share, counters beyond 32 bits.
-TEST_P(CpuQuantizerTest, TheWaysOfLargeTensorsEqualReference) {
+TEST_P(QuantizerTest, TheWaysOfLargeTensorsEqualReference) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   if (recipe.scale_rule == ScaleRule::kBestOf126) return;  // Slow.
   omp_set_num_threads(2);
@@ -223,7 +223,7 @@ TEST_P(CpuQuantizerTest, TheWaysOfLargeTensorsEqualReference) {
   }
 }
 
-TEST_P(CpuQuantizerTest, TiesOfScalesAndElements) {
+TEST_P(QuantizerTest, TiesOfScalesAndElements) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   if (recipe.scale_rule == ScaleRule::kBestOf126) return;  // No such ties.
   const std::vector<cpu::InstructionSet> sets = cpu::SupportedInstructionSets();
@@ -239,7 +239,7 @@ TEST_P(CpuQuantizerTest, TiesOfScalesAndElements) {
   }
 }
 
-TEST_P(CpuQuantizerTest, NonFiniteValuesUnderEveryPolicy) {
+TEST_P(QuantizerTest, NonFiniteValuesUnderEveryPolicy) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   for (const Shape& shape : {Shape{{1024}, 0}, Shape{{5, 56}, 1},
@@ -264,7 +264,7 @@ TEST_P(CpuQuantizerTest, NonFiniteValuesUnderEveryPolicy) {
   }
 }
 
-TEST_P(CpuQuantizerTest, ThreadsDoNotChangeBits) {
+TEST_P(QuantizerTest, ThreadsDoNotChangeBits) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   // 1090 x 64 elements: more than one thread takes them.
   const Shape shape{{1090, 64}, 1};
@@ -278,7 +278,7 @@ TEST_P(CpuQuantizerTest, ThreadsDoNotChangeBits) {
   EXPECT_TRUE(SameBits(one, two));
 }
 
-TEST_P(CpuQuantizerTest, PiecesHaveTheBitsOfTheWhole) {
+TEST_P(QuantizerTest, PiecesHaveTheBitsOfTheWhole) {
   const Recipe recipe = FindRecipe(GetParam()).value();
   if (recipe.tensor_scale == TensorScale::kPerRow) return;  // Pieces are rows.
   constexpr int64_t kRows = 48, kCols = 320, kFirst = 16;
@@ -323,7 +323,7 @@ std::string TestName(const ::testing::TestParamInfo<std::string>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Recipes, CpuQuantizerTest,
+INSTANTIATE_TEST_SUITE_P(Recipes, QuantizerTest,
                          ::testing::ValuesIn(RecipeNames()), TestName);
 
 }  // namespace

@@ -91,9 +91,9 @@ void ExpectDistortion(const GemmOperand& operand,
   EXPECT_EQ(expected.code_counts(), counted.code_counts());
   EXPECT_EQ(expected.MaxAbsError(), counted.MaxAbsError());
   // The order of FP64 additions differs.
-  EXPECT_NEAR(expected.MeanSquaredError(), counted.MeanSquaredError(),
-              expected.MeanSquaredError() *
-                  std::numeric_limits<float>::epsilon());
+  EXPECT_NEAR(
+      expected.MeanSquaredError(), counted.MeanSquaredError(),
+      expected.MeanSquaredError() * std::numeric_limits<float>::epsilon());
 }
 
 TEST(GradientOperands, AreThoseOfACallEach) {
