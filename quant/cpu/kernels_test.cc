@@ -1,5 +1,6 @@
 // What the callers of the kernels cannot reach at will: streaming stores, which
-// only outputs larger than the caches get.
+// only outputs larger than the caches get, and ties of random bits, of which
+// there is one in 2^24 elements.
 
 #include "quant/cpu/kernels.h"
 
@@ -11,6 +12,7 @@
 
 #include "gtest/gtest.h"
 #include "quant/cpu/instruction_sets.h"
+#include "quant/formats/e2m1_rounding.h"
 
 namespace cnn_fp4::quant::cpu {
 namespace {
@@ -93,6 +95,47 @@ TEST_P(Streaming, WritesTheSameValues) {
     EXPECT_NE(y_[kUnit + 2], 0.0f);
     expect_same("DequantizeUnits");
   }
+}
+
+// Elements whose place between their neighbours has the 24 leading bits of
+// their random word: the word's other 8 bits decide.
+TEST(StochasticRounding, TiesOfLeadingBitsGoByTheOthers) {
+  std::mt19937 engine(1);
+  std::vector<float> x(kElements);
+  std::vector<uint32_t> words(kElements);
+  int up = 0, tied = 0;
+  for (size_t i = 0; i < kElements; ++i) {
+    words[i] = engine();
+    // In steps of .5 from 0 on, with as many bits as FP32 has for it; below a
+    // quarter of the words it has some beyond the 24.
+    if (i % 4 != 0) words[i] >>= i % 4 * 3;
+    const double leading = words[i] >> 8 << 8;
+    x[i] = static_cast<float>((leading + static_cast<double>(engine() % 256)) *
+                              0x1p-33);
+    // The conversion may have rounded up to the next 24 bits.
+    if (x[i] * 0x1p33 >= leading + 256) x[i] = leading * 0x1p-33;
+    tied += x[i] * 0x1p33 != leading;
+  }
+  EXPECT_GT(tied, static_cast<int>(kElements) / 2);
+  KernelParams params;
+  params.rule = ScaleRule::kPow2RoundUp;
+  params.rounding = Rounding::kStochastic;
+  const std::vector<float> ones(kElements, 1.0f);
+  std::vector<uint8_t> codes(kElements);
+  for (const InstructionSet& set : SupportedInstructionSets()) {
+    UseInstructionSet(set.id);
+    RandomBits random;
+    random.words = words.data();
+    QuantizeElements(params, x.data(), kElements, ones.data(), ones.data(),
+                     random, nullptr, codes.data());
+    for (size_t i = 0; i < kElements; ++i) {
+      ASSERT_EQ(codes[i], EncodeE2m1Stochastic(x[i], words[i]))
+          << set.name << " " << i << ": " << x[i] << ", " << words[i];
+      up += codes[i];
+    }
+  }
+  UseInstructionSet(0);
+  EXPECT_GT(up, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Alignments, Streaming, ::testing::Values(0, 1));

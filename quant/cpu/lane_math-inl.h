@@ -179,24 +179,26 @@ HWY_INLINE VF RoundMagnitude(VF v, VU random) {
                                                      : hn::Gt(rest, half);
     return hn::Min(hn::Add(low, hn::IfThenElseZero(up, step)), six);
   }
-  // kStochastic: random / 2^32 < rest / step, the left side in two parts of 24
-  // and 8 bits, the right side's 24 leading bits apart from what remains.
-  // .5, 1 or 2: of powers of two by their exponents.
-  const VF inverse_step =
-      hn::BitCast(d, hn::Sub(hn::Set(di, 254 << 23), hn::BitCast(di, step)));
-  const VF scaled =
-      hn::Mul(hn::Mul(rest, inverse_step), hn::Set(d, 16777216.0f));  // 2^24
+  // kStochastic: random / 2^32 < rest / step. The 24 leading bits of the left
+  // side against those of the right one, 2^24 / step by its exponent: step is
+  // .5, 1 or 2.
+  const VF scale = hn::BitCast(
+      d, hn::Sub(hn::Set(Words(), 278u << 23), hn::BitCast(Words(), step)));
+  const VF scaled = hn::Mul(rest, scale);
   const VI whole = hn::ConvertTo(di, scaled);  // Truncates.
-  const VF remainder =
-      hn::Mul(hn::Sub(scaled, hn::ConvertTo(d, whole)), hn::Set(d, 256.0f));
   const VI high = hn::BitCast(di, hn::ShiftRight<8>(random));
-  const VI low8 = hn::BitCast(di, hn::And(random, hn::Set(Words(), 255)));
-  const auto less = hn::Lt(high, whole);
-  const auto tie =
-      hn::And(hn::Eq(high, whole),
-              hn::RebindMask(di, hn::Lt(hn::ConvertTo(d, low8), remainder)));
-  const auto up = hn::RebindMask(d, hn::Or(less, tie));
-  return hn::Min(hn::Add(low, hn::IfThenElseZero(up, step)), six);
+  auto up = hn::Lt(high, whole);
+  const auto tie = hn::Eq(high, whole);
+  if (HWY_UNLIKELY(!hn::AllFalse(di, tie))) {
+    // Once in 2^24 elements: the other 8 bits against what remains.
+    const VF remainder =
+        hn::Mul(hn::Sub(scaled, hn::ConvertTo(d, whole)), hn::Set(d, 256.0f));
+    const VI low8 = hn::BitCast(di, hn::And(random, hn::Set(Words(), 255)));
+    const VF bits = hn::ConvertTo(d, low8);
+    up = hn::Or(up, hn::And(tie, hn::RebindMask(di, hn::Lt(bits, remainder))));
+  }
+  return hn::Min(hn::Add(low, hn::IfThenElseZero(hn::RebindMask(d, up), step)),
+                 six);
 }
 
 // The code of magnitude m, 0 <= m <= 6, rounded to nearest even (a grid value

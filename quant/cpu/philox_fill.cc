@@ -45,11 +45,30 @@ HWY_INLINE Blocks Counters(uint64_t step, uint64_t first) {
   return {c0, hn::ShiftRight<32>(c0), hn::Set(d, step), hn::Set(d, step >> 32)};
 }
 
+// The keys of all rounds, each in every lane.
+struct RoundKeys {
+  HWY_ALIGN uint64_t seed[kPhiloxRounds][kBlocks];
+  HWY_ALIGN uint64_t stream[kPhiloxRounds][kBlocks];
+};
+
+HWY_INLINE void Expand(PhiloxKey key, RoundKeys& keys) {
+  const Lanes64 d;
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    hn::Store(hn::Set(d, key.seed), d, keys.seed[round]);
+    hn::Store(hn::Set(d, key.stream), d, keys.stream[round]);
+    key.seed += kPhiloxWeyl0;
+    key.stream += kPhiloxWeyl1;
+  }
+}
+
 HWY_INLINE Blocks Round(const Blocks& b, V64 seed, V64 stream) {
   const V64 p0 = Multiply(b.c0, kPhiloxMultiplier0);
   const V64 p1 = Multiply(b.c2, kPhiloxMultiplier1);
-  return {hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), b.c1), seed), p1,
-          hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), b.c3), stream), p0};
+  // What needs no product is done while one is waited for.
+  const V64 c1 = hn::Xor(b.c1, seed);
+  const V64 c3 = hn::Xor(b.c3, stream);
+  return {hn::Xor(hn::ShiftRight<32>(p1), c1), p1,
+          hn::Xor(hn::ShiftRight<32>(p0), c3), p0};
 }
 
 // Words in element order.
@@ -67,32 +86,43 @@ HWY_INLINE void StoreBlocks(const Blocks& b, uint32_t* words) {
              words + kLanes);
 }
 
-// Writes two vectors of Philox blocks, first .. first + 2 * kBlocks - 1: a
-// round waits for the one before, so that one alone leaves the processor half
-// idle.
-HWY_INLINE void PhiloxLanes(PhiloxKey key, uint64_t step, uint64_t first,
-                            uint32_t* words) {
+// Writes kTogether vectors of Philox blocks, from `first` on.
+template <size_t kTogether>
+HWY_INLINE void PhiloxLanes(const RoundKeys& keys, uint64_t step,
+                            uint64_t first, uint32_t* words) {
   const Lanes64 d;
-  Blocks a = Counters(step, first);
-  Blocks b = Counters(step, first + kBlocks);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    const V64 seed = hn::Set(d, key.seed);
-    const V64 stream = hn::Set(d, key.stream);
-    a = Round(a, seed, stream);
-    b = Round(b, seed, stream);
-    key.seed += kPhiloxWeyl0;
-    key.stream += kPhiloxWeyl1;
+  Blocks b[kTogether];
+#pragma GCC unroll 8
+  for (size_t v = 0; v < kTogether; ++v) {
+    b[v] = Counters(step, first + v * kBlocks);
   }
-  StoreBlocks(a, words);
-  StoreBlocks(b, words + 2 * kLanes);
+#pragma GCC unroll 10
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const V64 seed = hn::Load(d, keys.seed[round]);
+    const V64 stream = hn::Load(d, keys.stream[round]);
+#pragma GCC unroll 8
+    for (size_t v = 0; v < kTogether; ++v) b[v] = Round(b[v], seed, stream);
+  }
+#pragma GCC unroll 8
+  for (size_t v = 0; v < kTogether; ++v) {
+    StoreBlocks(b[v], words + v * 2 * kLanes);
+  }
 }
 
 void FillRandomBlocksImpl(PhiloxKey key, uint64_t step, uint64_t first,
                           size_t blocks, uint32_t* words) {
   const KernelScope scope;
+  RoundKeys keys;
+  Expand(key, keys);
   size_t i = 0;
-  for (; i + 2 * kBlocks <= blocks; i += 2 * kBlocks) {
-    PhiloxLanes(key, step, first + i, words + 4 * i);
+  // A round waits for the one before, so that one vector alone leaves the
+  // processor half idle.
+  constexpr size_t kTogether = 3;
+  for (; i + kTogether * kBlocks <= blocks; i += kTogether * kBlocks) {
+    PhiloxLanes<kTogether>(keys, step, first + i, words + 4 * i);
+  }
+  for (; i + kBlocks <= blocks; i += kBlocks) {
+    PhiloxLanes<1>(keys, step, first + i, words + 4 * i);
   }
   for (; i < blocks; ++i) {
     const PhiloxBlock block = PhiloxAt(first + i, key, step);
