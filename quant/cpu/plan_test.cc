@@ -50,9 +50,11 @@ const std::vector<Row>& Table() {
        1,
        "bands, row by row, packed directly"},
       {"mxfp4+block=257", {4, 514}, 1, "bands"},
+      {"mxfp4+block=0", {5000, 7}, 0, "bands"},
       {"mxfp4+block=16383", {4, 16383}, 1, "bands"},
       {"mxfp4+block=16384", {4, 16384}, 1, "huge blocks, packed directly"},
       {"mxfp4+block=0", {200000}, 0, "huge blocks, packed directly"},
+      {"fp4_per_tensor", {100003}, 0, "huge blocks"},
       // Across memory.
       {"nvfp4", {64, 64}, 0, "columns"},
       {"nvfp4+sr", {2, 32, 4, 4}, 1, "columns"},

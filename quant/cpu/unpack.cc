@@ -102,25 +102,36 @@ void DequantizeSeamless(const PackedTensor& packed, const BlockFactorsOf& of,
       [](const Buffers&) {});
 }
 
-// Every other layout, band by band.
+// Every other layout, band by band; a band that is one long run in pieces.
 template <class BandOf>
 void DequantizeBands(const PackedTensor& packed, const BlockFactorsOf& of,
                      int64_t bands, const BandOf& band_of,
                      absl::Span<float> y) {
+  const int64_t inner = packed.grid.inner();
+  const Band widest = band_of(0);
+  // Whole turns through the blocks of the run: each piece has the same factors.
+  const bool one_run = !widest.columns && widest.blocks == inner;
+  const int64_t piece =
+      one_run ? CeilDiv(kTaskElements, inner) * inner : widest.width;
+  const int64_t pieces = CeilDiv(widest.width, piece);
+  const int64_t count = bands * pieces;
   const int64_t per_task =
-      std::max<int64_t>(1, kTaskElements * bands / packed.grid.size());
+      std::max<int64_t>(1, kTaskElements * count / packed.grid.size());
   ParallelFor<Buffers>(
-      CeilDiv(bands, per_task), WorthThreads(y.size()),
+      CeilDiv(count, per_task), WorthThreads(y.size()),
       [&](int64_t task, Buffers& buffers) {
-        const int64_t end = std::min(bands, (task + 1) * per_task);
-        for (int64_t b = task * per_task; b < end; ++b) {
-          const Band band = band_of(b);
+        const int64_t end = std::min(count, (task + 1) * per_task);
+        for (int64_t i = task * per_task; i < end; ++i) {
+          Band band = band_of(i / pieces);
+          const int64_t begin = i % pieces * piece;
+          if (begin >= band.width) continue;
+          band.width = std::min(piece, band.width - begin);
           float* of_blocks = Grown(buffers.factors, band.blocks);
           of.Fill(band.first_block, band.blocks, 1, of_blocks);
           const float* factors =
               SpreadToLine(packed.grid, band, of_blocks, buffers.line_factors);
           for (int64_t r = 0; r < band.lines; ++r) {
-            const int64_t at = band.offset + r * band.stride;
+            const int64_t at = band.offset + r * band.stride + begin;
             DequantizeElements(packed.codes.data(), at, band.width, factors,
                                y.data() + at);
           }
