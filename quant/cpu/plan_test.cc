@@ -50,7 +50,7 @@ const std::vector<Row>& Table() {
        1,
        "bands, row by row, packed directly"},
       {"mxfp4+block=257", {4, 514}, 1, "bands"},
-      {"mxfp4+block=0", {5000, 7}, 0, "bands"},
+      {"nvfp4+block=0", {5000, 7}, 0, "bands"},
       {"mxfp4+block=16383", {4, 16383}, 1, "bands"},
       {"mxfp4+block=16384", {4, 16384}, 1, "huge blocks, packed directly"},
       {"mxfp4+block=0", {200000}, 0, "huge blocks, packed directly"},
