@@ -51,9 +51,9 @@ narrow-element@quant/cpu/narrow.cc@s/Widen\(x, i, 1/Widen(x, i - i % 2, 1/@//qua
 plan-columns@quant/cpu/plan.cc@s/block_cols\(\) <= kMostRows/block_cols() < kMostRows/@//quant/cpu:plan_test
 one-by-one@quant/cpu/run_job.cc@s/tasks\.first\(task\), tasks\.count\(task\)/tasks.first(task), 1/@//quant/cpu:plan_test
 plan-huge@quant/cpu/plan.cc@s/>= kHugeBlock/> kHugeBlock/@//quant/cpu:plan_test
-band-of-rows@quant/cpu/bands.cc@s/along \&\& !by_row/along \&\& (true || by_row)/@//quant/cpu:plan_test
+band-of-rows@quant/cpu/bands.cc@s/AlongMemory\(grid\) \&\& !by_row/AlongMemory(grid) \&\& (true || by_row)/@//quant/cpu:plan_test
 band-end@quant/cpu/bands.cc@s/last\.cols - 1/first.cols - 1/@//quant/cpu:plan_test
-spread-inner@quant/cpu/bands.cc@s/inner == 1 \? kUnit : inner/kUnit/@//quant/cpu:plan_test
+spread-inner@quant/cpu/bands.cc@s/inner == 1 \? kUnitElements : inner/kUnitElements/@//quant/cpu:plan_test
 short-end@quant/cpu/chunks.cc@s/count - \(grid\.block\(end - 1\)\.cols < grid\.block_cols\(\)\)/count/@//quant/cpu:plan_test
 chunks-by-error@quant/cpu/quantize_panel.cc@s/factors\.value_factor,$/factors.factor,/@//quant:quantizer_test
 stochastic-ties@quant/cpu/lane_math-inl.h@s/hn::Lt\(bits, remainder\)/hn::Gt(bits, remainder)/@//quant/cpu:kernels_test

@@ -74,25 +74,35 @@ absl::StatusOr<GemmOperand> Quantize(
                                                   format, options, taken_apart);
 }
 
+void ShowSource(const ConvSpec& spec, const GemmSite& site,
+                const at::Tensor& source) {
+  for (GemmObserver* const observer : spec.context->observers) {
+    observer->OnSource(site, source);
+  }
+}
+
+void ShowOperand(const ConvSpec& spec, const GemmSite& site,
+                 const at::Tensor& source, const GemmOperand& operand,
+                 const std::optional<QuantizedOperand>& taken_apart) {
+  for (GemmObserver* const observer : spec.context->observers) {
+    observer->OnOperand(site, source, operand,
+                        taken_apart.has_value() ? &*taken_apart : nullptr);
+  }
+}
+
 GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
                         const at::Tensor& source, const OperandFormat& format,
                         const OperandNeeds& needs = {}) {
-  const std::vector<GemmObserver*>& observers = spec.context->observers;
   const GemmSite site = {spec.layer, operand, format};
-  for (GemmObserver* const observer : observers) {
-    observer->OnSource(site, source);
-  }
+  ShowSource(spec, site, source);
   std::optional<QuantizedOperand> taken_apart;
   std::optional<QuantizedOperand>* const apart =
-      observers.empty() ? nullptr : &taken_apart;
+      spec.context->observers.empty() ? nullptr : &taken_apart;
   absl::StatusOr<GemmOperand> made =
       Quantize(spec, operand, source, format, needs, apart);
   TORCH_CHECK(made.ok(), "layer ", spec.layer, ", operand ",
               OperandName(operand), ": ", made.status().message());
-  for (GemmObserver* const observer : observers) {
-    observer->OnOperand(site, source, *made,
-                        taken_apart.has_value() ? &*taken_apart : nullptr);
-  }
+  ShowOperand(spec, site, source, *made, taken_apart);
   return *std::move(made);
 }
 
@@ -101,28 +111,22 @@ GemmOperand MakeOperand(const ConvSpec& spec, Operand operand,
 std::optional<GradientOperands> MakeBothOfDy(const ConvSpec& spec,
                                              const at::Tensor& dy,
                                              const WgradPlan& plan) {
-  const std::vector<GemmObserver*>& observers = spec.context->observers;
   const OperandFormat& dgrad = spec.precision.dgrad_dy;
   const OperandFormat& wgrad = spec.precision.wgrad_dy;
   absl::StatusOr<std::optional<GradientOperands>> made = MakeGradientOperands(
       dy, plan, {dgrad, Options(spec, Operand::kDgradDy, dgrad)},
-      {wgrad, Options(spec, Operand::kWgradDy, wgrad)}, !observers.empty());
+      {wgrad, Options(spec, Operand::kWgradDy, wgrad)},
+      /*take_apart=*/!spec.context->observers.empty());
   if (made.ok() && !made->has_value()) return std::nullopt;
   const GemmSite dgrad_site = {spec.layer, Operand::kDgradDy, dgrad};
   const GemmSite wgrad_site = {spec.layer, Operand::kWgradDy, wgrad};
-  for (GemmObserver* const observer : observers) {
-    observer->OnSource(dgrad_site, dy);
-    observer->OnSource(wgrad_site, dy);
-  }
+  ShowSource(spec, dgrad_site, dy);
+  ShowSource(spec, wgrad_site, dy);
   TORCH_CHECK(made.ok(), "layer ", spec.layer,
               ", operands made of dy: ", made.status().message());
   const GradientOperands& operands = **made;
-  for (GemmObserver* const observer : observers) {
-    observer->OnOperand(dgrad_site, dy, operands.dgrad,
-                        &*operands.dgrad_taken_apart);
-    observer->OnOperand(wgrad_site, dy, operands.wgrad,
-                        &*operands.wgrad_taken_apart);
-  }
+  ShowOperand(spec, dgrad_site, dy, operands.dgrad, operands.dgrad_taken_apart);
+  ShowOperand(spec, wgrad_site, dy, operands.wgrad, operands.wgrad_taken_apart);
   return *std::move(made);
 }
 

@@ -93,28 +93,37 @@ FiniteAmax AmaxOfColumns(const Job& job, const Band& band,
   return amax;
 }
 
-// Of the tensor, transformed if the recipe says so.
-FiniteAmax TensorAmax(const Job& job) {
+// Of the transformed tensor whose blocks lie across memory.
+FiniteAmax TransformedAmax(const Job& job) {
   const int64_t n = job.grid.size();
-  const bool across = job.recipe.hadamard && job.grid.inner() > 1;
-  const int64_t bands = across ? ColumnBands(job.grid, kColumnsAtOnce) : 0;
-  const int64_t bands_in_task =
-      across ? std::max<int64_t>(1, kTaskElements / CeilDiv(n, bands)) : 1;
+  const int64_t bands = ColumnBands(job.grid, kColumnsAtOnce);
+  const int64_t per_task =
+      std::max<int64_t>(1, kTaskElements / CeilDiv(n, bands));
   FiniteAmax amax;
   ParallelFor<FiniteState>(
-      across ? CeilDiv(bands, bands_in_task) : CeilDiv(n, kTaskElements),
-      WorthThreads(n),
+      CeilDiv(bands, per_task), WorthThreads(n),
       [&](int64_t task, FiniteState& state) {
-        if (!across) {
-          const int64_t first = task * kTaskElements;
-          return state.amax.Merge(
-              FindAmax(job, job.x + first, std::min(kTaskElements, n - first)));
-        }
-        const int64_t end = std::min(bands, (task + 1) * bands_in_task);
-        for (int64_t b = task * bands_in_task; b < end; ++b) {
+        const int64_t end = std::min(bands, (task + 1) * per_task);
+        for (int64_t b = task * per_task; b < end; ++b) {
           state.amax.Merge(AmaxOfColumns(
               job, ColumnBandAt(job.grid, kColumnsAtOnce, b), state.y));
         }
+      },
+      [&](const FiniteState& state) { amax.Merge(state.amax); });
+  return amax;
+}
+
+// Of the tensor, transformed if the recipe says so.
+FiniteAmax TensorAmax(const Job& job) {
+  if (job.recipe.hadamard && job.grid.inner() > 1) return TransformedAmax(job);
+  const int64_t n = job.grid.size();
+  FiniteAmax amax;
+  ParallelFor<FiniteState>(
+      CeilDiv(n, kTaskElements), WorthThreads(n),
+      [&](int64_t task, FiniteState& state) {
+        const int64_t first = task * kTaskElements;
+        state.amax.Merge(
+            FindAmax(job, job.x + first, std::min(kTaskElements, n - first)));
       },
       [&](const FiniteState& state) { amax.Merge(state.amax); });
   return amax;

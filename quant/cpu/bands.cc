@@ -1,14 +1,15 @@
 #include "quant/cpu/bands.h"
 
+#include "quant/cpu/kernels.h"
+#include "quant/cpu/plan.h"
+
 namespace cnn_fp4::quant::cpu {
 namespace {
 
 // Blocks among which a band does not lie across an end: all of them, or those
 // of a row where it ends a band or blocks are not along memory.
 int64_t BlocksInLine(const BlockGrid& grid, bool by_row) {
-  const bool along =
-      grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
-  if (along && !by_row) return grid.num_blocks();
+  if (AlongMemory(grid) && !by_row) return grid.num_blocks();
   return grid.block_count_cols() * grid.inner();
 }
 
@@ -68,17 +69,24 @@ Band LineBandOf(const BlockGrid& grid, int64_t first_block, int64_t blocks) {
   return band;
 }
 
+int64_t PieceOfLine(const BlockGrid& grid, const Band& band, int64_t most) {
+  const bool one_run = !band.columns && band.blocks == grid.inner();
+  return one_run
+             ? std::min(band.width, CeilDiv(most, grid.inner()) * grid.inner())
+             : band.width;
+}
+
 const float* SpreadToLine(const BlockGrid& grid, const Band& band,
                           const float* of_blocks,
                           std::vector<float>& of_elements) {
   if (band.columns) return of_blocks;
   // Whole units are faster; what is too much is overwritten by the next run.
-  constexpr int64_t kUnit = 16;
+  constexpr int64_t kUnitElements = kUnit;
   of_elements.resize(std::max<size_t>(of_elements.size(), band.width + kUnit));
   float* to = of_elements.data();
   const int64_t inner = grid.inner();
   ForEachRun(grid, band, [&](int64_t block, int64_t begin, int64_t count) {
-    for (int64_t i = 0; i < count; i += inner == 1 ? kUnit : inner) {
+    for (int64_t i = 0; i < count; i += inner == 1 ? kUnitElements : inner) {
       if (inner == 1) {
         std::fill_n(to + begin + i, kUnit, of_blocks[block]);
       } else {

@@ -24,9 +24,8 @@ Path PathAlong(const BlockGrid& grid, bool in_order, bool by_error) {
 }
 
 Path PathAcross(const BlockGrid& grid, bool row_scales, bool given_scales) {
-  const bool one_dimensional = grid.rows() == 1 && grid.middle() == 1;
   // The kernel finds the factors itself, from amaxes and one tensor scale.
-  return one_dimensional && grid.inner() >= kUnitElements &&
+  return IsOneDimensional(grid) && grid.inner() >= kUnitElements &&
                  grid.block_cols() <= kMostRows && !row_scales && !given_scales
              ? Path::kColumns
              : Path::kBands;
@@ -54,8 +53,12 @@ const char* NameOf(Path path) {
 
 }  // namespace
 
+bool IsOneDimensional(const BlockGrid& grid) {
+  return grid.rows() == 1 && grid.middle() == 1;
+}
+
 bool AlongMemory(const BlockGrid& grid) {
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() == 1;
+  return IsOneDimensional(grid) && grid.inner() == 1;
 }
 
 bool IsSeamless(const BlockGrid& grid) {

@@ -40,6 +40,8 @@ struct Plan {
   bool packs_directly = false;
 };
 
+// Whether blocks lie along one axis, and nothing between their rows.
+bool IsOneDimensional(const BlockGrid& grid);
 // Whether a grid's blocks are runs of memory.
 bool AlongMemory(const BlockGrid& grid);
 // Whether these blocks are full, so that they follow each other without gaps.

@@ -19,7 +19,7 @@ constexpr uint32_t kInfinityBits = 0x7F800000u;
 // Blocks across memory so wide apart that a line holds one element of each.
 bool HasColumns(const BlockGrid& grid) {
   const int64_t unit = kUnit;
-  return grid.rows() == 1 && grid.middle() == 1 && grid.inner() >= unit;
+  return IsOneDimensional(grid) && grid.inner() >= unit;
 }
 
 // Whether each line of each block is a whole unit, as in tiles of 16 x 16.
@@ -137,10 +137,7 @@ void QuantizeBand(const Job& job, const Band& band, Scratch& scratch) {
       job.output.packed == nullptr) {
     return QuantizeUnitLines(job, band, source, scratch);
   }
-  // A line of one block goes piece by piece, for its factors fill the caches
-  // else.
-  const int64_t piece =
-      band.blocks == 1 ? std::min(band.width, kBandElements) : band.width;
+  const int64_t piece = PieceOfLine(job.grid, band, kBandElements);
   Band spread = band;
   spread.width = piece;
   const float* factors = SpreadToLine(job.grid, spread, scratch.factors.data(),

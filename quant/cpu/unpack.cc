@@ -107,12 +107,8 @@ template <class BandOf>
 void DequantizeBands(const PackedTensor& packed, const BlockFactorsOf& of,
                      int64_t bands, const BandOf& band_of,
                      absl::Span<float> y) {
-  const int64_t inner = packed.grid.inner();
   const Band widest = band_of(0);
-  // Whole turns through the blocks of the run: each piece has the same factors.
-  const bool one_run = !widest.columns && widest.blocks == inner;
-  const int64_t piece =
-      one_run ? CeilDiv(kTaskElements, inner) * inner : widest.width;
+  const int64_t piece = PieceOfLine(packed.grid, widest, kTaskElements);
   const int64_t pieces = CeilDiv(widest.width, piece);
   const int64_t count = bands * pieces;
   const int64_t per_task =
@@ -149,8 +145,7 @@ void Unpack(const PackedTensor& packed, bool operand, absl::Span<float> y) {
   const int64_t unit = kUnit;
   if (AlongMemory(grid) && IsSeamless(grid) && grid.block_cols() % unit == 0) {
     DequantizeSeamless(packed, of, y);
-  } else if (grid.rows() == 1 && grid.middle() == 1 &&
-             grid.inner() >= kFarApart) {
+  } else if (IsOneDimensional(grid) && grid.inner() >= kFarApart) {
     DequantizeBands(
         packed, of, ColumnBands(grid, kColumnsInBand),
         [&](int64_t b) { return ColumnBandAt(grid, kColumnsInBand, b); }, y);
