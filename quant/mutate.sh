@@ -58,6 +58,7 @@ short-end@quant/cpu/chunks.cc@s/count - \(grid\.block\(end - 1\)\.cols < grid\.b
 chunks-by-error@quant/cpu/quantize_panel.cc@s/factors\.value_factor,$/factors.factor,/@//quant:quantizer_test
 stochastic-ties@quant/cpu/lane_math-inl.h@s/hn::Lt\(bits, remainder\)/hn::Gt(bits, remainder)/@//quant/cpu:kernels_test
 philox-vectors@quant/cpu/philox_fill.cc@s/first \+ v \* kBlocks/first + kBlocks/@//quant:quantizer_golden_test //quant/cpu:plan_test
+line-pieces@quant/cpu/bands.cc@s/CeilDiv\(most, grid\.inner\(\)\) \* grid\.inner\(\)/most/@//quant/cpu:plan_test
 swizzle-order@quant/scale_swizzle.cc@s/r % 32 \* 16 \+/r % 32 * 4 +/@//quant:scale_swizzle_test
 LIST
 }

@@ -79,9 +79,9 @@ void ForEachSpan(const Band& band, const Body& body) {
   }
 }
 
-// Into how many elements at a time a line may be cut so that all pieces have
-// the factors of the first, and factors for a whole line are not put by: about
-// `most` where it is one run, whole turns through its blocks, else all.
+// Elements of a piece of a line such that every piece has the factors of the
+// first one, which saves those of the whole line: about `most`, whole turns
+// through the blocks, where the line is one run, else all of it.
 int64_t PieceOfLine(const BlockGrid& grid, const Band& band, int64_t most);
 
 // From a number for each block to one for each element of a line: the same ones
